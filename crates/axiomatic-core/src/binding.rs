@@ -1,0 +1,157 @@
+//! How a layer reads a protocol: where the context is, what an answer means,
+//! and when a call is over.
+//!
+//! A binding is one value that answers the three questions. [`Plain`] works
+//! for every type and knows no protocol; `axiomatic_http::Http` reads
+//! extensions and status codes; [`classify`](Classified) replaces the second
+//! answer of any binding:
+//!
+//! ```
+//! use axiomatic_core::{Outcome, Plain, Rejected};
+//!
+//! let binding = Plain.classify(|result: Result<&u16, &Rejected>| match result {
+//!     Ok(500..) | Err(_) => Outcome::Transient,
+//!     Ok(_) => Outcome::Success,
+//! });
+//! # use axiomatic_core::Classify;
+//! # assert_eq!(binding.classify(Ok(&500)), Outcome::Transient);
+//! ```
+
+use crate::{Classify, Context, Outcome, Refusable};
+
+/// Reads and writes the [`Context`] of a request.
+pub trait Carrier<R> {
+    /// The context that `request` carries, the default if none.
+    fn context(&self, request: &R) -> Context;
+
+    /// Makes `request` carry `context`. A layer calls this only when it has
+    /// changed a value, because some protocols allocate for it.
+    fn set_context(&self, request: &mut R, context: Context);
+}
+
+/// A call's permit as a binding sees it: something that takes one verdict.
+///
+/// The permits of layers implement it; they read their mechanism's clock when
+/// they are settled.
+pub trait Settle {
+    /// Tells the mechanism what became of the call.
+    fn settle(self, outcome: Outcome);
+}
+
+/// Decides when a call that was answered is over.
+pub trait Complete<P, Res> {
+    /// The response that is handed on; another type only if it has to carry
+    /// the permit further.
+    type Response;
+
+    /// Settles `permit`, now or when `response` has been consumed.
+    fn complete(&self, permit: P, outcome: Outcome, response: Res) -> Self::Response;
+}
+
+/// The binding for every type: no context, an error is transient unless it
+/// says that it is a rejection, and a call is over when it is answered.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plain;
+
+impl Plain {
+    /// The same binding with another classification.
+    pub fn classify<F>(self, classify: F) -> Classified<Self, F> {
+        Classified::new(self, classify)
+    }
+}
+
+impl<R> Carrier<R> for Plain {
+    #[inline]
+    fn context(&self, _: &R) -> Context {
+        Context::default()
+    }
+
+    #[inline]
+    fn set_context(&self, _: &mut R, _: Context) {}
+}
+
+impl<Res, E: Refusable> Classify<Res, E> for Plain {
+    #[inline]
+    fn classify(&self, result: Result<&Res, &E>) -> Outcome {
+        match result {
+            Ok(_) => Outcome::Success,
+            Err(error) => match error.rejected() {
+                Some(rejected) => rejected.reason().outcome(),
+                None => Outcome::Transient,
+            },
+        }
+    }
+}
+
+impl<P: Settle, Res> Complete<P, Res> for Plain {
+    type Response = Res;
+
+    #[inline]
+    fn complete(&self, permit: P, outcome: Outcome, response: Res) -> Res {
+        permit.settle(outcome);
+        response
+    }
+}
+
+/// A binding whose classification was replaced.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Classified<B, F> {
+    binding: B,
+    classify: F,
+}
+
+impl<B, F> Classified<B, F> {
+    /// `binding` in all but classification.
+    pub fn new(binding: B, classify: F) -> Self {
+        Classified { binding, classify }
+    }
+}
+
+impl<B: Carrier<R>, F, R> Carrier<R> for Classified<B, F> {
+    #[inline]
+    fn context(&self, request: &R) -> Context {
+        self.binding.context(request)
+    }
+
+    #[inline]
+    fn set_context(&self, request: &mut R, context: Context) {
+        self.binding.set_context(request, context);
+    }
+}
+
+impl<B, F: Classify<Res, E>, Res, E> Classify<Res, E> for Classified<B, F> {
+    #[inline]
+    fn classify(&self, result: Result<&Res, &E>) -> Outcome {
+        self.classify.classify(result)
+    }
+}
+
+impl<B: Complete<P, Res>, F, P, Res> Complete<P, Res> for Classified<B, F> {
+    type Response = B::Response;
+
+    #[inline]
+    fn complete(&self, permit: P, outcome: Outcome, response: Res) -> B::Response {
+        self.binding.complete(permit, outcome, response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Pattern, Reason, Rejected};
+
+    #[test]
+    fn plain_ignores_refusals_and_counts_calls_given_up() {
+        let classify = |reason| {
+            let error = Rejected::new(Pattern::Timeout, reason);
+            Classify::<(), Rejected>::classify(&Plain, Err(&error))
+        };
+        assert_eq!(classify(Reason::Expired), Outcome::Ignored);
+        assert_eq!(classify(Reason::Elapsed), Outcome::Transient);
+        let other = std::io::Error::other("reset");
+        assert_eq!(
+            Classify::<(), _>::classify(&Plain, Err(&other)),
+            Outcome::Transient
+        );
+    }
+}

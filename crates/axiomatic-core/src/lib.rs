@@ -1,0 +1,46 @@
+//! The vocabulary of Axiomatic: one word per idea, the same in every crate.
+//!
+//! A pattern crate *asks* with `admit`, is answered with a `Permit` or with
+//! [`Rejected`], and *tells* with `record` what became of the call, as an
+//! [`Outcome`]. Everything those words mean is defined here, with no runtime
+//! and no tower, so that two patterns agree without knowing each other:
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`time`] | [`Instant`](time::Instant), [`Clock`](time::Clock): time is an argument, only adapters read it |
+//! | [`reject`] | [`Rejected`], [`Reason`], [`Name`], [`Refusable`]: a refusal is data |
+//! | [`outcome`] | [`Outcome`], [`Classify`]: one classification for all patterns |
+//! | [`context`] | [`Context`], [`Deadline`](context::Deadline): what a request carries from layer to layer |
+//! | [`binding`] | [`Carrier`], [`Complete`], [`Plain`]: how a layer reads a protocol |
+//! | [`window`] | sliding windows over the last N calls or the last T seconds |
+//! | [`hash`] | the hash contract: named algorithms over bytes, seeds, rendezvous order |
+//! | [`ratio`] | [`Ratio`]: exact shares in integers |
+//! | [`mode`] | [`Mode`]: enforce, shadow, off |
+//! | [`shared`] | [`Shared`](shared::Shared): a handle whose reference count is not a contended line |
+//!
+//! # Features
+//!
+//! - `tokio`: conversions between [`time::Instant`] and tokio's.
+//! - `test-util`: clocks follow tokio's paused time. It is the one feature
+//!   that changes behaviour, as in tokio itself; enable it in dev-dependencies.
+#![forbid(unsafe_code)]
+
+pub mod binding;
+pub mod context;
+pub mod hash;
+pub mod mode;
+pub mod outcome;
+pub mod ratio;
+pub mod reject;
+pub mod shared;
+#[doc(hidden)]
+pub mod sync;
+pub mod time;
+//pub mod window;
+
+pub use binding::{Carrier, Complete, Plain, Settle};
+pub use context::Context;
+pub use mode::Mode;
+pub use outcome::{Classify, Outcome};
+pub use ratio::Ratio;
+pub use reject::{BoxError, Name, Pattern, Reason, Refusable, Rejected};

@@ -1,0 +1,451 @@
+//! A refusal is data: [`Rejected`] says what refused, why, and when to come
+//! back, and any error type can carry it.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::Outcome;
+
+/// The error type of a stack whose layers do not agree on one: tower's.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A call that one of our patterns turned away or gave up.
+///
+/// It is `Copy` and allocates nothing, so that saying no stays cheap when
+/// there is least to spend.
+///
+/// ```
+/// use axiomatic_core::{Name, Pattern, Reason, Rejected};
+/// use std::time::Duration;
+///
+/// let no = Rejected::new(Pattern::CircuitBreaker, Reason::Open)
+///     .with_name(Name::from("payment"))
+///     .with_retry_after(Duration::from_millis(1500));
+/// assert_eq!(no.to_string(), "circuit breaker payment is open; try again in 1.5s");
+/// ```
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rejected {
+    name: Name,
+    retry_after: Option<Duration>,
+    pattern: Pattern,
+    reason: Reason,
+}
+
+impl Rejected {
+    /// A rejection by an unnamed mechanism that cannot say until when.
+    #[inline]
+    pub const fn new(pattern: Pattern, reason: Reason) -> Self {
+        Rejected {
+            name: Name::UNNAMED,
+            retry_after: None,
+            pattern,
+            reason,
+        }
+    }
+
+    /// The same, from a mechanism of this name.
+    #[inline]
+    #[must_use]
+    pub const fn with_name(mut self, name: Name) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// The same, with the time after which asking again makes sense.
+    #[inline]
+    #[must_use]
+    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Why.
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Which pattern said so.
+    pub const fn pattern(&self) -> Pattern {
+        self.pattern
+    }
+
+    /// The name of the mechanism that said so.
+    pub const fn name(&self) -> Name {
+        self.name
+    }
+
+    /// How long to wait before asking again, where the mechanism knows.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.pattern)?;
+        if self.name != Name::UNNAMED {
+            write!(f, " {}", self.name)?;
+        }
+        write!(f, " {}", self.reason)?;
+        match self.retry_after {
+            Some(wait) => write!(f, "; try again in {wait:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for Rejected {}
+
+/// Why a call was rejected.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The circuit is open.
+    Open,
+    /// Every slot is taken.
+    Full,
+    /// Every slot is taken, and so is every place to wait for one.
+    QueueFull,
+    /// It waited for a slot as long as it may.
+    WaitedTooLong,
+    /// The rate is spent.
+    Limited,
+    /// The load is shed.
+    Shed,
+    /// The deadline had passed before the call began.
+    Expired,
+    /// The call began, and its time ran out.
+    Elapsed,
+}
+
+/// On which side of the call a rejection arose.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The inner service was not called.
+    Refused,
+    /// The inner service was called, and given up.
+    Abandoned,
+}
+
+impl Reason {
+    /// Whether the inner service had been called.
+    pub const fn side(self) -> Side {
+        match self {
+            Reason::Elapsed => Side::Abandoned,
+            Reason::Open
+            | Reason::Full
+            | Reason::QueueFull
+            | Reason::WaitedTooLong
+            | Reason::Limited
+            | Reason::Shed
+            | Reason::Expired => Side::Refused,
+        }
+    }
+
+    /// What a rejection is worth as evidence, decided here and nowhere else:
+    /// a call that was refused says nothing about the dependency, a call
+    /// that was given up says that it did not answer.
+    pub const fn outcome(self) -> Outcome {
+        match self.side() {
+            Side::Refused => Outcome::Ignored,
+            Side::Abandoned => Outcome::Transient,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Open => "is open",
+            Reason::Full => "is full",
+            Reason::QueueFull => "is full, and so is its queue",
+            Reason::WaitedTooLong => "had no slot in time",
+            Reason::Limited => "has no tokens left",
+            Reason::Shed => "sheds load",
+            Reason::Expired => "refused a call whose deadline had passed",
+            Reason::Elapsed => "ran out of time",
+        })
+    }
+}
+
+/// The pattern that rejected a call.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Pattern {
+    /// `axiomatic-failure::circuit_breaker`.
+    CircuitBreaker,
+    /// `axiomatic-failure::retry`.
+    Retry,
+    /// `axiomatic-latency::timeout`.
+    Timeout,
+    /// `axiomatic-latency::hedge`.
+    Hedge,
+    /// `axiomatic-capacity::bulkhead`.
+    Bulkhead,
+    /// `axiomatic-capacity::adaptive`.
+    AdaptiveLimit,
+    /// `axiomatic-capacity::rate_limit`.
+    RateLimiter,
+    /// `axiomatic-capacity::load_shed`.
+    LoadShedder,
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Pattern::CircuitBreaker => "circuit breaker",
+            Pattern::Retry => "retry",
+            Pattern::Timeout => "timeout",
+            Pattern::Hedge => "hedge",
+            Pattern::Bulkhead => "bulkhead",
+            Pattern::AdaptiveLimit => "adaptive limit",
+            Pattern::RateLimiter => "rate limiter",
+            Pattern::LoadShedder => "load shedder",
+        })
+    }
+}
+
+/// The name of a mechanism: `Copy`, compared by content, never a key.
+///
+/// A name goes into events and metrics, where each distinct value costs
+/// memory for ever. So it is either a literal or [interned](Name::intern)
+/// into a table of bounded size, and what callers control (a host, a tenant)
+/// must not become one.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(&'static str);
+
+impl Name {
+    /// What a mechanism is called that was given no name.
+    pub const UNNAMED: Name = Name("unnamed");
+
+    /// How many different names can be interned.
+    pub const LIMIT: usize = 4096;
+
+    /// The longest name that can be interned, in bytes.
+    pub const LONGEST: usize = 128;
+
+    /// A name made at run time, from configuration for example. Its bytes
+    /// are kept for the life of the process, once for each distinct name.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`] if the name is longer than [`Name::LONGEST`] or
+    /// [`Name::LIMIT`] other names are there already: whatever makes that
+    /// many is naming keys.
+    pub fn intern(name: &str) -> Result<Name, NameError> {
+        static TABLE: OnceLock<Mutex<HashSet<&'static str>>> = OnceLock::new();
+        if name.len() > Name::LONGEST {
+            return Err(NameError::TooLong { bytes: name.len() });
+        }
+        let mut table = TABLE
+            .get_or_init(Mutex::default)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = table.get(name) {
+            return Ok(Name(known));
+        }
+        if table.len() >= Name::LIMIT {
+            return Err(NameError::TooMany);
+        }
+        let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
+        table.insert(kept);
+        Ok(Name(kept))
+    }
+
+    /// The name as text.
+    pub const fn as_str(&self) -> &'static str {
+        self.0
+    }
+}
+
+impl From<&'static str> for Name {
+    fn from(name: &'static str) -> Self {
+        Name(name)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.0, f)
+    }
+}
+
+/// Why a name could not be interned.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameError {
+    /// It is longer than [`Name::LONGEST`].
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// [`Name::LIMIT`] other names are there already.
+    TooMany,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameError::TooLong { bytes } => {
+                write!(f, "a name of {bytes} bytes exceeds {}", Name::LONGEST)
+            }
+            NameError::TooMany => write!(f, "more than {} different names", Name::LIMIT),
+        }
+    }
+}
+
+impl Error for NameError {}
+
+/// The error type of a layer: one that can be made from a rejection and asked
+/// whether it is one.
+///
+/// Core implements it for [`Rejected`], [`BoxError`] and [`io::Error`]. For a
+/// type of your own, a typed stack then refuses without allocating:
+///
+/// ```
+/// use axiomatic_core::{Refusable, Rejected};
+///
+/// enum PaymentError {
+///     Rejected(Rejected),
+///     Declined,
+/// }
+/// impl From<Rejected> for PaymentError {
+///     fn from(rejected: Rejected) -> Self {
+///         PaymentError::Rejected(rejected)
+///     }
+/// }
+/// impl Refusable for PaymentError {
+///     fn rejected(&self) -> Option<Rejected> {
+///         match self {
+///             PaymentError::Rejected(rejected) => Some(*rejected),
+///             PaymentError::Declined => None,
+///         }
+///     }
+/// }
+/// ```
+pub trait Refusable: From<Rejected> {
+    /// The rejection that this error is or wraps.
+    fn rejected(&self) -> Option<Rejected>;
+}
+
+impl Refusable for Rejected {
+    fn rejected(&self) -> Option<Rejected> {
+        Some(*self)
+    }
+}
+
+impl Refusable for BoxError {
+    fn rejected(&self) -> Option<Rejected> {
+        let first: &(dyn Error + 'static) = &**self;
+        std::iter::successors(Some(first), |error| cause(*error))
+            .find_map(|error| error.downcast_ref::<Rejected>().copied())
+    }
+}
+
+impl Refusable for io::Error {
+    fn rejected(&self) -> Option<Rejected> {
+        let first: &(dyn Error + 'static) = self.get_ref()?;
+        std::iter::successors(Some(first), |error| cause(*error))
+            .find_map(|error| error.downcast_ref::<Rejected>().copied())
+    }
+}
+
+/// The error below, also where `io::Error` hides it: its `source()` skips the
+/// error it was made from.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(inner) = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        return Some(inner);
+    }
+    error.source()
+}
+
+/// A rejection as an I/O error: `TimedOut` if time ran out, `ResourceBusy`
+/// otherwise.
+impl From<Rejected> for io::Error {
+    fn from(rejected: Rejected) -> Self {
+        let kind = match rejected.reason {
+            Reason::Elapsed | Reason::Expired => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::ResourceBusy,
+        };
+        io::Error::new(kind, rejected)
+    }
+}
+
+/// So that a layer over a service that cannot fail needs no adapter.
+impl From<Infallible> for Rejected {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open() -> Rejected {
+        Rejected::new(Pattern::CircuitBreaker, Reason::Open).with_name(Name::from("a"))
+    }
+
+    #[test]
+    fn is_found_however_deep_it_is_wrapped() {
+        let boxed: BoxError = open().into();
+        assert_eq!(boxed.rejected(), Some(open()));
+        let as_io: io::Error = open().into();
+        assert_eq!(as_io.rejected(), Some(open()));
+        let io_in_box: BoxError = as_io.into();
+        assert_eq!(io_in_box.rejected(), Some(open()));
+        let io_in_io = io::Error::other(io_in_box);
+        assert_eq!(io_in_io.rejected(), Some(open()));
+    }
+
+    #[test]
+    fn another_error_is_no_rejection() {
+        let boxed: BoxError = "broken".into();
+        assert_eq!(boxed.rejected(), None);
+        assert_eq!(io::Error::other("broken").rejected(), None);
+        assert_eq!(io::Error::from(io::ErrorKind::NotFound).rejected(), None);
+    }
+
+    #[test]
+    fn only_a_call_that_was_made_is_evidence() {
+        assert_eq!(Reason::Elapsed.outcome(), Outcome::Transient);
+        for refused in [
+            Reason::Open,
+            Reason::Full,
+            Reason::QueueFull,
+            Reason::WaitedTooLong,
+            Reason::Limited,
+            Reason::Shed,
+            Reason::Expired,
+        ] {
+            assert_eq!(refused.outcome(), Outcome::Ignored, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn interning_keeps_each_name_once_and_refuses_what_is_too_long() {
+        let one = Name::intern(&String::from("reject-test")).unwrap();
+        let two = Name::intern(&String::from("reject-test")).unwrap();
+        assert!(std::ptr::eq(one.as_str(), two.as_str()));
+        assert_eq!(one, Name::from("reject-test"));
+        let long = "x".repeat(Name::LONGEST + 1);
+        assert_eq!(
+            Name::intern(&long),
+            Err(NameError::TooLong { bytes: long.len() })
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! The facade over std's and loom's atomics, and the only place that knows
+//! which of them is in use. Not public API.
+//!
+//! The switch is `--cfg axiomatic_loom`: plain `--cfg loom` also reaches
+//! tokio and hyper, which then do not compile.
+
+#[cfg(axiomatic_loom)]
+pub use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+#[cfg(not(axiomatic_loom))]
+pub use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// How many cache lines a hot counter is spread over: twice the cores, so
+/// that runtimes with a few threads more than cores still find lines of
+/// their own, rounded up to a power of two and capped, because a reader
+/// visits them all.
+pub fn spread() -> usize {
+    #[cfg(axiomatic_loom)]
+    {
+        // Two lines are enough for a model to show that lines do not mix.
+        2
+    }
+    #[cfg(not(axiomatic_loom))]
+    {
+        static SPREAD: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+        *SPREAD.get_or_init(|| {
+            let cores = std::thread::available_parallelism().map_or(4, usize::from);
+            (2 * cores).next_power_of_two().min(32)
+        })
+    }
+}
+
+/// A small number that belongs to the calling thread while it lives: no two
+/// live threads have the same, and those of ended threads are used again, so
+/// the numbers stay compact and spread evenly over [`spread`] lines.
+///
+/// Hashing the thread's id instead would make two busy threads collide by
+/// chance, which at two threads on four lines costs a factor of four in
+/// every fourth process.
+#[inline]
+pub fn thread_index() -> usize {
+    #[cfg(axiomatic_loom)]
+    {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let id = loom::thread::current().id();
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(id) as usize
+    }
+    #[cfg(not(axiomatic_loom))]
+    {
+        index::current()
+    }
+}
+
+#[cfg(not(axiomatic_loom))]
+mod index {
+    use std::cell::Cell;
+    use std::cmp::Reverse;
+    use std::collections::BinaryHeap;
+    use std::sync::{Mutex, PoisonError};
+
+    const UNCLAIMED: usize = usize::MAX;
+
+    thread_local! {
+        // Two cells: this one has no destructor, so reading it is one load.
+        static INDEX: Cell<usize> = const { Cell::new(UNCLAIMED) };
+        // And this one gives the number back when the thread ends.
+        static CLAIM: Claim = Claim::new();
+    }
+
+    /// Taken once at a thread's first call and once at its end.
+    static POOL: Mutex<Pool> = Mutex::new(Pool {
+        free: BinaryHeap::new(),
+        issued: 0,
+    });
+
+    struct Pool {
+        free: BinaryHeap<Reverse<usize>>,
+        issued: usize,
+    }
+
+    struct Claim(usize);
+
+    impl Claim {
+        fn new() -> Self {
+            let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+            Claim(match pool.free.pop() {
+                Some(Reverse(index)) => index,
+                None => {
+                    pool.issued += 1;
+                    pool.issued - 1
+                }
+            })
+        }
+    }
+
+    impl Drop for Claim {
+        fn drop(&mut self) {
+            let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+            pool.free.push(Reverse(self.0));
+        }
+    }
+
+    #[inline]
+    pub(super) fn current() -> usize {
+        let index = INDEX.get();
+        if index == UNCLAIMED { claim() } else { index }
+    }
+
+    #[cold]
+    fn claim() -> usize {
+        // A thread whose locals are being torn down has no claim any more;
+        // line 0 serves it, since an index decides only contention.
+        let index = CLAIM.try_with(|claim| claim.0).unwrap_or(0);
+        INDEX.set(index);
+        index
+    }
+}
+
+#[cfg(all(test, not(axiomatic_loom)))]
+mod tests {
+    use super::thread_index;
+    use std::collections::HashSet;
+    use std::sync::Barrier;
+
+    #[test]
+    fn live_threads_never_share_an_index() {
+        let barrier = Barrier::new(8);
+        let indices: HashSet<usize> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let index = thread_index();
+                        barrier.wait();
+                        index
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        assert_eq!(indices.len(), 8);
+    }
+
+    #[test]
+    fn a_thread_keeps_its_index() {
+        assert_eq!(thread_index(), thread_index());
+    }
+}
