@@ -1,0 +1,233 @@
+use std::time::SystemTime;
+
+use axiomatic_core::binding::Classified;
+use axiomatic_core::{Carrier, Classify, Complete, Context, Outcome, Refusable, Settle};
+use http::{HeaderMap, Request, Response, StatusCode};
+
+use crate::retry_after;
+
+/// The binding for HTTP.
+///
+/// # What an answer means
+///
+/// | Status | Outcome | Because |
+/// |---|---|---|
+/// | 1xx, 2xx, 3xx | `Success` | it was understood and answered |
+/// | 408, 425 | `Transient` | the same request, sent again, may pass |
+/// | 429, 503 | `Throttled` | the other side asks for less, and `Retry-After` may say until when |
+/// | 501, 505 | `Permanent` | it will not learn the method or the version by tomorrow |
+/// | other 4xx | `Permanent` | the request is wrong, the dependency works |
+/// | other 5xx, and beyond | `Transient` | it failed; an unknown class counts as 5xx (RFC 9110, 15) |
+///
+/// An error that is a [rejection](axiomatic_core::Rejected) is worth what its
+/// [reason](axiomatic_core::Reason::outcome) says; any other error means that
+/// there was no answer, which is `Transient`.
+///
+/// Where an API means something else, say so; the rest of the binding stays:
+///
+/// ```
+/// use axiomatic_core::{BoxError, Classify, Outcome};
+/// use axiomatic_http::Http;
+/// use http::Response;
+///
+/// // This dependency says 404 while it has not yet replicated.
+/// let binding = Http.classify(|result: Result<&Response<String>, &BoxError>| match result {
+///     Ok(response) if response.status() == 404 => Outcome::Transient,
+///     other => Classify::classify(&Http, other),
+/// });
+/// # let mut missing = Response::new(String::new());
+/// # *missing.status_mut() = http::StatusCode::NOT_FOUND;
+/// # assert_eq!(Classify::classify(&binding, Ok(&missing)), Outcome::Transient);
+/// ```
+///
+/// # Where the context is
+///
+/// In the extensions of the request, as one [`Context`]. A request without
+/// one has the default context, and reading it allocates nothing.
+///
+/// ```
+/// use axiomatic_core::context::{Context, Repeatability};
+/// use http::Request;
+///
+/// let request = Request::get("/price")
+///     .extension(Context::default().with_repeatability(Repeatability::Repeatable))
+///     .body(())?;
+/// # use axiomatic_core::Carrier;
+/// # let context = axiomatic_http::Http.context(&request);
+/// # assert_eq!(context.repeatability(), Repeatability::Repeatable);
+/// # Ok::<(), http::Error>(())
+/// ```
+///
+/// # When a call is over
+///
+/// When the head of the answer is there. For a body that takes longer than
+/// the head and can fail, that is too early; completion at the end of the
+/// body is planned, as another binding, since it changes the response's type.
+///
+/// # Time
+///
+/// `Retry-After` may be a date, and a date means nothing without a clock.
+/// The date is read against the answer's own `Date`: one clock wrote both, so
+/// that its error cancels out. Only an answer without `Date` is read against
+/// the system's clock, and that is the one clock this crate reads.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Http;
+
+impl Http {
+    /// The same binding with another classification.
+    pub fn classify<F>(self, classify: F) -> Classified<Self, F> {
+        Classified::new(self, classify)
+    }
+}
+
+impl<B> Carrier<Request<B>> for Http {
+    #[inline]
+    fn context(&self, request: &Request<B>) -> Context {
+        request
+            .extensions()
+            .get::<Context>()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    #[inline]
+    fn set_context(&self, request: &mut Request<B>, context: Context) {
+        request.extensions_mut().insert(context);
+    }
+}
+
+impl<B, E: Refusable> Classify<Response<B>, E> for Http {
+    #[inline]
+    fn classify(&self, result: Result<&Response<B>, &E>) -> Outcome {
+        match result {
+            Ok(response) => outcome(response.status(), response.headers()),
+            Err(error) => match error.rejected() {
+                Some(rejected) => rejected.reason().outcome(),
+                None => Outcome::Transient,
+            },
+        }
+    }
+}
+
+impl<P: Settle, B> Complete<P, Response<B>> for Http {
+    type Response = Response<B>;
+
+    #[inline]
+    fn complete(&self, permit: P, outcome: Outcome, response: Response<B>) -> Response<B> {
+        permit.settle(outcome);
+        response
+    }
+}
+
+fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
+    match status.as_u16() {
+        ..400 => Outcome::Success,
+        408 | 425 => Outcome::Transient,
+        429 | 503 => Outcome::Throttled {
+            retry_after: retry_after::wait(headers, SystemTime::now),
+        },
+        501 | 505 => Outcome::Permanent,
+        400..500 => Outcome::Permanent,
+        500.. => Outcome::Transient,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axiomatic_core::context::Priority;
+    use axiomatic_core::{BoxError, Pattern, Reason, Rejected};
+    use std::time::Duration;
+
+    fn of(status: u16) -> Outcome {
+        outcome(StatusCode::from_u16(status).unwrap(), &HeaderMap::new())
+    }
+
+    #[test]
+    fn a_status_means_what_the_table_says() {
+        let throttled = Outcome::Throttled { retry_after: None };
+        for (status, expected) in [
+            (101, Outcome::Success),
+            (200, Outcome::Success),
+            (204, Outcome::Success),
+            (304, Outcome::Success),
+            (399, Outcome::Success),
+            (400, Outcome::Permanent),
+            (404, Outcome::Permanent),
+            (408, Outcome::Transient),
+            (409, Outcome::Permanent),
+            (425, Outcome::Transient),
+            (429, throttled),
+            (499, Outcome::Permanent),
+            (500, Outcome::Transient),
+            (501, Outcome::Permanent),
+            (502, Outcome::Transient),
+            (503, throttled),
+            (504, Outcome::Transient),
+            (505, Outcome::Permanent),
+            (599, Outcome::Transient),
+            (600, Outcome::Transient),
+            (999, Outcome::Transient),
+        ] {
+            assert_eq!(of(status), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn only_a_throttling_answer_is_asked_until_when() {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::RETRY_AFTER, "7".parse().unwrap());
+        let wait = Some(Duration::from_secs(7));
+        assert_eq!(
+            outcome(StatusCode::TOO_MANY_REQUESTS, &headers),
+            Outcome::Throttled { retry_after: wait }
+        );
+        assert_eq!(
+            outcome(StatusCode::MOVED_PERMANENTLY, &headers),
+            Outcome::Success
+        );
+    }
+
+    #[test]
+    fn an_error_is_transient_unless_it_is_a_refusal() {
+        let classify = |error: BoxError| Classify::classify(&Http, Err::<&Response<()>, _>(&error));
+        assert_eq!(classify("reset".into()), Outcome::Transient);
+        for (reason, expected) in [
+            (Reason::Open, Outcome::Ignored),
+            (Reason::Elapsed, Outcome::Transient),
+        ] {
+            let error = Rejected::new(Pattern::Timeout, reason).into();
+            assert_eq!(classify(error), expected, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_context_travels_in_the_extensions() {
+        let mut request = Request::new(());
+        assert_eq!(Http.context(&request), Context::default());
+        assert!(request.extensions().is_empty());
+
+        let context = Context::default().with_priority(Priority::SHEDDABLE);
+        Http.set_context(&mut request, context.clone());
+        assert_eq!(Http.context(&request), context);
+        assert_eq!(request.extensions().get(), Some(&context));
+    }
+
+    #[test]
+    fn an_answer_is_complete_with_its_head() {
+        struct Permit<'a>(&'a mut Option<Outcome>);
+        impl Settle for Permit<'_> {
+            fn settle(self, outcome: Outcome) {
+                *self.0 = Some(outcome);
+            }
+        }
+        let mut settled = None;
+        let response = Http.complete(
+            Permit(&mut settled),
+            Outcome::Success,
+            Response::new("a body nobody has read yet"),
+        );
+        assert_eq!(settled, Some(Outcome::Success));
+        assert_eq!(*response.body(), "a body nobody has read yet");
+    }
+}

@@ -1,0 +1,74 @@
+use std::convert::Infallible;
+use std::fmt;
+use std::task::{Context, Poll, ready};
+
+use axiomatic_core::{BoxError, Refusable};
+use http::Response;
+use tower_service::Service;
+
+use super::{InternalError, Respond, ResponseFuture};
+
+/// The service of [`RejectionLayer`](super::RejectionLayer).
+///
+/// It is ready when the inner service is. A readiness that failed is an
+/// answer like any other, so it is kept until there is a request to answer:
+/// this service then is ready, and the call does not reach the inner one.
+pub struct RejectionService<S, E = BoxError, F = InternalError> {
+    inner: S,
+    otherwise: F,
+    unready: Option<E>,
+}
+
+impl<S, E, F> RejectionService<S, E, F> {
+    pub(super) fn new(inner: S, otherwise: F) -> Self {
+        RejectionService {
+            inner,
+            otherwise,
+            unready: None,
+        }
+    }
+}
+
+impl<S, E, F, R, B> Service<R> for RejectionService<S, E, F>
+where
+    S: Service<R, Response = Response<B>>,
+    S::Error: Into<E>,
+    E: Refusable,
+    F: Respond<E, B> + Clone,
+    B: From<&'static str>,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = ResponseFuture<S::Future, E, F>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if self.unready.is_none() {
+            let readiness = ready!(self.inner.poll_ready(cx));
+            self.unready = readiness.err().map(Into::into);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        match self.unready.take() {
+            Some(error) => ResponseFuture::failed(error, self.otherwise.clone()),
+            None => ResponseFuture::called(self.inner.call(request), self.otherwise.clone()),
+        }
+    }
+}
+
+// Readiness belongs to the value that was asked: a clone starts without.
+impl<S: Clone, E, F: Clone> Clone for RejectionService<S, E, F> {
+    fn clone(&self) -> Self {
+        RejectionService::new(self.inner.clone(), self.otherwise.clone())
+    }
+}
+
+impl<S: fmt::Debug, E, F> fmt::Debug for RejectionService<S, E, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RejectionService")
+            .field("inner", &self.inner)
+            .field("unready", &self.unready.is_some())
+            .finish_non_exhaustive()
+    }
+}

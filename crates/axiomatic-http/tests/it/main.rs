@@ -1,0 +1,3 @@
+//! The rejection layer in its surroundings: behind tower, inside axum.
+
+mod rejection;
