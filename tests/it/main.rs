@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What needs two crates, or the whole tree.
+
+mod tidy;
