@@ -74,11 +74,13 @@ impl Context {
     pub const AVOIDED: usize = 2;
 
     /// The same with a deadline, if it is the earlier one: a deadline is only
-    /// ever shortened on the way in.
+    /// ever shortened on the way in. One that is there already stays, and is
+    /// armed once either is.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Deadline) -> Self {
         self.deadline = Some(match self.deadline {
-            Some(inherited) if inherited.at <= deadline.at => inherited,
+            Some(inherited) if inherited.at < deadline.at => inherited,
+            Some(inherited) if inherited.at == deadline.at && inherited.armed => inherited,
             _ => deadline,
         });
         self
@@ -266,6 +268,12 @@ mod tests {
         assert_eq!(longer.deadline(), Some(deadline(50)));
         let shorter = context.with_deadline(deadline(30).armed());
         assert_eq!(shorter.deadline(), Some(deadline(30).armed()));
+        let armed = shorter.with_deadline(deadline(30));
+        assert_eq!(armed.deadline(), Some(deadline(30).armed()));
+        let arms = Context::default()
+            .with_deadline(deadline(30))
+            .with_deadline(deadline(30).armed());
+        assert_eq!(arms.deadline(), Some(deadline(30).armed()));
     }
 
     #[test]

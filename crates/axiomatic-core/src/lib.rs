@@ -36,7 +36,7 @@ pub mod shared;
 #[doc(hidden)]
 pub mod sync;
 pub mod time;
-//pub mod window;
+pub mod window;
 
 pub use binding::{Carrier, Complete, Plain, Settle};
 pub use context::Context;

@@ -1,1 +1,15 @@
-//! Placeholder.
+//! Patterns for the axiom of **latency**: every hop takes time, and the
+//! slowest one decides.
+//!
+//! | Pattern | Answers |
+//! |---|---|
+//! | [`timeout`] | Nobody waits for ever |
+//!
+//! # Features
+//!
+//! - `tracing` (default): an event for every call that is given up.
+//!
+//! Names and units stand in the project's TELEMETRY.md.
+#![forbid(unsafe_code)]
+
+pub mod timeout;

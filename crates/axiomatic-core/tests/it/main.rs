@@ -1,0 +1,3 @@
+//! What core promises, seen from outside.
+
+mod window;

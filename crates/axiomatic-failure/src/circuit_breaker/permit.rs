@@ -1,0 +1,133 @@
+use std::fmt;
+use std::ops::Deref;
+
+use axiomatic_core::shared::Held;
+use axiomatic_core::time::Instant;
+use axiomatic_core::{Outcome, Settle};
+
+use super::breaker::{Core, Ticket};
+
+/// Leave for one call, borrowed from the breaker.
+///
+/// Dropped without a verdict, it gives its place back and decides nothing.
+#[must_use = "a permit that is dropped tells the breaker nothing"]
+pub struct Permit<'b>(Pending<&'b Core>);
+
+/// Leave for one call that outlives the borrow of the breaker, for futures.
+///
+/// Dropped without a verdict, it gives its place back and decides nothing.
+#[must_use = "a permit that is dropped tells the breaker nothing"]
+pub struct OwnedPermit(Pending<Held<Core>>);
+
+impl<'b> Permit<'b> {
+    #[inline]
+    pub(super) fn new(core: &'b Core, ticket: Ticket) -> Self {
+        Permit(Pending::new(core, ticket))
+    }
+
+    /// Tells what became of the call, at `now`.
+    #[inline]
+    pub fn record(self, now: Instant, outcome: Outcome) {
+        self.0.record(now, outcome);
+    }
+
+    /// The caller stopped waiting at `now`. It counts as a slow call if it
+    /// took as long as one, and as nothing otherwise.
+    pub fn cancelled(self, now: Instant) {
+        self.0.cancelled(now);
+    }
+
+    /// The call itself panicked: a failure.
+    pub fn panicked(self, now: Instant) {
+        self.0.record(now, Outcome::Transient);
+    }
+}
+
+impl OwnedPermit {
+    #[inline]
+    pub(super) fn new(core: Held<Core>, ticket: Ticket) -> Self {
+        OwnedPermit(Pending::new(core, ticket))
+    }
+
+    /// Tells what became of the call, at `now`.
+    #[inline]
+    pub fn record(self, now: Instant, outcome: Outcome) {
+        self.0.record(now, outcome);
+    }
+
+    /// The caller stopped waiting at `now`. It counts as a slow call if it
+    /// took as long as one, and as nothing otherwise.
+    pub fn cancelled(self, now: Instant) {
+        self.0.cancelled(now);
+    }
+
+    /// The call itself panicked: a failure.
+    pub fn panicked(self, now: Instant) {
+        self.0.record(now, Outcome::Transient);
+    }
+
+    /// Reads the breaker's clock.
+    #[inline]
+    pub(super) fn now(&self) -> Instant {
+        self.0.core.now()
+    }
+}
+
+/// As a binding settles it, at the time that the breaker's clock shows.
+impl Settle for OwnedPermit {
+    #[inline]
+    fn settle(self, outcome: Outcome) {
+        let now = self.now();
+        self.record(now, outcome);
+    }
+}
+
+impl fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Permit").field(&self.0.ticket).finish()
+    }
+}
+
+impl fmt::Debug for OwnedPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnedPermit").field(&self.0.ticket).finish()
+    }
+}
+
+/// A ticket that is settled once: what the two permits share.
+struct Pending<C: Deref<Target = Core>> {
+    core: C,
+    ticket: Option<Ticket>,
+}
+
+impl<C: Deref<Target = Core>> Pending<C> {
+    #[inline]
+    fn new(core: C, ticket: Ticket) -> Self {
+        Pending {
+            core,
+            ticket: Some(ticket),
+        }
+    }
+
+    #[inline]
+    fn record(mut self, now: Instant, outcome: Outcome) {
+        if let Some(ticket) = self.ticket.take() {
+            self.core.settle(ticket, now, outcome);
+        }
+    }
+
+    fn cancelled(mut self, now: Instant) {
+        if let Some(ticket) = self.ticket.take() {
+            self.core.cancelled(ticket, now);
+        }
+    }
+}
+
+impl<C: Deref<Target = Core>> Drop for Pending<C> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.core.forget(ticket);
+        }
+    }
+}

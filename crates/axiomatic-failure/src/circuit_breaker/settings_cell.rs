@@ -1,0 +1,320 @@
+use std::time::Duration;
+
+use axiomatic_core::Ratio;
+use axiomatic_core::hash::mix;
+use axiomatic_core::sync::{AtomicU8, AtomicU64, Ordering};
+use axiomatic_core::time::{Clock, saturating_nanos};
+
+use super::config::{Condition, Config, HalfOpen, OpenFor, Share, ThrottledCounts, TripWhen};
+use super::state::Generation;
+
+/// The settings that a completing call looks at, small enough to stand
+/// beside the phase.
+///
+/// They change live, one word at a time: a call that races with an update
+/// may be judged by some of the old values and some of the new.
+pub(super) struct CallSettings {
+    slow_after: Word,
+    flags: AtomicU8,
+}
+
+/// What a completing call needs to know about the configuration.
+#[derive(Copy, Clone)]
+pub(super) struct Flags(u8);
+
+const STREAKS: u8 = 1;
+const SLOWNESS: u8 = 2;
+const THROTTLED_FAILS: u8 = 4;
+const PRECISE: u8 = 8;
+
+impl CallSettings {
+    pub(super) fn new(config: &Config) -> Self {
+        CallSettings {
+            slow_after: Word::new(slow_nanos(config)),
+            flags: AtomicU8::new(flags(config)),
+        }
+    }
+
+    pub(super) fn store(&self, config: &Config) {
+        self.slow_after.store(slow_nanos(config));
+        // ORDERING: Relaxed: a setting.
+        self.flags.store(flags(config), Ordering::Relaxed);
+    }
+
+    /// The slow threshold in nanoseconds; no duration reaches the one that is
+    /// absent.
+    #[inline]
+    pub(super) fn slow_after(&self) -> u64 {
+        self.slow_after.load()
+    }
+
+    #[inline]
+    pub(super) fn measures_slowness(&self) -> bool {
+        self.slow_after() != u64::MAX
+    }
+
+    #[inline]
+    pub(super) fn flags(&self) -> Flags {
+        // ORDERING: Relaxed: a setting; no other memory is read on its
+        // strength.
+        Flags(self.flags.load(Ordering::Relaxed))
+    }
+}
+
+impl Flags {
+    #[inline]
+    pub(super) fn counts_streaks(self) -> bool {
+        self.0 & STREAKS != 0
+    }
+
+    /// Whether a slow call is evidence, and not only counted.
+    pub(super) fn judges_slowness(self) -> bool {
+        self.0 & SLOWNESS != 0
+    }
+
+    pub(super) fn throttled_fails(self) -> bool {
+        self.0 & THROTTLED_FAILS != 0
+    }
+
+    #[inline]
+    pub(super) fn needs_precise_clock(self) -> bool {
+        self.0 & PRECISE != 0
+    }
+}
+
+fn slow_nanos(config: &Config) -> u64 {
+    config.slow_after.map_or(u64::MAX, saturating_nanos)
+}
+
+fn flags(config: &Config) -> u8 {
+    // Under 50 ticks, the tick would misjudge a call by more than 2 %.
+    let precise = config
+        .slow_after
+        .is_some_and(|threshold| threshold < 50 * Clock::coarse_tick());
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    flag(config.trip_when.counts_streaks(), STREAKS)
+        | flag(config.trip_when.judges_slowness(), SLOWNESS)
+        | flag(
+            config.throttled == ThrottledCounts::AsFailure,
+            THROTTLED_FAILS,
+        )
+        | flag(precise, PRECISE)
+}
+
+/// The settings that only failures and transitions look at.
+pub(super) struct Settings {
+    conditions: [Word; TripWhen::MOST],
+    probes: Word,
+    lease: Word,
+    first: Word,
+    longest: Word,
+    jitter: Word,
+    stable_after: Word,
+    longest_hint: Word,
+}
+
+impl Settings {
+    pub(super) fn new(config: &Config) -> Self {
+        let settings = Settings {
+            conditions: std::array::from_fn(|_| Word::new(0)),
+            probes: Word::new(0),
+            lease: Word::new(0),
+            first: Word::new(0),
+            longest: Word::new(0),
+            jitter: Word::new(0),
+            stable_after: Word::new(0),
+            longest_hint: Word::new(0),
+        };
+        settings.store(config);
+        settings
+    }
+
+    pub(super) fn store(&self, config: &Config) {
+        let mut conditions = config.trip_when.conditions();
+        for place in &self.conditions {
+            place.store(conditions.next().map_or(0, pack));
+        }
+        let half_open = config.half_open;
+        self.probes.store(
+            u64::from(half_open.concurrent) << 16
+                | u64::from(half_open.required) << 8
+                | u64::from(half_open.allowed),
+        );
+        self.lease.store(saturating_nanos(half_open.lease));
+        let open_for = config.open_for;
+        self.first.store(saturating_nanos(open_for.first));
+        self.longest.store(saturating_nanos(open_for.longest));
+        self.jitter
+            .store(u64::from(open_for.jitter.as_parts_per_million()));
+        self.stable_after
+            .store(saturating_nanos(open_for.stable_after));
+        self.longest_hint
+            .store(saturating_nanos(open_for.longest_hint));
+    }
+
+    pub(super) fn conditions(&self) -> impl Iterator<Item = Condition> + '_ {
+        self.conditions
+            .iter()
+            .filter_map(|word| unpack(word.load()))
+    }
+
+    pub(super) fn half_open(&self) -> HalfOpen {
+        let probes = self.probes.load();
+        HalfOpen {
+            concurrent: (probes >> 16) as u8,
+            required: (probes >> 8) as u8,
+            allowed: probes as u8,
+            lease: Duration::from_nanos(self.lease.load()),
+        }
+    }
+
+    pub(super) fn open_for(&self) -> OpenFor {
+        OpenFor {
+            first: Duration::from_nanos(self.first.load()),
+            longest: Duration::from_nanos(self.longest.load()),
+            jitter: Ratio::parts_per_million(self.jitter.load() as u32),
+            stable_after: Duration::from_nanos(self.stable_after.load()),
+            longest_hint: Duration::from_nanos(self.longest_hint.load()),
+        }
+    }
+}
+
+impl OpenFor {
+    /// How long the opening that follows `generation` lasts, after so many
+    /// reopenings and with this hint from the server. Seed and generation are
+    /// its dice, so that it is a pure function.
+    pub(super) fn duration(
+        &self,
+        reopenings: u32,
+        hint: Option<Duration>,
+        seed: u64,
+        generation: Generation,
+    ) -> Duration {
+        let doubled = 1u32.checked_shl(reopenings).unwrap_or(u32::MAX);
+        let clamped = self.first.saturating_mul(doubled).min(self.longest);
+        // After the clamp, so that a fleet does not pile up at the longest.
+        let most = u128::from(self.jitter.as_parts_per_million());
+        let dice = u128::from(mix(seed ^ generation.number()));
+        let shortened = clamped.as_nanos() * (dice * most >> 64) / 1_000_000;
+        let jittered = clamped - Duration::from_nanos(shortened as u64);
+        let asked = hint.unwrap_or_default().min(self.longest_hint);
+        jittered.max(asked)
+    }
+}
+
+/// A word of a setting.
+///
+/// Orderings all Relaxed: a setting is a number, and no other memory is read
+///           on its strength.
+struct Word(AtomicU64);
+
+impl Word {
+    fn new(value: u64) -> Self {
+        Word(AtomicU64::new(value))
+    }
+
+    #[inline]
+    fn load(&self) -> u64 {
+        // ORDERING: Relaxed: a setting.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn store(&self, value: u64) {
+        // ORDERING: Relaxed: a setting.
+        self.0.store(value, Ordering::Relaxed);
+    }
+}
+
+/// Layout | 63..60 kind | 59..32 share in parts per million | 31..0 sample |
+/// where kind 0 is none, and a streak keeps its length as the sample.
+fn pack(condition: Condition) -> u64 {
+    let (kind, share, number) = match condition {
+        Condition::Consecutive(failures) => (1, Ratio::ZERO, failures),
+        Condition::Rate {
+            of,
+            at_least,
+            sample,
+        } => {
+            let kind = match of {
+                Share::Failed => 2,
+                Share::Slow => 3,
+                Share::FailedOrSlow => 4,
+            };
+            (kind, at_least, sample)
+        }
+    };
+    kind << 60 | u64::from(share.as_parts_per_million()) << 32 | u64::from(number)
+}
+
+fn unpack(word: u64) -> Option<Condition> {
+    let number = word as u32;
+    let of = match word >> 60 {
+        0 => return None,
+        1 => return Some(Condition::Consecutive(number)),
+        2 => Share::Failed,
+        3 => Share::Slow,
+        _ => Share::FailedOrSlow,
+    };
+    Some(Condition::Rate {
+        of,
+        at_least: Ratio::parts_per_million((word >> 32) as u32 & 0x0fff_ffff),
+        sample: number,
+    })
+}
+
+#[cfg(all(test, not(axiomatic_loom)))]
+mod tests {
+    use super::*;
+    use axiomatic_core::time::Instant;
+
+    fn generation(seconds: u64) -> Generation {
+        Generation::beginning(Instant::from_nanos(seconds * 1_000_000_000))
+    }
+
+    #[test]
+    fn openings_double_up_to_the_longest_and_never_overflow() {
+        let open_for = OpenFor::backoff(Duration::from_secs(2), Duration::from_secs(9));
+        let open_for = open_for.jittered(Ratio::ZERO);
+        let after = |n| open_for.duration(n, None, 0, generation(9)).as_secs();
+        assert_eq!([after(0), after(1), after(2), after(3)], [2, 4, 8, 9]);
+        assert_eq!([after(31), after(32), after(u32::MAX)], [9, 9, 9]);
+    }
+
+    #[test]
+    fn jitter_shortens_by_at_most_its_share_also_at_the_longest() {
+        let open_for = OpenFor::backoff(Duration::from_secs(1), Duration::from_secs(8));
+        let mut shortest = Duration::MAX;
+        let mut longest = Duration::ZERO;
+        for second in 0..1_000 {
+            let duration = open_for.duration(10, None, 7, generation(second));
+            shortest = shortest.min(duration);
+            longest = longest.max(duration);
+        }
+        assert!(shortest >= Duration::from_millis(7_200), "{shortest:?}");
+        assert!(shortest < Duration::from_millis(7_210), "{shortest:?}");
+        assert!(longest <= Duration::from_secs(8));
+        assert!(longest > Duration::from_millis(7_990), "{longest:?}");
+    }
+
+    #[test]
+    fn a_hint_prolongs_up_to_its_limit_and_never_shortens() {
+        let open_for = OpenFor::fixed(Duration::from_secs(2));
+        let with = |hint| {
+            let hint = Some(Duration::from_secs(hint));
+            open_for.duration(0, hint, 0, generation(9)).as_secs()
+        };
+        assert_eq!([with(1), with(30), with(3_600)], [2, 30, 60]);
+    }
+
+    #[test]
+    fn conditions_survive_packing() {
+        let all = TripWhen::consecutive_failures(u32::MAX)
+            .or(TripWhen::failure_rate(Ratio::ONE, u32::MAX))
+            .or(TripWhen::slow_rate(Ratio::parts_per_million(1), 1))
+            .or(TripWhen::failure_or_slow_rate(Ratio::percent(37), 12));
+        for condition in all.conditions() {
+            assert_eq!(unpack(pack(condition)), Some(condition));
+        }
+        assert_eq!(unpack(0), None);
+    }
+}

@@ -1,0 +1,152 @@
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use axiomatic_core::time::Instant;
+use axiomatic_core::window::Counts;
+use axiomatic_core::{Mode, Name};
+
+use super::{ConfigError, State};
+
+/// What a breaker was like at a moment: plain numbers, which print as a line.
+///
+/// ```
+/// use axiomatic_failure::circuit_breaker::Config;
+/// # fn main() -> Result<(), axiomatic_failure::circuit_breaker::ConfigError> {
+/// let breaker = Config::default().named("payment").build()?;
+/// let line = breaker.snapshot().to_string();
+/// assert!(line.starts_with("circuit breaker payment: closed since "));
+/// assert!(line.ends_with("; 0 calls, 0 failed, 0 slow"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Copy, Clone, Debug)]
+pub struct Snapshot {
+    pub(super) name: Name,
+    pub(super) state: State,
+    pub(super) mode: Mode,
+    pub(super) since: Instant,
+    pub(super) until: Option<Instant>,
+    pub(super) probes: u8,
+    pub(super) counts: Counts,
+    pub(super) reopenings: u32,
+    pub(super) late: u64,
+    pub(super) would_refuse: u64,
+    pub(super) taken: Instant,
+}
+
+impl Snapshot {
+    /// The breaker's name.
+    pub fn name(&self) -> Name {
+        self.name
+    }
+
+    /// What it did.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whether it acted on its decisions.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// For how long it had been in this state, to some milliseconds.
+    pub fn age(&self) -> Duration {
+        self.taken - self.since
+    }
+
+    /// How long it would refuse, if it was open.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.until.map(|until| until - self.taken)
+    }
+
+    /// Probes under way.
+    pub fn probes(&self) -> u8 {
+        self.probes
+    }
+
+    /// What the window held.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How often it had opened without a stable time between.
+    pub fn reopenings(&self) -> u32 {
+        self.reopenings
+    }
+
+    /// Results that came after the state that admitted their calls had ended.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Calls that would have been refused, had the mode not been shadow.
+    pub fn would_refuse(&self) -> u64 {
+        self.would_refuse
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "circuit breaker {}: {}", self.name, self.state)?;
+        write!(f, " since {:.1?}", self.age())?;
+        if let Some(remaining) = self.remaining() {
+            write!(f, ", {remaining:.1?} to go")?;
+        }
+        if self.probes > 0 {
+            write!(f, ", {} probes under way", self.probes)?;
+        }
+        match self.mode {
+            Mode::Enforce => {}
+            Mode::Shadow => write!(f, ", in shadow: {} not refused", self.would_refuse)?,
+            Mode::Off => write!(f, ", off")?,
+        }
+        write!(f, "; {}", self.counts)
+    }
+}
+
+/// Why a running breaker could not be changed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The configuration could not have been built either.
+    Invalid(ConfigError),
+    /// The window's kind and size are those of the construction.
+    WindowIsFixed,
+    /// More probes would be under way than were foreseen at construction.
+    LeasesAreFixed {
+        /// How many can be.
+        leases: u8,
+    },
+}
+
+impl From<ConfigError> for UpdateError {
+    fn from(error: ConfigError) -> Self {
+        UpdateError::Invalid(error)
+    }
+}
+
+impl fmt::Display for UpdateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpdateError::Invalid(_) => write!(f, "the new configuration cannot work"),
+            UpdateError::WindowIsFixed => {
+                write!(f, "the window of a running breaker cannot change")
+            }
+            UpdateError::LeasesAreFixed { leases } => write!(
+                f,
+                "a running breaker cannot have more than the {leases} concurrent probes it was built for"
+            ),
+        }
+    }
+}
+
+impl Error for UpdateError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            UpdateError::Invalid(error) => Some(error),
+            _ => None,
+        }
+    }
+}

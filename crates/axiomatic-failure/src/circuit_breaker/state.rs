@@ -1,0 +1,520 @@
+//! The breaker as a pure function: phase × event → phase. No clock, no
+//! atomics, no randomness; the tests at the end are the table.
+//!
+//! | From | Event | If | To |
+//! |---|---|---|---|
+//! | closed | asked | | closed, passes |
+//! | closed | tripped | in this generation | open |
+//! | open | asked | before its end | open, refuses |
+//! | open | asked | at its end or later | half-open, the asker is the first probe |
+//! | half-open | asked | a probe's lease ran out | open, refuses |
+//! | half-open | asked | a place is free | half-open, one more probe |
+//! | half-open | asked | no place is free | half-open, refuses |
+//! | half-open | probe good | as many as required | closed |
+//! | half-open | probe bad | more than allowed | open |
+//! | half-open | probe settled | otherwise | half-open, one probe less |
+//! | any but itself | forced | | forced |
+//! | any | reset | | closed |
+//! | any | anything else, or of another generation | | unchanged |
+
+use std::fmt;
+use std::time::Duration;
+
+use axiomatic_core::time::{Instant, saturating_nanos};
+
+/// What a breaker does at present.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Calls pass and are counted.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// A few probes pass and decide.
+    HalfOpen,
+    /// Calls are refused until an operator says otherwise.
+    ForcedOpen,
+    /// Calls pass and are counted, until an operator says otherwise.
+    ForcedClosed,
+}
+
+impl State {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            State::Closed => "closed",
+            State::Open => "open",
+            State::HalfOpen => "half-open",
+            State::ForcedOpen => "forced open",
+            State::ForcedClosed => "forced closed",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A stretch between two transitions, by the time at which it began.
+///
+/// Being a time, it needs no memory of its own: it dates the state, and it is
+/// the era of the window. It is counted in steps of 4.2 ms, and two
+/// transitions within a step get successive numbers, so that no two
+/// generations share one. 38 bits of it last 36 years.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Generation(u64);
+
+impl Generation {
+    pub(super) const BITS: u32 = 38;
+    const STEP_SHIFT: u32 = 22;
+    const LAST: u64 = (1 << Generation::BITS) - 1;
+
+    pub(super) const fn from_number(number: u64) -> Self {
+        Generation(number & Generation::LAST)
+    }
+
+    pub(super) const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(super) const fn began(self) -> Instant {
+        Instant::from_nanos(self.0 << Generation::STEP_SHIFT)
+    }
+
+    pub(super) fn beginning(now: Instant) -> Self {
+        Generation((now.as_nanos() >> Generation::STEP_SHIFT).min(Generation::LAST))
+    }
+
+    fn next(self, now: Instant) -> Self {
+        let after = Generation((self.0 + 1).min(Generation::LAST));
+        after.max(Generation::beginning(now))
+    }
+}
+
+/// How long an open phase lasts, in steps of 1.05 ms from the beginning of
+/// its generation. 24 bits of it are 4.8 hours.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Span(u64);
+
+impl Span {
+    const STEP_SHIFT: u32 = 20;
+    const LONGEST: u64 = (1 << 24) - 1;
+
+    pub(super) const fn from_number(number: u64) -> Self {
+        Span(number & Span::LONGEST)
+    }
+
+    pub(super) const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The shortest span that reaches `until`.
+    fn reaching(generation: Generation, until: Instant) -> Self {
+        let nanos = saturating_nanos(until - generation.began());
+        Span(nanos.div_ceil(1 << Span::STEP_SHIFT).min(Span::LONGEST))
+    }
+
+    pub(super) fn end(self, generation: Generation) -> Instant {
+        generation.began() + Duration::from_nanos(self.0 << Span::STEP_SHIFT)
+    }
+}
+
+/// The whole state of a breaker: a generation, and what there is to know in
+/// it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Phase {
+    pub(super) generation: Generation,
+    pub(super) stance: Stance,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stance {
+    Closed,
+    Open(Span),
+    HalfOpen(Probes),
+    ForcedOpen,
+    ForcedClosed,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Probes {
+    pub(super) in_flight: u8,
+    pub(super) good: u8,
+    pub(super) bad: u8,
+}
+
+impl Phase {
+    pub(super) const fn closed(generation: Generation) -> Self {
+        Phase {
+            generation,
+            stance: Stance::Closed,
+        }
+    }
+
+    pub(super) const fn state(self) -> State {
+        match self.stance {
+            Stance::Closed => State::Closed,
+            Stance::Open(_) => State::Open,
+            Stance::HalfOpen(_) => State::HalfOpen,
+            Stance::ForcedOpen => State::ForcedOpen,
+            Stance::ForcedClosed => State::ForcedClosed,
+        }
+    }
+
+    fn then(self, now: Instant, stance: Stance) -> Phase {
+        Phase {
+            generation: self.generation.next(now),
+            stance,
+        }
+    }
+
+    fn opened(self, now: Instant, open_for: Duration) -> Phase {
+        let generation = self.generation.next(now);
+        Phase {
+            generation,
+            stance: Stance::Open(Span::reaching(generation, now + open_for)),
+        }
+    }
+
+    fn probing(self, probes: Probes) -> Phase {
+        Phase {
+            stance: Stance::HalfOpen(probes),
+            ..self
+        }
+    }
+}
+
+/// What happens to a breaker.
+#[derive(Copy, Clone, Debug)]
+pub(super) enum Event {
+    /// A caller asks. `lease_ran_out` says that a probe of this phase's
+    /// generation is overdue.
+    Asked { lease_ran_out: bool },
+    /// The evidence of a generation suffices to open.
+    Tripped(Generation),
+    /// A probe of a generation is over.
+    Settled(Generation, Verdict),
+    /// An operator holds it open.
+    ForcedOpen,
+    /// An operator holds it closed.
+    ForcedClosed,
+    /// An operator lets it begin anew.
+    Reset,
+}
+
+/// What a probe says.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Good,
+    Bad,
+    /// Nothing: it was dropped, cancelled or ignored.
+    Neutral,
+}
+
+/// The numbers that a transition depends on.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) required: u8,
+    pub(super) allowed: u8,
+    pub(super) concurrent: u8,
+    /// How long it stays open, should it open now.
+    pub(super) open_for: Duration,
+}
+
+/// What the caller who caused an event is told.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Go ahead, and say what became of it.
+    Pass,
+    /// Go ahead as a probe.
+    Probe,
+    /// Not now; perhaps after this long.
+    Refuse(Option<Duration>),
+    /// Taken note of.
+    Noted,
+    /// Evidence of another generation, or where none is taken.
+    Late,
+}
+
+pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (Phase, Answer) {
+    use Answer::{Late, Noted, Pass, Probe, Refuse};
+
+    match (phase.stance, event) {
+        (Stance::ForcedOpen, Event::ForcedOpen) => (phase, Noted),
+        (Stance::ForcedClosed, Event::ForcedClosed) => (phase, Noted),
+        (_, Event::ForcedOpen) => (phase.then(now, Stance::ForcedOpen), Noted),
+        (_, Event::ForcedClosed) => (phase.then(now, Stance::ForcedClosed), Noted),
+        (_, Event::Reset) => (phase.then(now, Stance::Closed), Noted),
+
+        (Stance::Closed | Stance::ForcedClosed, Event::Asked { .. }) => (phase, Pass),
+        (Stance::ForcedOpen, Event::Asked { .. }) => (phase, Refuse(None)),
+
+        (Stance::Closed, Event::Tripped(generation)) if generation == phase.generation => {
+            (phase.opened(now, rules.open_for), Noted)
+        }
+
+        (Stance::Open(span), Event::Asked { .. }) => {
+            let end = span.end(phase.generation);
+            if now < end {
+                return (phase, Refuse(Some(end - now)));
+            }
+            let first = Probes {
+                in_flight: 1,
+                ..Probes::default()
+            };
+            (phase.then(now, Stance::HalfOpen(first)), Probe)
+        }
+
+        (Stance::HalfOpen(probes), Event::Asked { lease_ran_out }) => {
+            if lease_ran_out {
+                (
+                    phase.opened(now, rules.open_for),
+                    Refuse(Some(rules.open_for)),
+                )
+            } else if probes.in_flight < rules.concurrent {
+                let in_flight = probes.in_flight + 1;
+                (
+                    phase.probing(Probes {
+                        in_flight,
+                        ..probes
+                    }),
+                    Probe,
+                )
+            } else {
+                (phase, Refuse(None))
+            }
+        }
+
+        (Stance::HalfOpen(probes), Event::Settled(generation, verdict))
+            if generation == phase.generation =>
+        {
+            let probes = Probes {
+                in_flight: probes.in_flight.saturating_sub(1),
+                good: probes
+                    .good
+                    .saturating_add((verdict == Verdict::Good).into()),
+                bad: probes.bad.saturating_add((verdict == Verdict::Bad).into()),
+            };
+            // Each verdict is judged by its own count: a dropped probe
+            // decides nothing, even if the rules were changed meanwhile.
+            let to = match verdict {
+                Verdict::Good if probes.good >= rules.required => phase.then(now, Stance::Closed),
+                Verdict::Bad if probes.bad > rules.allowed => phase.opened(now, rules.open_for),
+                _ => phase.probing(probes),
+            };
+            (to, Noted)
+        }
+
+        (_, Event::Tripped(_) | Event::Settled(..)) => (phase, Late),
+    }
+}
+
+#[cfg(all(test, not(axiomatic_loom)))]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules {
+        required: 2,
+        allowed: 1,
+        concurrent: 2,
+        open_for: Duration::from_secs(1),
+    };
+
+    const ASKED: Event = Event::Asked {
+        lease_ran_out: false,
+    };
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_nanos(1_000_000 * millis)
+    }
+
+    fn phase(stance: Stance) -> Phase {
+        Phase {
+            generation: Generation::beginning(at(10_000)),
+            stance,
+        }
+    }
+
+    fn half_open(in_flight: u8, good: u8, bad: u8) -> Phase {
+        phase(Stance::HalfOpen(Probes {
+            in_flight,
+            good,
+            bad,
+        }))
+    }
+
+    fn open() -> Phase {
+        next(
+            phase(Stance::Closed),
+            Event::Tripped(phase(Stance::Closed).generation),
+            at(10_000),
+            &RULES,
+        )
+        .0
+    }
+
+    /// Takes the step, and holds it to what is true of every step.
+    fn step(from: Phase, event: Event, millis: u64) -> (Phase, Answer) {
+        let (to, answer) = next(from, event, at(millis), &RULES);
+        if from.state() == to.state() && !matches!(event, Event::Reset) {
+            assert!(to.generation >= from.generation);
+        } else {
+            assert!(to.generation > from.generation, "a new generation");
+        }
+        (to, answer)
+    }
+
+    #[test]
+    fn closed_passes() {
+        let from = phase(Stance::Closed);
+        assert_eq!(step(from, ASKED, 10_001), (from, Answer::Pass));
+    }
+
+    #[test]
+    fn closed_opens_when_tripped() {
+        let from = phase(Stance::Closed);
+        let (to, _) = step(from, Event::Tripped(from.generation), 10_000);
+        let Stance::Open(span) = to.stance else {
+            panic!("{to:?}");
+        };
+        let end = span.end(to.generation);
+        assert!(end >= at(11_000));
+        assert!(end <= at(11_000) + Duration::from_millis(2), "{end:?}");
+    }
+
+    #[test]
+    fn closed_ignores_a_trip_of_another_generation() {
+        let from = phase(Stance::Closed);
+        let stale = Generation::beginning(at(9_000));
+        assert_eq!(step(from, Event::Tripped(stale), 10_000).0, from);
+    }
+
+    #[test]
+    fn open_refuses_and_says_until_when() {
+        let (to, answer) = step(open(), ASKED, 10_400);
+        assert_eq!(to, open());
+        let Answer::Refuse(Some(wait)) = answer else {
+            panic!("{answer:?}");
+        };
+        assert!(wait >= Duration::from_millis(600) && wait < Duration::from_millis(603));
+    }
+
+    #[test]
+    fn open_lets_a_first_probe_through_at_its_end() {
+        let (to, answer) = step(open(), ASKED, 11_002);
+        assert_eq!(answer, Answer::Probe);
+        assert_eq!(
+            to.stance,
+            Stance::HalfOpen(Probes {
+                in_flight: 1,
+                good: 0,
+                bad: 0
+            })
+        );
+    }
+
+    #[test]
+    fn open_takes_no_evidence() {
+        let from = open();
+        for event in [
+            Event::Tripped(from.generation),
+            Event::Settled(from.generation, Verdict::Good),
+            Event::Settled(from.generation, Verdict::Bad),
+        ] {
+            assert_eq!(step(from, event, 10_500).0, from);
+        }
+    }
+
+    #[test]
+    fn half_open_fills_its_places() {
+        let (to, answer) = step(half_open(1, 0, 0), ASKED, 10_000);
+        assert_eq!((to, answer), (half_open(2, 0, 0), Answer::Probe));
+        let (to, answer) = step(to, ASKED, 10_000);
+        assert_eq!((to, answer), (half_open(2, 0, 0), Answer::Refuse(None)));
+    }
+
+    #[test]
+    fn half_open_opens_when_a_lease_ran_out() {
+        let event = Event::Asked {
+            lease_ran_out: true,
+        };
+        let (to, answer) = step(half_open(1, 1, 0), event, 10_000);
+        assert_eq!(to.state(), State::Open);
+        assert_eq!(answer, Answer::Refuse(Some(RULES.open_for)));
+    }
+
+    #[test]
+    fn half_open_closes_after_enough_good_probes() {
+        let from = half_open(2, 0, 1);
+        let good = Event::Settled(from.generation, Verdict::Good);
+        let (to, _) = step(from, good, 10_000);
+        assert_eq!(to, half_open(1, 1, 1));
+        assert_eq!(step(to, good, 10_000).0.state(), State::Closed);
+    }
+
+    #[test]
+    fn half_open_opens_after_too_many_bad_probes() {
+        let from = half_open(2, 1, 0);
+        let bad = Event::Settled(from.generation, Verdict::Bad);
+        let (to, _) = step(from, bad, 10_000);
+        assert_eq!(to, half_open(1, 1, 1));
+        assert_eq!(step(to, bad, 10_000).0.state(), State::Open);
+    }
+
+    #[test]
+    fn a_neutral_probe_returns_its_place_and_decides_nothing() {
+        let from = half_open(2, 1, 1);
+        let neutral = Event::Settled(from.generation, Verdict::Neutral);
+        assert_eq!(step(from, neutral, 10_000).0, half_open(1, 1, 1));
+    }
+
+    #[test]
+    fn half_open_ignores_probes_of_another_generation() {
+        let from = half_open(1, 1, 1);
+        let stale = Generation::beginning(at(9_000));
+        for verdict in [Verdict::Good, Verdict::Bad, Verdict::Neutral] {
+            let step = step(from, Event::Settled(stale, verdict), 10_000);
+            assert_eq!(step, (from, Answer::Late));
+        }
+    }
+
+    #[test]
+    fn an_operator_wins_over_every_state() {
+        let forced = phase(Stance::ForcedClosed);
+        for from in [phase(Stance::Closed), open(), half_open(1, 1, 0), forced] {
+            let to = step(from, Event::ForcedOpen, 10_000).0;
+            assert_eq!(to.state(), State::ForcedOpen);
+            assert_eq!(step(to, ASKED, 99_000), (to, Answer::Refuse(None)));
+            assert_eq!(step(to, Event::ForcedOpen, 10_000).0, to);
+            let to = step(to, Event::ForcedClosed, 10_000).0;
+            assert_eq!(step(to, ASKED, 99_000), (to, Answer::Pass));
+            assert_eq!(step(to, Event::Tripped(to.generation), 10_000).0, to);
+            let to = step(to, Event::Reset, 10_000).0;
+            assert_eq!(to.state(), State::Closed);
+        }
+    }
+
+    #[test]
+    fn time_that_runs_backwards_still_makes_new_generations() {
+        let from = open();
+        let (to, _) = step(from, Event::Reset, 5);
+        assert!(to.generation > from.generation);
+        let (to, _) = step(to, Event::Tripped(to.generation), 5);
+        assert_eq!(to.state(), State::Open);
+    }
+
+    #[test]
+    fn the_longest_opening_fits() {
+        let longest = Rules {
+            open_for: super::super::OpenFor::LONGEST,
+            ..RULES
+        };
+        let from = phase(Stance::Closed);
+        let trip = Event::Tripped(from.generation);
+        let (to, _) = next(from, trip, at(10_000), &longest);
+        let Stance::Open(span) = to.stance else {
+            panic!("{to:?}");
+        };
+        assert!(span.end(to.generation) >= at(10_000) + longest.open_for);
+    }
+}

@@ -1,0 +1,141 @@
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axiomatic_core::Rejected;
+use pin_project::pin_project;
+use tokio::time::{Sleep, sleep_until};
+
+use super::Permit;
+
+/// The response of a [`TimeoutService`](super::TimeoutService): a refusal, or
+/// the inner call with the time it has.
+#[pin_project]
+pub struct ResponseFuture<F, E> {
+    #[pin]
+    state: State<F>,
+    error: PhantomData<fn() -> E>,
+}
+
+#[pin_project(project = StateProjection)]
+enum State<F> {
+    Refused(Rejected),
+    Unlimited(#[pin] F),
+    Limited(#[pin] Call<F>),
+    Elapsed,
+}
+
+/// A call under way.
+#[pin_project]
+struct Call<F> {
+    #[pin]
+    inner: F,
+    permit: Permit,
+    #[pin]
+    timer: Timer,
+}
+
+#[pin_project(project = TimerProjection)]
+enum Timer {
+    /// Most calls are never pending, and then none is made.
+    Unset,
+    Set(#[pin] Sleep),
+    /// None is needed, or it has rung in shadow.
+    Unneeded,
+}
+
+impl<F, E> ResponseFuture<F, E> {
+    pub(super) fn refused(rejected: Rejected) -> Self {
+        Self::new(State::Refused(rejected))
+    }
+
+    pub(super) fn unlimited(inner: F) -> Self {
+        Self::new(State::Unlimited(inner))
+    }
+
+    #[inline]
+    pub(super) fn limited(inner: F, permit: Permit) -> Self {
+        let timer = if permit.needs_timer() {
+            Timer::Unset
+        } else {
+            Timer::Unneeded
+        };
+        Self::new(State::Limited(Call {
+            inner,
+            permit,
+            timer,
+        }))
+    }
+
+    #[inline]
+    fn new(state: State<F>) -> Self {
+        ResponseFuture {
+            state,
+            error: PhantomData,
+        }
+    }
+}
+
+impl<F, E, Res, Err> Future for ResponseFuture<F, E>
+where
+    F: Future<Output = Result<Res, Err>>,
+    Err: Into<E>,
+    E: From<Rejected>,
+{
+    type Output = Result<Res, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        let call = match state.as_mut().project() {
+            StateProjection::Refused(rejected) => return Poll::Ready(Err((*rejected).into())),
+            StateProjection::Unlimited(inner) => return inner.poll(cx).map_err(Into::into),
+            StateProjection::Limited(call) => call.project(),
+            StateProjection::Elapsed => panic!("polled after it was ready"),
+        };
+        // The answer first: one that arrives with the last tick counts.
+        if let Poll::Ready(result) = call.inner.poll(cx) {
+            return Poll::Ready(result.map_err(Into::into));
+        }
+        if call.timer.poll_rung(call.permit, cx).is_pending() {
+            return Poll::Pending;
+        }
+        match call.permit.elapsed() {
+            Ok(()) => Poll::Pending,
+            Err(rejected) => {
+                // Cancelled now, and not when the caller lets go of us.
+                state.set(State::Elapsed);
+                Poll::Ready(Err(rejected.into()))
+            }
+        }
+    }
+}
+
+impl Timer {
+    /// Ready once, when the deadline has passed.
+    fn poll_rung(mut self: Pin<&mut Self>, permit: &Permit, cx: &mut Context<'_>) -> Poll<()> {
+        if let TimerProjection::Unset = self.as_mut().project() {
+            let deadline = permit.deadline().instant();
+            self.set(Timer::Set(sleep_until(deadline.into())));
+        }
+        match self.as_mut().project() {
+            TimerProjection::Set(sleep) => std::task::ready!(sleep.poll(cx)),
+            TimerProjection::Unset | TimerProjection::Unneeded => return Poll::Pending,
+        }
+        self.set(Timer::Unneeded);
+        Poll::Ready(())
+    }
+}
+
+impl<F, E> fmt::Debug for ResponseFuture<F, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.state {
+            State::Refused(rejected) => rejected.fmt(f),
+            State::Unlimited(_) => f.write_str("ResponseFuture(unlimited)"),
+            State::Limited(call) => f.debug_tuple("ResponseFuture").field(&call.permit).finish(),
+            State::Elapsed => f.write_str("ResponseFuture(elapsed)"),
+        }
+    }
+}
