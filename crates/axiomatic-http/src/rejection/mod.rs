@@ -68,15 +68,16 @@
 //!
 //! # Guarantees
 //!
-//! - Every reason has the status of the table:
-//!   `each_reason_has_its_status`.
+//! - Every reason has the status of the table (`each_reason_has_its_status`).
 //! - What this side refuses, [`Http`](crate::Http) on the other side reads as
-//!   such: `what_one_side_refuses_the_other_side_understands`.
-//! - Responses pass unaltered: `an_answer_passes_unaltered`.
-//! - No error is lost: `a_failed_readiness_is_an_answer`,
+//!   refused (`what_one_side_refuses_the_other_side_understands`).
+//! - Responses pass as they are (`an_answer_passes_unaltered`).
+//! - Every error becomes an answer, and none of them shows the inside
+//!   (`a_failed_readiness_is_an_answer`,
 //!   `another_error_is_an_answer_without_details`,
-//!   `another_error_is_what_the_closure_makes_of_it`.
-//! - It fits axum's router: `fits_a_router_of_axum`.
+//!   `another_error_is_what_the_closure_makes_of_it`,
+//!   `tells_nothing_of_the_inside`).
+//! - It fits axum's router (`fits_a_router_of_axum`).
 //!
 //! # Cost
 //!

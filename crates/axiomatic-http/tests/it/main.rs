@@ -1,3 +1,5 @@
-//! The rejection layer in its surroundings: behind tower, inside axum.
+//! The rejection layer behind tower and inside axum, and `Retry-After` under
+//! anything that may be sent.
 
 mod rejection;
+mod retry_after;
