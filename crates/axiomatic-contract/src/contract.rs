@@ -133,9 +133,9 @@ where
         self
     }
 
-    /// The layer breaks this obligation, knowingly and for this reason. If it
-    /// turns out to keep it, the contract fails: an exception does not
-    /// outlive its reason.
+    /// The layer breaks this obligation, knowingly and for this reason; what
+    /// rests on it is skipped. If it turns out to keep it, the contract
+    /// fails: an exception does not outlive its reason.
     #[must_use]
     pub fn except(mut self, obligation: Obligation, reason: impl Into<String>) -> Self {
         self.exceptions.push((obligation, reason.into()));
@@ -146,20 +146,23 @@ where
     pub fn check(&self) -> Report {
         let mut verdicts: Vec<(Obligation, Verdict)> = Vec::new();
         for &obligation in Obligation::ALL {
-            let missing = obligation.rests_on().iter().find(|needed| {
-                let known = verdicts.iter().find(|(judged, _)| judged == *needed);
-                matches!(
-                    known,
-                    Some((
-                        _,
-                        Verdict::Broken(_) | Verdict::Unjudged(_) | Verdict::Excepted(_)
-                    ))
-                )
-            });
-            let verdict = match missing {
-                Some(needed) => Verdict::Unjudged(format!("it rests on \"{needed}\"")),
-                None => self.judge(obligation),
-            };
+            let verdict = obligation
+                .rests_on()
+                .iter()
+                .find_map(|needed| {
+                    let known = verdicts.iter().find(|(judged, _)| judged == needed);
+                    match &known?.1 {
+                        Verdict::Broken(_) | Verdict::Unjudged(_) => {
+                            Some(Verdict::Unjudged(format!("it rests on \"{needed}\"")))
+                        }
+                        Verdict::Excepted(_) => {
+                            let why = format!("it rests on \"{needed}\", which is excepted");
+                            Some(Verdict::Skipped(why))
+                        }
+                        _ => None,
+                    }
+                })
+                .unwrap_or_else(|| self.judge(obligation));
             let exception = self.exceptions.iter().find(|(of, _)| *of == obligation);
             let verdict = match (verdict, exception) {
                 (Verdict::Broken(_) | Verdict::Unjudged(_), Some((_, why))) => {

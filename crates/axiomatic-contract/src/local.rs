@@ -12,11 +12,13 @@
 //! local::stays_send(&TimeoutLayer::new(Duration::from_secs(1)));
 //! ```
 //!
-//! A layer that boxes its futures as `Send` does not:
+//! A layer that boxes what it is given, as `Send`, does not:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! use axiomatic_contract::local;
-//! local::accepts_local(&tower::util::BoxCloneServiceLayer::new(tower::layer::util::Identity::new()));
+//! use tower::{layer::layer_fn, util::BoxCloneService};
+//!
+//! local::accepts_local_clone(&layer_fn(|inner: local::LocalClone| BoxCloneService::new(inner)));
 //! ```
 
 use std::cell::Cell;

@@ -58,7 +58,8 @@ obligations! {
     Serves: "serves",
     /// The instance that is called has itself said that it is ready, and has
     /// not been called since: also in the second call, in a repetition, and
-    /// when a reason to refuse goes away between `poll_ready` and `call`.
+    /// when a reason to refuse goes away between `poll_ready` and `call`. A
+    /// direct layer is not ready while the inner service is not.
     ReadinessBeforeCall: "readiness before call",
     /// A clone of a service that is ready is not ready.
     ReadinessOfClones: "a clone is not readied",

@@ -1,37 +1,20 @@
 //! tower's own layers, held to the contract: those that keep it, and what the
 //! others do, as findings.
 
+use std::error::Error;
 use std::time::Duration;
 
-use axiomatic_contract::{Class, Contract, Failure, Obligation as O, Probe, Subject, Verdict};
-use axiomatic_contract::{Request, Response};
-use tower::ServiceExt;
-use tower::limit::{
-    ConcurrencyLimitLayer, GlobalConcurrencyLimitLayer, RateLimit, RateLimitLayer, rate::Rate,
+use axiomatic_contract::{
+    Class, Contract, Obligation as O, Probe, Request, Response, Script, Subject, Verdict,
 };
+use tower::limit::{ConcurrencyLimitLayer, GlobalConcurrencyLimitLayer, RateLimit, RateLimitLayer};
 use tower::load_shed::{LoadShedLayer, error::Overloaded};
-use tower::retry::{Policy, RetryLayer};
-use tower::timeout::{TimeoutLayer, error::Elapsed};
+use tower::retry::RetryLayer;
+use tower::timeout::TimeoutLayer;
 use tower::util::{BoxCloneService, MapResponseLayer};
-use tower::{Layer, ServiceBuilder};
+use tower::{ServiceBuilder, ServiceExt};
 
-fn paused() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-}
-
-fn broken<S>(contract: &Contract<'_, S>) -> Vec<O>
-where
-    S: tower::Service<Request, Response = Response>,
-    S::Error: Into<tower::BoxError> + 'static,
-{
-    let report = contract.check();
-    println!("{report}");
-    report.broken().map(|found| found.obligation()).collect()
-}
+use crate::sample::{Thrice, broken, paused};
 
 #[test]
 fn nothing_at_all_passes() {
@@ -56,45 +39,23 @@ fn timeout_passes() {
     let runtime = paused();
     let _entered = runtime.enter();
     let limit = Duration::from_secs(1);
-    let contract = Contract::new(Class::Direct, || Subject::new(TimeoutLayer::new(limit)))
+    Contract::new(Class::Direct, || Subject::new(TimeoutLayer::new(limit)))
         .passing_time(|time| runtime.block_on(tokio::time::sleep(time)))
         .gives_up_after(limit)
-        .refused_as(|error| error.is::<Elapsed>());
-    contract.assert();
-    assert_eq!(contract.judge(O::WokenOnce), Verdict::Kept);
-}
-
-/// Repeats what fails, three times at most, after a second each.
-#[derive(Clone)]
-struct Thrice(usize);
-
-impl Policy<Request, Response, Failure> for Thrice {
-    type Future = tokio::time::Sleep;
-
-    fn retry(
-        &mut self,
-        _: &mut Request,
-        result: &mut Result<Response, Failure>,
-    ) -> Option<Self::Future> {
-        if result.is_ok() || self.0 == 0 {
-            return None;
-        }
-        self.0 -= 1;
-        Some(tokio::time::sleep(Duration::from_secs(1)))
-    }
-
-    fn clone_request(&mut self, request: &Request) -> Option<Request> {
-        Some(request.clone())
-    }
+        .assert();
 }
 
 #[test]
 fn retry_passes() {
     let runtime = paused();
     let _entered = runtime.enter();
-    Contract::new(Class::Waiting, || Subject::new(RetryLayer::new(Thrice(2))))
-        .passing_time(|time| runtime.block_on(tokio::time::sleep(time)))
-        .assert();
+    Contract::new(Class::Waiting, || {
+        Subject::new(RetryLayer::new(Thrice::after(|| {
+            tokio::time::sleep(Duration::from_secs(1))
+        })))
+    })
+    .passing_time(|time| runtime.block_on(tokio::time::sleep(time)))
+    .assert();
 }
 
 /// The limit is taken in `poll_ready`, and a readied service that is not
@@ -124,7 +85,7 @@ fn concurrency_limit_layer_makes_a_limit_for_each_service() {
 #[test]
 fn load_shed_stays_in_the_queue() {
     let contract = Contract::new(Class::Shedding, || Subject::new(LoadShedLayer::new()))
-        .refused_as(|error| error.is::<Overloaded>());
+        .refused_as(<dyn Error>::is::<Overloaded>);
     assert_eq!(broken(&contract), [O::ShedLeavesQueue]);
 }
 
@@ -138,7 +99,7 @@ fn load_shed_over_a_concurrency_limit_sheds_with_nothing_in_flight() {
             .layer(GlobalConcurrencyLimitLayer::new(1));
         Subject::new(limited).limit_in_flight(1)
     })
-    .refused_as(|error| error.is::<Overloaded>());
+    .refused_as(<dyn Error>::is::<Overloaded>);
     let broken = broken(&contract);
     assert!(broken.contains(&O::IdleHoldsNothing), "{broken:?}");
 
@@ -147,7 +108,7 @@ fn load_shed_over_a_concurrency_limit_sheds_with_nothing_in_flight() {
     let service = ServiceBuilder::new()
         .layer(LoadShedLayer::new())
         .layer(GlobalConcurrencyLimitLayer::new(1))
-        .service(axiomatic_contract::Script::new().service());
+        .service(Script::new().service());
     let shed = runtime.block_on(async {
         let mut idle = service.clone();
         idle.ready().await.unwrap();
@@ -180,6 +141,4 @@ fn rate_limit_counts_in_each_service() {
         contract(2).judge(O::SharedState),
         Verdict::Broken(_)
     ));
-    let _ = RateLimit::new((), Rate::new(1, Duration::from_secs(1)));
-    let _ = ConcurrencyLimitLayer::new(1).layer(());
 }

@@ -1,10 +1,16 @@
 //! Layers that are wrong in one way each.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
 
-use axiomatic_contract::{Class, Contract, Obligation as O, Report, Subject};
+use axiomatic_contract::{Class, Contract, Obligation as O, Report, Subject, Verdict, Violation};
+use tokio::time::Instant;
+use tower::retry::RetryLayer;
 
 use crate::sample::{Flaw, ShedLayer, gate, gate_from_outside, queue, queue_from_outside};
+use crate::sample::{Thrice, Timerless, broken, paused};
 
 #[derive(Copy, Clone, Debug)]
 enum Sample {
@@ -44,6 +50,7 @@ const WRONG: &[(Sample, Flaw, O)] = &[
         Flaw::CallsWhatItDidNotReady,
         O::ReadinessBeforeCall,
     ),
+    (Sample::Gate, Flaw::IsReadyTooSoon, O::ReadinessBeforeCall),
     (
         Sample::Queue,
         Flaw::RepeatsUnreadied,
@@ -75,6 +82,7 @@ const WRONG: &[(Sample, Flaw, O)] = &[
     (Sample::Gate, Flaw::LosesTheReadinessWaker, O::WokenOnce),
     (Sample::Gate, Flaw::LosesTheCallWaker, O::WokenOnce),
     (Sample::Gate, Flaw::WakesTwice, O::WokenOnce),
+    (Sample::Queue, Flaw::LosesTheWakerOfRepeats, O::WokenOnce),
     (
         Sample::Queue,
         Flaw::WakesEverybodyInTheQueueTwice,
@@ -179,7 +187,7 @@ fn each_flaw_breaks_its_obligation_and_no_other() {
     let mut wrong = String::new();
     for (sample, flaw, expected) in once.chain(WRONG_TWICE.iter().copied()) {
         let report = report(sample, Some(flaw));
-        let broken: Vec<O> = report.broken().map(|found| found.obligation()).collect();
+        let broken: Vec<O> = report.broken().map(Violation::obligation).collect();
         if broken != expected {
             wrong += &format!("{sample:?} {flaw:?}: not {expected:?}\n{report}\n");
         }
@@ -193,4 +201,100 @@ fn each_obligation_has_a_layer_that_breaks_it() {
     let broken: BTreeSet<O> = WRONG.iter().map(|(.., broken)| *broken).collect();
     let all: BTreeSet<O> = O::ALL.iter().copied().collect();
     assert_eq!(broken, all);
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A back-off that spins until its time has come.
+#[test]
+fn a_busy_back_off_is_a_self_wake() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    let contract = Contract::new(Class::Waiting, || {
+        Subject::new(RetryLayer::new(Thrice::after(|| {
+            let until = Instant::now() + SECOND;
+            Box::pin(poll_fn(move |cx| {
+                if Instant::now() >= until {
+                    return Poll::Ready(());
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }))
+        })))
+    })
+    .passing_time(|time| runtime.block_on(tokio::time::sleep(time)));
+    assert_eq!(broken(&contract), [O::NoSelfWake]);
+}
+
+/// A back-off without a timer: nobody is woken when it is over.
+#[test]
+fn a_back_off_without_a_timer_wakes_nobody() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    let contract = Contract::new(Class::Waiting, || {
+        Subject::new(RetryLayer::new(Thrice::after(|| {
+            let until = Instant::now() + SECOND;
+            Box::pin(poll_fn(move |_| {
+                if Instant::now() >= until {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            }))
+        })))
+    })
+    .passing_time(|time| runtime.block_on(tokio::time::sleep(time)));
+    assert_eq!(broken(&contract), [O::WokenOnce]);
+}
+
+#[test]
+fn a_timeout_without_a_timer_wakes_nobody() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    let contract = Contract::new(Class::Direct, || {
+        Subject::from_fn(|inner| Timerless {
+            inner,
+            limit: SECOND,
+        })
+    })
+    .passing_time(|time| runtime.block_on(tokio::time::sleep(time)))
+    .gives_up_after(SECOND);
+    assert_eq!(broken(&contract), [O::WokenOnce]);
+}
+
+#[test]
+fn an_exception_is_needed_or_fails() {
+    let contract = || Contract::new(Class::Direct, || gate(Some(Flaw::RewordsErrors)));
+    contract().except(O::ErrorUnaltered, "a test").assert();
+
+    let in_vain = contract()
+        .except(O::ErrorUnaltered, "a test")
+        .except(O::Serves, "no reason")
+        .check();
+    assert!(!in_vain.is_kept());
+    assert!(matches!(
+        in_vain.verdict(O::Serves),
+        Some(Verdict::ExceptedInVain(_))
+    ));
+}
+
+#[test]
+fn a_layer_that_panics_is_reported_like_any_other() {
+    let report = Contract::new(Class::Direct, || {
+        Subject::from_fn(|inner: axiomatic_contract::Probe| {
+            tower::util::MapResponse::new(inner, |_: axiomatic_contract::Response| {
+                std::panic::resume_unwind(Box::new("broken layer"))
+            })
+        })
+    })
+    .check();
+    let found = report.broken().next().unwrap();
+    assert_eq!(found.obligation(), O::Serves);
+    assert!(found.what().contains("broken layer"), "{report}");
+}
+
+#[test]
+#[should_panic(expected = "BROKEN    no self-wake")]
+fn assert_panics_with_the_report() {
+    Contract::new(Class::Direct, || gate(Some(Flaw::WakesItself))).assert();
 }
