@@ -1,3 +1,4 @@
 //! What needs two crates, or the whole tree.
 
+mod contract;
 mod tidy;
