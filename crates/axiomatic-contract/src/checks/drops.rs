@@ -54,14 +54,14 @@ where
         }
         self.whole("after services that were readied and dropped")?;
 
-        self.at_each_standstill(|standstill, stuck| {
+        self.at_each_standstill(|bench, standstill, stuck| {
             drop(stuck.task);
-            let left = self.script.waiting();
+            let left = bench.script.waiting();
             if left > 0 {
-                return self.broken("a place in the inner service's queue was kept");
+                return bench.broken("a place in the inner service's queue was kept");
             }
-            self.finish(stuck.holders);
-            self.whole(&format!("after a drop {}", standstill.describe()))
+            bench.finish(stuck.holders);
+            bench.whole(&format!("after a drop {}", standstill.describe()))
         })?;
 
         // The turn was given to someone who is gone: the next has to get it.
@@ -137,19 +137,35 @@ where
             ("in a later poll", Reply::PanicAfter(1)),
         ];
         for (place, reply) in plans {
-            for _ in 0..=self.in_flight().unwrap_or(1) {
-                self.script.set_readiness(Readiness::Ready);
-                self.script.set_reply(reply);
-                let mut task = self.task();
-                // What the layer makes of the panic is its own affair.
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    let _ = self.settle(&mut task);
-                    self.script.step();
-                    let _ = self.settle(&mut task);
-                }));
+            // A panic in a task drops the future while it unwinds if an
+            // `async` block awaits it, and after if the runtime holds it.
+            for held_outside in [false, true] {
+                let bench = self.fresh();
+                for _ in 0..=bench.in_flight().unwrap_or(1) {
+                    bench.panic_once(reply, held_outside);
+                }
+                bench.whole(&format!("after the inner service panicked {place}"))?;
             }
-            self.whole(&format!("after the inner service panicked {place}"))?;
         }
         Ok(())
+    }
+
+    fn panic_once(&self, reply: Reply, held_outside: bool) {
+        self.script.set_readiness(Readiness::Ready);
+        self.script.set_reply(reply);
+        let mut outside = None;
+        // What the layer makes of the panic is its own affair.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let mut inside = None;
+            let place = if held_outside {
+                &mut outside
+            } else {
+                &mut inside
+            };
+            let task = place.insert(self.task());
+            let _ = self.settle(task);
+            self.script.step();
+            let _ = self.settle(task);
+        }));
     }
 }

@@ -77,6 +77,11 @@ where
         }
     }
 
+    /// Another bench, with a layer and a script of its own.
+    fn fresh(&self) -> Self {
+        Bench::new(self.contract)
+    }
+
     fn broken<T>(&self, what: impl Into<String>) -> Result<T, Stop> {
         Err(Stop::Broken(what.into(), self.script.events()))
     }

@@ -64,13 +64,15 @@ where
     S::Error: Into<BoxError> + 'static,
 {
     /// Runs `judge` at every standstill that this layer has.
+    /// On a bench of its own each, or what one leaks the next is blamed for.
     pub(super) fn at_each_standstill(
         &self,
-        judge: impl Fn(Standstill, Stuck<'c, S>) -> Check,
+        judge: impl Fn(&Self, Standstill, Stuck<'c, S>) -> Check,
     ) -> Check {
         for standstill in Standstill::ALL {
-            if let Some(stuck) = self.arrange(standstill)? {
-                judge(standstill, stuck)?;
+            let bench = self.fresh();
+            if let Some(stuck) = bench.arrange(standstill)? {
+                judge(&bench, standstill, stuck)?;
             }
         }
         Ok(())
@@ -110,8 +112,10 @@ where
         let mut answer = self.settle(&mut task);
         if let Standstill::Call(steps) = standstill {
             for _ in 0..steps {
-                self.script.step();
-                answer = self.settle(&mut task);
+                if answer.is_pending() {
+                    self.script.step();
+                    answer = self.settle(&mut task);
+                }
             }
         }
         if standstill == Standstill::ReadinessAgain {

@@ -13,7 +13,7 @@ where
     S::Error: Into<BoxError> + 'static,
 {
     pub(super) fn no_self_wake(&self) -> Check {
-        self.at_each_standstill(|standstill, mut stuck| {
+        self.at_each_standstill(|bench, standstill, mut stuck| {
             for _ in 0..3 {
                 let before = stuck.task.wakes.count();
                 if stuck.task.poll().is_ready() {
@@ -21,7 +21,7 @@ where
                 }
                 let woken = stuck.task.wakes.count() - before;
                 if woken > 0 {
-                    return self.broken(format!(
+                    return bench.broken(format!(
                         "a poll woke its own task {}",
                         standstill.describe()
                     ));
@@ -32,16 +32,16 @@ where
     }
 
     pub(super) fn woken_once(&self) -> Check {
-        self.at_each_standstill(|standstill, mut stuck| {
+        self.at_each_standstill(|bench, standstill, mut stuck| {
             let before = stuck.task.wakes.count();
-            self.end(standstill, &mut stuck.holders)?;
+            bench.end(standstill, &mut stuck.holders)?;
             match stuck.task.wakes.count() - before {
                 1 => Ok(()),
-                0 => self.broken(format!(
+                0 => bench.broken(format!(
                     "it was not woken when it could go on that waited {}",
                     standstill.describe()
                 )),
-                n => self.broken(format!(
+                n => bench.broken(format!(
                     "it was woken {n} times that waited {}",
                     standstill.describe()
                 )),
@@ -50,14 +50,14 @@ where
     }
 
     pub(super) fn latest_waker(&self) -> Check {
-        self.at_each_standstill(|standstill, mut stuck| {
+        self.at_each_standstill(|bench, standstill, mut stuck| {
             stuck.task.wakes = Wakes::default();
             if stuck.task.poll().is_ready() {
                 return unjudged(format!("it went on {}", standstill.describe()));
             }
-            self.end(standstill, &mut stuck.holders)?;
+            bench.end(standstill, &mut stuck.holders)?;
             match stuck.task.wakes.count() {
-                0 => self.broken(format!(
+                0 => bench.broken(format!(
                     "polled with another waker {}, that waker was not woken",
                     standstill.describe()
                 )),

@@ -110,6 +110,8 @@ const WRONG: &[(Sample, Flaw, O)] = &[
     (Sample::Gate, Flaw::KeepsLosers, O::LoserCancelled),
     (Sample::Gate, Flaw::LeaksOnPanic, O::Panic),
     (Sample::Outside, Flaw::LeaksOnPanic, O::Panic),
+    (Sample::Gate, Flaw::LeaksWhileUnwinding, O::Panic),
+    (Sample::Outside, Flaw::LeaksWhileUnwinding, O::Panic),
     (
         Sample::Outside,
         Flaw::ReservesInReadiness,

@@ -283,6 +283,9 @@ impl<F: Send + 'static> Drop for GateFuture<F> {
             Some(Flaw::LeaksWhenPolled) if called && self.pending => {
                 std::mem::forget(self.slot.take());
             }
+            Some(Flaw::LeaksWhileUnwinding) if std::thread::panicking() => {
+                std::mem::forget(self.slot.take());
+            }
             Some(Flaw::LeaksOnPanic) if called => {
                 self.pool.release(None);
             }

@@ -53,6 +53,7 @@ pub(crate) enum Flaw {
     LosesItsTurn,
     KeepsLosers,
     LeaksOnPanic,
+    LeaksWhileUnwinding,
     ReservesInReadiness,
     StatePerLayer,
     StatePerClone,
