@@ -3,13 +3,13 @@
 //!
 //! A binding is one value that answers the three questions. [`Plain`] works
 //! for every type and knows no protocol; `axiomatic_http::Http` reads
-//! extensions and status codes; [`classify`](Classified) replaces the second
-//! answer of any binding:
+//! extensions and status codes; `classified_by` replaces the second answer of
+//! either:
 //!
 //! ```
 //! use axiomatic_core::{Outcome, Plain, Rejected};
 //!
-//! let binding = Plain.classify(|result: Result<&u16, &Rejected>| match result {
+//! let binding = Plain.classified_by(|result: Result<&u16, &Rejected>| match result {
 //!     Ok(500..) | Err(_) => Outcome::Transient,
 //!     Ok(_) => Outcome::Success,
 //! });
@@ -55,7 +55,7 @@ pub struct Plain;
 
 impl Plain {
     /// The same binding with another classification.
-    pub fn classify<F>(self, classify: F) -> Classified<Self, F> {
+    pub fn classified_by<F>(self, classify: F) -> Classified<Self, F> {
         Classified::new(self, classify)
     }
 }

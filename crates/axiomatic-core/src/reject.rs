@@ -93,7 +93,7 @@ impl fmt::Display for Rejected {
         }
         write!(f, " {}", self.reason)?;
         match self.retry_after {
-            Some(wait) => write!(f, "; try again in {wait:?}"),
+            Some(wait) => write!(f, "; try again in {wait:.1?}"),
             None => Ok(()),
         }
     }

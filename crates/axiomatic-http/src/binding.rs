@@ -31,7 +31,7 @@ use crate::retry_after;
 /// use http::Response;
 ///
 /// // This dependency says 404 while it has not yet replicated.
-/// let binding = Http.classify(|result: Result<&Response<String>, &BoxError>| match result {
+/// let binding = Http.classified_by(|result: Result<&Response<String>, &BoxError>| match result {
 ///     Ok(response) if response.status() == 404 => Outcome::Transient,
 ///     other => Classify::classify(&Http, other),
 /// });
@@ -75,7 +75,7 @@ pub struct Http;
 
 impl Http {
     /// The same binding with another classification.
-    pub fn classify<F>(self, classify: F) -> Classified<Self, F> {
+    pub fn classified_by<F>(self, classify: F) -> Classified<Self, F> {
         Classified::new(self, classify)
     }
 }

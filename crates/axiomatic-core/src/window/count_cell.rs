@@ -116,12 +116,12 @@ impl CountWindow {
     /// it stood: once it has moved, someone else did the work. Then moves it.
     fn move_on(&self, head: Position, era: u64, steps: u64) {
         for step in 1..=steps {
-            let (word, tag) = self.word(head.position + step & POSITION_MASK);
+            let (word, tag) = self.word((head.position + step) & POSITION_MASK);
             word.clear(tag, || self.head.load() == head);
         }
         let next = Position {
             era,
-            position: head.position + steps & POSITION_MASK,
+            position: (head.position + steps) & POSITION_MASK,
         };
         self.head.replace(head, next);
     }
@@ -227,7 +227,7 @@ impl Word {
         if len == PER_WORD {
             return Append::Full;
         }
-        let grown = word + (1 << LENGTH_SHIFT) | (observation as u64) << (2 * len);
+        let grown = (word + (1 << LENGTH_SHIFT)) | ((observation as u64) << (2 * len));
         // ORDERING: Release: who reads this word to clear it sees the head
         // that was read before it grew; pairs with the Acquire in `clear`.
         // Relaxed on failure: the caller begins anew.

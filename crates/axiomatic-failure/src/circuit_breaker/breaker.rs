@@ -41,7 +41,7 @@ pub struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    pub(super) fn from_checked(config: Config) -> Self {
+    pub(super) fn from_checked(config: &Config) -> Self {
         CircuitBreaker {
             core: Shared::new(Core::new(config)),
         }
@@ -180,7 +180,7 @@ impl Default for CircuitBreaker {
     fn default() -> Self {
         // A test builds the default configuration, which is what `build`
         // would check.
-        CircuitBreaker::from_checked(Config::default())
+        CircuitBreaker::from_checked(&Config::default())
     }
 }
 
@@ -261,12 +261,12 @@ impl Front {
 }
 
 impl Core {
-    fn new(config: Config) -> Self {
+    fn new(config: &Config) -> Self {
         let begun = Generation::beginning(config.clock.clone().unwrap_or(Clock::Coarse).now());
         Core {
             front: Front {
                 cell: Cell::new(Phase::closed(begun)),
-                call: CallSettings::new(&config),
+                call: CallSettings::new(config),
                 name: config.name,
                 mode: ModeCell::new(config.mode),
                 clock: config.clock.clone(),
@@ -278,7 +278,7 @@ impl Core {
             },
             shape: config.window,
             leases: Leases::new(config.half_open.concurrent),
-            settings: Settings::new(&config),
+            settings: Settings::new(config),
             reopenings: Reopenings::new(),
             seed: config.seed.unwrap_or_else(entropy),
             late: Statistic::new(),
@@ -417,10 +417,16 @@ impl Core {
     /// The caller stopped waiting. If that took longer than a slow call does,
     /// it was one.
     pub(super) fn cancelled(&self, ticket: Ticket, now: Instant) {
-        if self.is_slow(ticket, now) {
-            self.observe(ticket, now, false, None);
-        } else {
-            self.forget(ticket);
+        if !self.is_slow(ticket, now) {
+            return self.forget(ticket);
+        }
+        match ticket.kind {
+            // It was no success, so it ends no streak either.
+            Kind::Call => self.settle_call(ticket.generation, now, Observation::Slow, None),
+            Kind::Probe(claim) if self.front.call.flags().judges_slowness() => {
+                self.settle_probe(ticket, claim, now, Verdict::Bad, None);
+            }
+            Kind::Probe(_) | Kind::Unrecorded => self.forget(ticket),
         }
     }
 
@@ -435,6 +441,9 @@ impl Core {
         let slow = self.is_slow(ticket, now);
         match ticket.kind {
             Kind::Call => {
+                if !failed && self.front.call.flags().counts_streaks() {
+                    self.streak.succeeded(ticket.generation);
+                }
                 let observation = Observation::of(failed, slow);
                 self.settle_call(ticket.generation, now, observation, hint);
             }
@@ -462,12 +471,9 @@ impl Core {
         if phase.generation != generation {
             return self.late.count();
         }
-        let counts_streaks = self.front.call.flags().counts_streaks();
-        if counts_streaks && !observation.is_failed() {
-            self.streak.succeeded(generation);
-        }
         self.record.record(generation, now, observation);
         if observation != Observation::Fine {
+            let counts_streaks = self.front.call.flags().counts_streaks();
             let streak = if counts_streaks && observation.is_failed() {
                 self.streak.failed(generation)
             } else {

@@ -52,10 +52,14 @@ pub struct Config {
 impl Config {
     /// A breaker that judges by this window.
     pub fn new(window: Window) -> Self {
+        let sample = match window.0 {
+            Shape::Calls(calls) => calls.clamp(1, 20),
+            Shape::Time { .. } => 20,
+        };
         Config {
             name: Name::UNNAMED,
             window,
-            trip_when: TripWhen::failure_rate(Ratio::percent(50), 20),
+            trip_when: TripWhen::failure_rate(Ratio::percent(50), sample),
             slow_after: None,
             throttled: ThrottledCounts::AsFailure,
             open_for: OpenFor::backoff(Duration::from_secs(1), Duration::from_secs(60)),
@@ -137,7 +141,7 @@ impl Config {
     /// [`ConfigError`] says which value cannot work, and why.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
         self.check()?;
-        Ok(CircuitBreaker::from_checked(self))
+        Ok(CircuitBreaker::from_checked(&self))
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {

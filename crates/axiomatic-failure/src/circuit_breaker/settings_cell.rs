@@ -195,7 +195,7 @@ impl OpenFor {
         // After the clamp, so that a fleet does not pile up at the longest.
         let most = u128::from(self.jitter.as_parts_per_million());
         let dice = u128::from(mix(seed ^ generation.number()));
-        let shortened = clamped.as_nanos() * (dice * most >> 64) / 1_000_000;
+        let shortened = clamped.as_nanos() * ((dice * most) >> 64) / 1_000_000;
         let jittered = clamped - Duration::from_nanos(shortened as u64);
         let asked = hint.unwrap_or_default().min(self.longest_hint);
         jittered.max(asked)

@@ -1,0 +1,6 @@
+//! What the failure patterns promise, seen from outside.
+
+mod circuit_breaker;
+mod model;
+mod reference;
+mod service;

@@ -1,0 +1,639 @@
+//! A breaker written to be read, against which the real one is held over
+//! random scripts: lists instead of windows, a number for a generation, no
+//! packing, no atomics.
+//!
+//! The property test, the fuzz target and the replay of its findings share
+//! this file. To prove that a difference would be seen, the reference can be
+//! given a [`Bug`]; a script must then tell the two apart.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axiomatic_core::time::{Clock, Instant, ManualClock};
+use axiomatic_core::{Mode, Outcome, Ratio};
+use axiomatic_failure::circuit_breaker::{
+    CircuitBreaker, Config, HalfOpen, OpenFor, OwnedPermit, State, ThrottledCounts, TripWhen,
+    Window,
+};
+
+/// All times of a script are multiples of this, and all durations of a
+/// configuration end a little before one: the rounding of the real breaker,
+/// some milliseconds, then decides nothing.
+const TICK: Duration = Duration::from_millis(100);
+const LESS: Duration = Duration::from_millis(40);
+
+fn ticks(count: u32) -> Duration {
+    TICK * count
+}
+
+fn just_before(count: u32) -> Duration {
+    ticks(count) - LESS
+}
+
+/// What a script's breaker is like, in small numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// Calls of a count window, or 0 for ten ticks of time.
+    pub(crate) window_calls: u8,
+    pub(crate) consecutive: Option<u8>,
+    pub(crate) failure_rate: Option<(u8, u8)>,
+    pub(crate) slow_rate: Option<(u8, u8)>,
+    pub(crate) combined_rate: Option<(u8, u8)>,
+    pub(crate) slow_after: Option<u8>,
+    pub(crate) throttled_fails: bool,
+    pub(crate) open_ticks: u8,
+    pub(crate) longest_ticks: u8,
+    pub(crate) stable_ticks: u8,
+    pub(crate) required: u8,
+    pub(crate) allowed: u8,
+    pub(crate) concurrent: u8,
+    pub(crate) lease_ticks: u8,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Admit,
+    Wait(u8),
+    Record(u8, Outcome),
+    Drop(u8),
+    Cancel(u8),
+    Panic(u8),
+    ForceOpen,
+    ForceClosed,
+    Reset,
+    Mode(Mode),
+}
+
+/// What a careless breaker might do.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    StaleResultsDecide,
+    DroppedProbesSucceed,
+    CancelledProbesSucceed,
+    LeasesNeverEnd,
+    ClosingKeepsTheWindow,
+    IgnoredCallsEndStreaks,
+    OpeningsNeverGrow,
+    OneProbeTooMany,
+    ShadowTakesProbesForCalls,
+}
+
+impl Bug {
+    pub(crate) const ALL: [Bug; 9] = [
+        Bug::StaleResultsDecide,
+        Bug::DroppedProbesSucceed,
+        Bug::CancelledProbesSucceed,
+        Bug::LeasesNeverEnd,
+        Bug::ClosingKeepsTheWindow,
+        Bug::IgnoredCallsEndStreaks,
+        Bug::OpeningsNeverGrow,
+        Bug::OneProbeTooMany,
+        Bug::ShadowTakesProbesForCalls,
+    ];
+}
+
+#[derive(Copy, Clone, Debug)]
+struct Ticket {
+    kind: Kind,
+    generation: u64,
+    admitted: Instant,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq)]
+enum Kind {
+    Call,
+    Probe(u64),
+    Unrecorded,
+}
+
+#[derive(Copy, Clone, Debug)]
+struct Call {
+    ended: Instant,
+    failed: bool,
+    slow: bool,
+}
+
+struct Reference {
+    setup: Setup,
+    bug: Option<Bug>,
+    mode: Mode,
+    state: State,
+    generation: u64,
+    since: Instant,
+    until: Instant,
+    calls: Vec<Call>,
+    streak: u32,
+    /// Probes under way in this generation, and when each is overdue.
+    probes: BTreeMap<u64, Instant>,
+    next_probe: u64,
+    good: u32,
+    bad: u32,
+    reopenings: u32,
+    late: u64,
+    would_refuse: u64,
+}
+
+impl Reference {
+    fn new(setup: Setup, now: Instant, bug: Option<Bug>) -> Self {
+        Reference {
+            setup,
+            bug,
+            mode: Mode::Enforce,
+            state: State::Closed,
+            generation: 0,
+            since: now,
+            until: now,
+            calls: Vec::new(),
+            streak: 0,
+            probes: BTreeMap::new(),
+            next_probe: 0,
+            good: 0,
+            bad: 0,
+            reopenings: 0,
+            late: 0,
+            would_refuse: 0,
+        }
+    }
+
+    fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    fn enter(&mut self, state: State, now: Instant) {
+        self.state = state;
+        self.generation += 1;
+        self.since = now;
+        if !self.has(Bug::ClosingKeepsTheWindow) {
+            self.calls.clear();
+        }
+        self.streak = 0;
+        self.probes.clear();
+        self.good = 0;
+        self.bad = 0;
+    }
+
+    fn open(&mut self, now: Instant) {
+        let stable = just_before(u32::from(self.setup.stable_ticks));
+        if self.state == State::Closed && now - self.since >= stable {
+            self.reopenings = 0;
+        }
+        let first = just_before(u32::from(self.setup.open_ticks));
+        let longest = just_before(u32::from(self.setup.longest_ticks));
+        let doublings = if self.has(Bug::OpeningsNeverGrow) {
+            0
+        } else {
+            self.reopenings.min(20)
+        };
+        let open_for = (first * 2u32.pow(doublings)).min(longest);
+        self.reopenings += 1;
+        self.enter(State::Open, now);
+        self.until = now + open_for;
+    }
+
+    fn admit(&mut self, now: Instant) -> Result<Ticket, Option<Instant>> {
+        if self.mode == Mode::Off {
+            return Ok(self.ticket(Kind::Unrecorded, now));
+        }
+        let answer = self.ask(now);
+        match answer {
+            Err(_) if self.mode == Mode::Shadow => {
+                self.would_refuse += 1;
+                let kind = if self.has(Bug::ShadowTakesProbesForCalls) {
+                    Kind::Call
+                } else {
+                    Kind::Unrecorded
+                };
+                Ok(self.ticket(kind, now))
+            }
+            answer => answer,
+        }
+    }
+
+    fn ask(&mut self, now: Instant) -> Result<Ticket, Option<Instant>> {
+        match self.state {
+            State::Closed | State::ForcedClosed => Ok(self.ticket(Kind::Call, now)),
+            State::ForcedOpen => Err(None),
+            State::Open if now < self.until => Err(Some(self.until)),
+            State::Open => {
+                self.enter(State::HalfOpen, now);
+                Ok(self.probe(now))
+            }
+            State::HalfOpen => {
+                let overdue = self.probes.values().any(|due| *due <= now);
+                if overdue && !self.has(Bug::LeasesNeverEnd) {
+                    self.open(now);
+                    return Err(Some(self.until));
+                }
+                let places = usize::from(self.setup.concurrent)
+                    + usize::from(self.has(Bug::OneProbeTooMany));
+                if self.probes.len() < places {
+                    Ok(self.probe(now))
+                } else {
+                    Err(None)
+                }
+            }
+        }
+    }
+
+    fn probe(&mut self, now: Instant) -> Ticket {
+        let id = self.next_probe;
+        self.next_probe += 1;
+        let due = now + just_before(u32::from(self.setup.lease_ticks));
+        self.probes.insert(id, due);
+        self.ticket(Kind::Probe(id), now)
+    }
+
+    fn ticket(&self, kind: Kind, now: Instant) -> Ticket {
+        Ticket {
+            kind,
+            generation: self.generation,
+            admitted: now,
+        }
+    }
+
+    fn is_slow(&self, ticket: Ticket, now: Instant) -> bool {
+        self.setup
+            .slow_after
+            .is_some_and(|after| now - ticket.admitted >= just_before(u32::from(after)))
+    }
+
+    fn judges_slowness(&self) -> bool {
+        self.setup.slow_rate.is_some() || self.setup.combined_rate.is_some()
+    }
+
+    fn record(&mut self, ticket: Ticket, now: Instant, outcome: Outcome) {
+        let failed = match outcome {
+            Outcome::Success | Outcome::Permanent => false,
+            Outcome::Transient => true,
+            Outcome::Throttled { .. } if self.setup.throttled_fails => true,
+            Outcome::Throttled { .. } | Outcome::Ignored => {
+                if self.has(Bug::IgnoredCallsEndStreaks) {
+                    self.streak = 0;
+                }
+                return self.drop(ticket, now);
+            }
+        };
+        let slow = self.is_slow(ticket, now);
+        match ticket.kind {
+            Kind::Unrecorded => {}
+            Kind::Call => self.call_ended(ticket, now, failed, slow, !failed),
+            Kind::Probe(id) => {
+                let bad = failed || slow && self.judges_slowness();
+                self.probe_ended(ticket, id, now, Some(!bad));
+            }
+        }
+    }
+
+    fn cancel(&mut self, ticket: Ticket, now: Instant) {
+        let slow = self.is_slow(ticket, now);
+        match ticket.kind {
+            Kind::Call if slow => self.call_ended(ticket, now, false, true, false),
+            Kind::Probe(id) if slow && self.judges_slowness() => {
+                self.probe_ended(ticket, id, now, Some(false));
+            }
+            Kind::Probe(id) if self.has(Bug::CancelledProbesSucceed) => {
+                self.probe_ended(ticket, id, now, Some(true));
+            }
+            _ => self.drop(ticket, now),
+        }
+    }
+
+    fn drop(&mut self, ticket: Ticket, now: Instant) {
+        if let Kind::Probe(id) = ticket.kind {
+            let verdict = self.has(Bug::DroppedProbesSucceed).then_some(true);
+            self.probe_ended(ticket, id, now, verdict);
+        }
+    }
+
+    fn call_ended(&mut self, ticket: Ticket, now: Instant, failed: bool, slow: bool, ends: bool) {
+        if ticket.generation != self.generation && !self.has(Bug::StaleResultsDecide) {
+            self.late += 1;
+            return;
+        }
+        self.calls.push(Call {
+            ended: now,
+            failed,
+            slow,
+        });
+        if failed {
+            self.streak += 1;
+        } else if ends {
+            self.streak = 0;
+        }
+        if (failed || slow) && self.state == State::Closed && self.suffices(now, failed) {
+            self.open(now);
+        }
+    }
+
+    fn suffices(&self, now: Instant, failed: bool) -> bool {
+        let streak = self
+            .setup
+            .consecutive
+            .is_some_and(|limit| failed && self.streak >= u32::from(limit));
+        let (total, failures, slow, either) = self.counts(now);
+        let rate = |condition: Option<(u8, u8)>, part: u64| {
+            condition.is_some_and(|(percent, sample)| {
+                total >= u64::from(sample) && part * 100 >= total * u64::from(percent)
+            })
+        };
+        streak
+            || rate(self.setup.failure_rate, failures)
+            || rate(self.setup.slow_rate, slow)
+            || rate(self.setup.combined_rate, either)
+    }
+
+    fn counts(&self, now: Instant) -> (u64, u64, u64, u64) {
+        let bucket = |at: Instant| at.as_nanos() / TICK.as_nanos() as u64;
+        let held: Vec<&Call> = match usize::from(self.setup.window_calls) {
+            0 => self
+                .calls
+                .iter()
+                .filter(|call| bucket(call.ended) + 10 > bucket(now))
+                .collect(),
+            most => self.calls.iter().rev().take(most).collect(),
+        };
+        let count = |is: fn(&Call) -> bool| held.iter().filter(|call| is(call)).count() as u64;
+        (
+            count(|_| true),
+            count(|call| call.failed),
+            count(|call| call.slow),
+            count(|call| call.failed || call.slow),
+        )
+    }
+
+    /// `verdict` is none for a probe that says nothing.
+    fn probe_ended(&mut self, ticket: Ticket, id: u64, now: Instant, verdict: Option<bool>) {
+        if ticket.generation != self.generation || self.state != State::HalfOpen {
+            self.late += 1;
+            return;
+        }
+        self.probes.remove(&id);
+        match verdict {
+            None => {}
+            Some(true) => {
+                self.good += 1;
+                if self.good >= u32::from(self.setup.required) {
+                    self.enter(State::Closed, now);
+                }
+            }
+            Some(false) => {
+                self.bad += 1;
+                if self.bad > u32::from(self.setup.allowed) {
+                    self.open(now);
+                }
+            }
+        }
+    }
+}
+
+impl Setup {
+    fn build(&self, clock: ManualClock) -> CircuitBreaker {
+        let window = match u32::from(self.window_calls) {
+            0 => Window::last(ticks(10)),
+            calls => Window::calls(calls),
+        };
+        let rate = |condition: (u8, u8)| (Ratio::percent(condition.0.into()), condition.1.into());
+        let mut conditions = Vec::new();
+        conditions.extend(
+            self.consecutive
+                .map(|limit| TripWhen::consecutive_failures(limit.into())),
+        );
+        conditions.extend(
+            self.failure_rate
+                .map(rate)
+                .map(|(r, n)| TripWhen::failure_rate(r, n)),
+        );
+        conditions.extend(
+            self.slow_rate
+                .map(rate)
+                .map(|(r, n)| TripWhen::slow_rate(r, n)),
+        );
+        conditions.extend(
+            self.combined_rate
+                .map(rate)
+                .map(|(r, n)| TripWhen::failure_or_slow_rate(r, n)),
+        );
+        let trip_when = conditions
+            .into_iter()
+            .reduce(TripWhen::or)
+            .expect("a setup has a condition");
+        let open_for = OpenFor::backoff(
+            just_before(self.open_ticks.into()),
+            just_before(self.longest_ticks.into()),
+        );
+        let mut config = Config::new(window)
+            .trip_when(trip_when)
+            .throttled_counts(if self.throttled_fails {
+                ThrottledCounts::AsFailure
+            } else {
+                ThrottledCounts::AsNothing
+            })
+            .open_for(
+                open_for
+                    .jittered(Ratio::ZERO)
+                    .stable_after(just_before(self.stable_ticks.into())),
+            )
+            .half_open(
+                HalfOpen::successes(self.required)
+                    .allowing_failures(self.allowed)
+                    .concurrent(self.concurrent)
+                    .lease(just_before(self.lease_ticks.into())),
+            )
+            .clock(Clock::Manual(clock));
+        if let Some(after) = self.slow_after {
+            config = config.slow_after(just_before(after.into()));
+        }
+        config.build().expect("a setup is a valid configuration")
+    }
+}
+
+/// Runs a script on the real breaker and on the reference.
+///
+/// # Errors
+///
+/// The first difference, in words.
+pub(crate) fn compare(setup: &Setup, steps: &[Step], bug: Option<Bug>) -> Result<(), String> {
+    let clock = ManualClock::new();
+    let breaker = setup.build(clock.clone());
+    let mut reference = Reference::new(setup.clone(), clock.now(), bug);
+    let mut permits: Vec<(OwnedPermit, Ticket)> = Vec::new();
+
+    for (index, step) in steps.iter().enumerate() {
+        let now = clock.now();
+        let mut chosen = |which: u8| {
+            (!permits.is_empty()).then(|| permits.swap_remove(usize::from(which) % permits.len()))
+        };
+        match step {
+            Step::Admit => match (breaker.admit_owned(now), reference.admit(now)) {
+                (Ok(permit), Ok(ticket)) => permits.push((permit, ticket)),
+                (Err(rejected), Err(until)) => {
+                    let expected = until.map(|until| until - now);
+                    if !is_close(rejected.retry_after(), expected) {
+                        return Err(format!(
+                            "step {index}: refused for {:?}, expected {expected:?}",
+                            rejected.retry_after()
+                        ));
+                    }
+                }
+                (real, expected) => {
+                    return Err(format!(
+                        "step {index}: {:?}, expected {expected:?}",
+                        real.map(|_| "admitted")
+                    ));
+                }
+            },
+            Step::Wait(count) => clock.advance(ticks((*count).into())),
+            Step::Record(which, outcome) => {
+                if let Some((permit, ticket)) = chosen(*which) {
+                    permit.record(now, *outcome);
+                    reference.record(ticket, now, *outcome);
+                }
+            }
+            Step::Drop(which) => {
+                if let Some((permit, ticket)) = chosen(*which) {
+                    drop(permit);
+                    reference.drop(ticket, now);
+                }
+            }
+            Step::Cancel(which) => {
+                if let Some((permit, ticket)) = chosen(*which) {
+                    permit.cancelled(now);
+                    reference.cancel(ticket, now);
+                }
+            }
+            Step::Panic(which) => {
+                if let Some((permit, ticket)) = chosen(*which) {
+                    permit.panicked(now);
+                    reference.record(ticket, now, Outcome::Transient);
+                }
+            }
+            Step::ForceOpen => {
+                breaker.force_open();
+                if reference.state != State::ForcedOpen {
+                    reference.enter(State::ForcedOpen, now);
+                }
+            }
+            Step::ForceClosed => {
+                breaker.force_closed();
+                if reference.state != State::ForcedClosed {
+                    reference.enter(State::ForcedClosed, now);
+                }
+            }
+            Step::Reset => {
+                breaker.reset();
+                reference.reopenings = 0;
+                reference.enter(State::Closed, now);
+            }
+            Step::Mode(mode) => {
+                breaker.set_mode(*mode);
+                reference.mode = *mode;
+            }
+        }
+
+        let now = clock.now();
+        let snapshot = breaker.snapshot();
+        let counts = snapshot.counts();
+        let real = (
+            snapshot.state(),
+            u64::from(snapshot.probes()),
+            (
+                counts.total(),
+                counts.failed(),
+                counts.slow(),
+                counts.failed_or_slow(),
+            ),
+            snapshot.reopenings(),
+            snapshot.late(),
+            snapshot.would_refuse(),
+        );
+        let expected = (
+            reference.state,
+            reference.probes.len() as u64,
+            reference.counts(now),
+            reference.reopenings,
+            reference.late,
+            reference.would_refuse,
+        );
+        if real != expected {
+            return Err(format!(
+                "step {index} ({step:?}): {real:?}, expected {expected:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_close(real: Option<Duration>, expected: Option<Duration>) -> bool {
+    match (real, expected) {
+        (Some(real), Some(expected)) => real.abs_diff(expected) < LESS / 2,
+        (real, expected) => real == expected,
+    }
+}
+
+/// Reads a script from the bytes of a fuzzer; what is missing reads as 0.
+pub(crate) fn decode(bytes: &[u8]) -> (Setup, Vec<Step>) {
+    let mut bytes = bytes.iter().copied();
+    let mut setup_byte = || bytes.next().unwrap_or(0);
+    let mut rate = |on: bool| {
+        let (percent, sample) = (setup_byte(), setup_byte());
+        on.then_some((percent % 100 + 1, sample % 5 + 1))
+    };
+    let (failure_rate, slow_rate, combined_rate) = (rate(true), rate(true), rate(true));
+    let switches = setup_byte();
+    let is_on = |bit: u8| switches >> bit & 1 == 1;
+    let open_ticks = setup_byte() % 4 + 1;
+    let slow = is_on(0);
+    let setup = Setup {
+        window_calls: if is_on(1) { setup_byte() % 28 + 5 } else { 0 },
+        // At least one condition, whatever the switches say.
+        consecutive: (is_on(2) || !is_on(3)).then(|| setup_byte() % 4 + 1),
+        failure_rate: failure_rate.filter(|_| is_on(3)),
+        slow_rate: slow_rate.filter(|_| slow && is_on(4)),
+        combined_rate: combined_rate.filter(|_| slow && is_on(5)),
+        slow_after: slow.then(|| setup_byte() % 4 + 1),
+        throttled_fails: is_on(6),
+        open_ticks,
+        longest_ticks: open_ticks + setup_byte() % 12,
+        stable_ticks: setup_byte() % 8 + 1,
+        required: setup_byte() % 3 + 1,
+        allowed: setup_byte() % 3,
+        concurrent: setup_byte() % 3 + 1,
+        lease_ticks: setup_byte() % 6 + 1,
+    };
+    let mut steps = Vec::new();
+    while let Some(kind) = bytes.next() {
+        let mut operand = || bytes.next().unwrap_or(0);
+        steps.push(match kind % 16 {
+            0..=4 => Step::Admit,
+            5 => Step::Wait(operand() % 4),
+            6 => Step::Wait(operand() % 16),
+            7 => Step::Record(operand(), Outcome::Success),
+            8 | 9 => Step::Record(operand(), Outcome::Transient),
+            10 => {
+                let which = operand();
+                Step::Record(
+                    which,
+                    match operand() % 3 {
+                        0 => Outcome::Throttled { retry_after: None },
+                        1 => Outcome::Ignored,
+                        _ => Outcome::Permanent,
+                    },
+                )
+            }
+            11 => Step::Drop(operand()),
+            12 => Step::Cancel(operand()),
+            13 => Step::Panic(operand()),
+            14 => match operand() % 8 {
+                0 => Step::ForceOpen,
+                1 => Step::ForceClosed,
+                _ => Step::Reset,
+            },
+            _ => Step::Mode(match operand() % 4 {
+                0 => Mode::Off,
+                1 => Mode::Shadow,
+                _ => Mode::Enforce,
+            }),
+        });
+    }
+    (setup, steps)
+}

@@ -1,0 +1,270 @@
+//! Models of the shipped breaker, explored by loom: `cargo xtask loom`.
+//!
+//! Each is named for the invariant that it holds. Time is an argument, so a
+//! model chooses it; the window is one of a few calls.
+#![cfg(axiomatic_loom)]
+
+use std::time::Duration;
+
+use axiomatic_core::Outcome;
+use axiomatic_core::Ratio;
+use axiomatic_core::time::{Clock, Instant, ManualClock};
+use axiomatic_failure::circuit_breaker::{
+    CircuitBreaker, Config, HalfOpen, OpenFor, State, TripWhen, Window,
+};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::thread;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Two threads with few steps are explored without bound; three, or two with
+/// many, at three preemptions, unless `AXIOMATIC_LOOM_UNBOUNDED` asks for all.
+fn bounded_model(f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    if std::env::var_os("AXIOMATIC_LOOM_UNBOUNDED").is_none() {
+        builder.preemption_bound = Some(3);
+    }
+    builder.check(f);
+}
+
+fn start() -> Instant {
+    ManualClock::new().now()
+}
+
+fn config() -> Config {
+    Config::new(Window::calls(4))
+        .trip_when(TripWhen::consecutive_failures(1))
+        .open_for(OpenFor::fixed(SECOND))
+        .half_open(HalfOpen::successes(1).lease(5 * SECOND))
+        .clock(Clock::Manual(ManualClock::new()))
+        .seed(0)
+}
+
+/// A breaker that has just tripped; due for its first probe at `due()`.
+fn opened(config: Config) -> Arc<CircuitBreaker> {
+    let breaker = config.build().unwrap();
+    let permit = breaker.admit(start()).unwrap();
+    permit.record(start(), Outcome::Transient);
+    assert_eq!(breaker.state(), State::Open);
+    Arc::new(breaker)
+}
+
+fn due() -> Instant {
+    start() + 2 * SECOND
+}
+
+#[test]
+fn exactly_one_caller_becomes_the_first_probe() {
+    loom::model(|| {
+        let breaker = opened(config());
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || other.admit_owned(due()).ok());
+        let mine = breaker.admit_owned(due()).ok();
+        let theirs = thread.join().unwrap();
+        assert!(mine.is_some() != theirs.is_some(), "one place, one probe");
+        assert_eq!(breaker.snapshot().probes(), 1);
+    });
+}
+
+#[test]
+fn never_more_probes_than_slots() {
+    bounded_model(|| {
+        let half_open = HalfOpen::successes(9).concurrent(2);
+        let breaker = opened(config().half_open(half_open));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let breaker = Arc::clone(&breaker);
+                thread::spawn(move || breaker.admit_owned(due()).ok())
+            })
+            .collect();
+        let mut permits = vec![breaker.admit_owned(due()).ok()];
+        permits.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
+        assert_eq!(permits.into_iter().flatten().count(), 2);
+    });
+}
+
+#[test]
+fn never_more_probes_than_slots_while_they_come_and_go() {
+    loom::model(|| {
+        let breaker = opened(config());
+        let inside = Arc::new(AtomicU32::new(0));
+        let probe = |breaker: &CircuitBreaker, inside: &AtomicU32| {
+            if let Ok(permit) = breaker.admit(due()) {
+                assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
+                inside.fetch_sub(1, Ordering::Relaxed);
+                drop(permit);
+            }
+        };
+        let (other, others_inside) = (Arc::clone(&breaker), Arc::clone(&inside));
+        let thread = thread::spawn(move || probe(&other, &others_inside));
+        probe(&breaker, &inside);
+        thread.join().unwrap();
+        assert_eq!(breaker.snapshot().probes(), 0);
+    });
+}
+
+#[test]
+fn a_stale_result_never_moves_a_newer_state() {
+    bounded_model(|| {
+        let breaker = config().build().unwrap();
+        let stale = breaker.admit_owned(start()).unwrap();
+        let breaker = Arc::new(breaker);
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || {
+            // Trips, probes, closes: three generations on.
+            if let Ok(call) = other.admit(start()) {
+                call.record(start(), Outcome::Transient);
+            }
+            let probe = other.admit(due()).unwrap();
+            probe.record(due(), Outcome::Success);
+        });
+        stale.record(start(), Outcome::Transient);
+        thread.join().unwrap();
+        // Whichever failure tripped it, the other one reached nothing of the
+        // state that the probe made.
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.snapshot().counts().failed(), 0);
+        assert!(breaker.snapshot().late() <= 1);
+    });
+}
+
+#[test]
+fn every_permit_resolves_once() {
+    loom::model(|| {
+        let half_open = HalfOpen::successes(2).concurrent(2).allowing_failures(2);
+        let breaker = opened(config().half_open(half_open));
+        let one = breaker.admit_owned(due()).unwrap();
+        let two = breaker.admit_owned(due()).unwrap();
+        let thread = thread::spawn(move || one.record(due(), Outcome::Success));
+        two.record(due(), Outcome::Success);
+        thread.join().unwrap();
+        // Both counted, none twice: exactly enough to close.
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.snapshot().late(), 0);
+    });
+}
+
+#[test]
+fn no_transition_is_lost() {
+    loom::model(|| {
+        let half_open = HalfOpen::successes(1).concurrent(2);
+        let breaker = opened(config().half_open(half_open));
+        let good = breaker.admit_owned(due()).unwrap();
+        let bad = breaker.admit_owned(due()).unwrap();
+        let thread = thread::spawn(move || good.record(due(), Outcome::Success));
+        bad.record(due(), Outcome::Transient);
+        thread.join().unwrap();
+        // The first verdict decides, the second is late.
+        assert_ne!(breaker.state(), State::HalfOpen);
+        assert_eq!(breaker.snapshot().late(), 1);
+    });
+}
+
+#[test]
+fn a_dropped_permit_returns_its_slot() {
+    loom::model(|| {
+        let breaker = opened(config());
+        let probe = breaker.admit_owned(due()).unwrap();
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || {
+            // May find the place still taken, or free.
+            drop(other.admit(due()));
+        });
+        drop(probe);
+        thread.join().unwrap();
+        assert_eq!(breaker.state(), State::HalfOpen);
+        assert!(breaker.admit(due()).is_ok(), "the place is free again");
+    });
+}
+
+#[test]
+fn a_slot_given_back_is_found_by_the_next_probe() {
+    loom::model(|| {
+        let breaker = opened(config());
+        let probe = breaker.admit_owned(due()).unwrap();
+        let other = Arc::clone(&breaker);
+        // Whoever gets the place has a lease, so it cannot wedge.
+        let thread = thread::spawn(move || other.admit_owned(due()).ok());
+        drop(probe);
+        if let Some(next) = thread.join().unwrap() {
+            assert!(breaker.admit(due() + 9 * SECOND).is_err());
+            assert_eq!(breaker.state(), State::Open, "its lease ran out");
+            drop(next);
+        }
+    });
+}
+
+#[test]
+fn a_lease_that_runs_out_races_with_its_verdict() {
+    loom::model(|| {
+        let breaker = opened(config());
+        let probe = breaker.admit_owned(due()).unwrap();
+        let other = Arc::clone(&breaker);
+        let late = due() + 9 * SECOND;
+        let thread = thread::spawn(move || other.admit(late).is_ok());
+        probe.record(late, Outcome::Success);
+        let admitted = thread.join().unwrap();
+        match breaker.state() {
+            State::Closed => assert_eq!(breaker.snapshot().late(), 0),
+            State::Open => {
+                assert!(!admitted);
+                assert_eq!(breaker.snapshot().late(), 1);
+            }
+            state => panic!("{state}"),
+        }
+    });
+}
+
+#[test]
+fn a_streak_counts_every_failure() {
+    loom::model(|| {
+        let breaker = config()
+            .trip_when(TripWhen::consecutive_failures(2))
+            .build()
+            .unwrap();
+        let breaker = Arc::new(breaker);
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || {
+            let permit = other.admit(start()).unwrap();
+            permit.record(start(), Outcome::Transient);
+        });
+        let permit = breaker.admit_owned(start()).unwrap();
+        permit.record(start(), Outcome::Transient);
+        thread.join().unwrap();
+        assert_eq!(breaker.state(), State::Open);
+    });
+}
+
+#[test]
+fn a_rate_that_is_reached_trips_whoever_comes_last() {
+    loom::model(|| {
+        let breaker = config()
+            .trip_when(TripWhen::failure_rate(Ratio::percent(100), 2))
+            .build()
+            .unwrap();
+        let breaker = Arc::new(breaker);
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || {
+            let permit = other.admit(start()).unwrap();
+            permit.record(start(), Outcome::Transient);
+        });
+        let permit = breaker.admit_owned(start()).unwrap();
+        permit.record(start(), Outcome::Transient);
+        thread.join().unwrap();
+        assert_eq!(breaker.state(), State::Open);
+    });
+}
+
+#[test]
+fn an_operator_is_never_overruled() {
+    loom::model(|| {
+        let breaker = opened(config());
+        let probe = breaker.admit_owned(due()).unwrap();
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || other.force_open());
+        probe.record(due(), Outcome::Success);
+        thread.join().unwrap();
+        assert_eq!(breaker.state(), State::ForcedOpen);
+    });
+}
