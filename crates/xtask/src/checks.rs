@@ -117,6 +117,7 @@ pub(crate) fn counted(run: Run<'_>) -> Report {
 
 /// Clippy instead of a plain check, at the same price: its `-D warnings`
 /// reaches only the package at hand, where RUSTFLAGS would rebuild them all.
+/// Its own opinions are left out, the lane `lint` has them.
 fn features(tree: &Tree) -> Report {
     let libraries = match tree.libraries() {
         Ok(libraries) => libraries,
@@ -135,7 +136,18 @@ fn features(tree: &Tree) -> Report {
                 &library.name,
             ];
             let args = args.into_iter().chain(set.iter().map(String::as_str));
-            let mut command = cargo(&tree.root, args.chain(["--", "-D", "warnings"]));
+            let mut command = cargo(
+                &tree.root,
+                args.chain([
+                    "--",
+                    "-A",
+                    "clippy::all",
+                    "-A",
+                    "clippy::pedantic",
+                    "-D",
+                    "warnings",
+                ]),
+            );
             counts += Counts::one(Run::new(&mut command).go().success());
         }
     }

@@ -64,7 +64,8 @@ enum Verb {
         /// List the mutants and run nothing
         #[arg(long)]
         list: bool,
-        /// How many seconds the models of one mutant may run
+        /// How many seconds the models of one mutant may run, unless three
+        /// times what they take on the unchanged code is more
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         limit: u64,
     },

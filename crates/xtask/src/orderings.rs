@@ -27,7 +27,7 @@ pub(crate) struct Options {
     pub(crate) changed: Option<String>,
     /// Print the mutants and run nothing.
     pub(crate) list: bool,
-    /// How long the models of one mutant may run.
+    /// How long the models of one mutant may run, at least.
     pub(crate) limit: Option<Duration>,
 }
 
@@ -165,17 +165,18 @@ fn run(tree: &Tree, options: &Options, subjects: &[Subject]) -> Result<Counts, S
     let sweep = Sweep {
         copy,
         target: tree.target.join("orderings/build"),
-        limit: options.limit.unwrap_or(Duration::from_secs(60)),
+        floor: options.limit.unwrap_or(Duration::from_secs(60)),
     };
     let mut fates = Vec::new();
     let mut package = "";
+    let mut limit = sweep.floor;
     for subject in subjects {
         if package != subject.package {
             package = &subject.package;
-            sweep.unchanged_code_passes(package)?;
+            limit = sweep.unchanged_code_passes(package)?;
         }
         for mutant in &subject.mutants {
-            let fate = sweep.try_one(subject, mutant)?;
+            let fate = sweep.try_one(subject, mutant, limit)?;
             println!("{:<90}  {}", label(subject, mutant), describe(&fate));
             fates.push((subject, fate, mutant.argument(&subject.text)));
         }
@@ -196,17 +197,27 @@ fn run(tree: &Tree, options: &Options, subjects: &[Subject]) -> Result<Counts, S
 struct Sweep {
     copy: PathBuf,
     target: PathBuf,
-    limit: Duration,
+    floor: Duration,
+}
+
+/// How far the models look.
+#[derive(Clone, Copy)]
+enum Look {
+    /// At two preemptions. It is a part of the full look, so what it finds is
+    /// found, in a fraction of the time; planted bugs needed one preemption.
+    Short,
+    /// At the models' own bounds.
+    Full,
 }
 
 impl Sweep {
-    /// Models that fail anyway, or take as long as a mutant may, would kill
-    /// everything.
-    fn unchanged_code_passes(&self, package: &str) -> Result<(), String> {
+    /// Models that fail anyway would kill everything. Returns how long those
+    /// of a mutant may run: never so short that being slow looks like failing.
+    fn unchanged_code_passes(&self, package: &str) -> Result<Duration, String> {
         println!("{package}: building and running the models on the unchanged code");
         let binary = loom::build(&self.copy, package, &self.target, true)
             .map_err(|_| format!("{package}: the models do not build"))?;
-        let finished = self.models(package, &binary);
+        let finished = self.models(package, &binary, Look::Full, Duration::from_secs(1800));
         let counts = Counts::of_tests(&finished.output);
         if !finished.success() {
             print!("{}", finished.output);
@@ -215,41 +226,50 @@ impl Sweep {
         if counts.passed == 0 {
             return Err(format!("{package}: there are no models in tests/loom.rs"));
         }
+        let limit = self.floor.max(3 * finished.took);
         println!(
             "{package}: {} models pass in {:.1} s; a mutant gets {} s\n",
             counts.passed,
             finished.took.as_secs_f64(),
-            self.limit.as_secs()
+            limit.as_secs()
         );
-        Ok(())
+        Ok(limit)
     }
 
-    fn try_one(&self, subject: &Subject, mutant: &Mutant) -> Result<Fate, String> {
+    fn try_one(&self, subject: &Subject, mutant: &Mutant, limit: Duration) -> Result<Fate, String> {
         let file = self.copy.join(&subject.path);
         let broken = |error: io::Error| format!("{}: {error}", file.display());
         fs::write(&file, mutant.apply(&subject.text)).map_err(broken)?;
         let fate = match loom::build(&self.copy, &subject.package, &self.target, false) {
-            Ok(binary) => fate(&self.models(&subject.package, &binary), || {
-                mutant.argument(&subject.text)
-            }),
+            Ok(binary) => {
+                let argument = mutant.argument(&subject.text);
+                let look = |look| self.models(&subject.package, &binary, look, limit);
+                match fate(&look(Look::Short), argument.clone()) {
+                    Fate::Survived(_) => fate(&look(Look::Full), argument),
+                    seen => seen,
+                }
+            }
             Err(said) => Fate::DoesNotCompile(first_error(&said)),
         };
         fs::write(&file, &subject.text).map_err(broken)?;
         Ok(fate)
     }
 
-    fn models(&self, package: &str, binary: &Path) -> Finished {
+    fn models(&self, package: &str, binary: &Path, look: Look, limit: Duration) -> Finished {
         let mut command = loom::command(&self.copy, package, binary);
         command.env("RUST_BACKTRACE", "0");
+        if let Look::Short = look {
+            command.env("LOOM_MAX_PREEMPTIONS", "2");
+        }
         // One failing model is enough.
         let run = Run::new(&mut command).quiet().stop_at("... FAILED");
-        run.limit(self.limit).go()
+        run.limit(limit).go()
     }
 }
 
-fn fate(finished: &Finished, argument: impl FnOnce() -> Option<Argument>) -> Fate {
+fn fate(finished: &Finished, argument: Option<Argument>) -> Fate {
     match &finished.end {
-        End::Exited(status) if status.success() => Fate::Survived(argument()),
+        End::Exited(status) if status.success() => Fate::Survived(argument),
         End::TimedOut => Fate::TimedOut,
         // A panic inside a panic kills the process before it can name the
         // model.

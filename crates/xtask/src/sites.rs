@@ -32,10 +32,17 @@ impl Mutant {
     }
 
     /// The written argument, if there is one: a comment with `SURVIVES:` and
-    /// a sentence, on the line or within six lines above.
+    /// a sentence, on the line or within six lines above, and not beyond the
+    /// beginning of the function: one argument must not cover a neighbour.
     pub(crate) fn argument(&self, text: &str) -> Option<Argument> {
         let (line, said) = comment_above(text, self.line, "SURVIVES:")?;
-        (!said.is_empty()).then_some(Argument { line, said })
+        let code = code_only(text);
+        let mut between = code
+            .lines()
+            .skip(line)
+            .take((self.line - 1).saturating_sub(line));
+        let same_function = !between.any(|line| line.split_whitespace().any(|word| word == "fn"));
+        (same_function && !said.is_empty()).then_some(Argument { line, said })
     }
 }
 
@@ -265,8 +272,12 @@ mod tests {
                 said: "loom has no such thing.".to_owned()
             })
         );
-        let without = "// SURVIVES:\n\na.load(Ordering::Acquire);";
-        assert_eq!(mutants(without)[0].argument(without), None);
+        for without in [
+            "// SURVIVES:\n\na.load(Ordering::Acquire);",
+            "// SURVIVES: x\nb();\n}\npub fn c() {\na.load(Ordering::Acquire);",
+        ] {
+            assert_eq!(mutants(without)[0].argument(without), None);
+        }
     }
 
     #[test]
