@@ -39,7 +39,7 @@ impl Report {
         let verdict = if success && counts.failed == 0 {
             Verdict::Ok
         } else if counts.failed == 0 {
-            Verdict::Failed("the command failed before a test could".to_owned())
+            Verdict::Failed("the command failed, and no test did".to_owned())
         } else {
             Verdict::Failed(format!("{} failed", counts.failed))
         };
