@@ -5,7 +5,7 @@ use axiomatic_core::shared::Held;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Outcome, Settle};
 
-use super::breaker::{Core, Ticket};
+use super::core::{Core, Ticket};
 
 /// Leave for one call, borrowed from the breaker.
 ///

@@ -5,8 +5,9 @@ use axiomatic_core::hash::mix;
 use axiomatic_core::sync::{AtomicU8, AtomicU64, Ordering};
 use axiomatic_core::time::{Clock, saturating_nanos};
 
-use super::config::{Condition, Config, HalfOpen, OpenFor, Share, ThrottledCounts, TripWhen};
+use super::policy::{Condition, Share};
 use super::state::Generation;
+use super::{Config, HalfOpen, OpenFor, ThrottledCounts, TripWhen};
 
 /// The settings that a completing call looks at, small enough to stand
 /// beside the phase.

@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -6,7 +5,7 @@ use axiomatic_core::time::Instant;
 use axiomatic_core::window::Counts;
 use axiomatic_core::{Mode, Name};
 
-use super::{ConfigError, State};
+use super::State;
 
 /// What a breaker was like at a moment: plain numbers, which print as a line.
 ///
@@ -103,50 +102,5 @@ impl fmt::Display for Snapshot {
             Mode::Off => write!(f, ", off")?,
         }
         write!(f, "; {}", self.counts)
-    }
-}
-
-/// Why a running breaker could not be changed.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UpdateError {
-    /// The configuration could not have been built either.
-    Invalid(ConfigError),
-    /// The window's kind and size are those of the construction.
-    WindowIsFixed,
-    /// More probes would be under way than were foreseen at construction.
-    LeasesAreFixed {
-        /// How many can be.
-        leases: u8,
-    },
-}
-
-impl From<ConfigError> for UpdateError {
-    fn from(error: ConfigError) -> Self {
-        UpdateError::Invalid(error)
-    }
-}
-
-impl fmt::Display for UpdateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UpdateError::Invalid(_) => write!(f, "the new configuration cannot work"),
-            UpdateError::WindowIsFixed => {
-                write!(f, "the window of a running breaker cannot change")
-            }
-            UpdateError::LeasesAreFixed { leases } => write!(
-                f,
-                "a running breaker cannot have more than the {leases} concurrent probes it was built for"
-            ),
-        }
-    }
-}
-
-impl Error for UpdateError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            UpdateError::Invalid(error) => Some(error),
-            _ => None,
-        }
     }
 }

@@ -1,0 +1,119 @@
+use std::error::Error;
+use std::fmt;
+
+use axiomatic_core::Ratio;
+use axiomatic_core::window::{CountWindow, TimeWindow};
+
+use super::{OpenFor, TripWhen};
+
+/// Why a configuration cannot work.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The window holds no call, or more than [`CountWindow::MOST`], or has
+    /// no bucket, more than [`TimeWindow::MOST_BUCKETS`], or shorter ones
+    /// than [`TimeWindow::SHORTEST_BUCKET`].
+    Window,
+    /// More than [`TripWhen::MOST`] conditions.
+    TooManyConditions,
+    /// A streak of no failures would trip at rest.
+    NoFailures,
+    /// A rate has to lie above 0 and at most at 100 %.
+    Rate(Ratio),
+    /// A sample has to hold a call, and no more than the window of calls.
+    Sample(u32),
+    /// A condition on slow calls needs
+    /// [`Config::slow_after`](super::Config::slow_after).
+    SlowWithoutThreshold,
+    /// An open duration has to lie above zero and at most at
+    /// [`OpenFor::LONGEST`], the first at most at the longest.
+    OpenFor,
+    /// A half-open breaker needs a probe, a place for it and a lease.
+    HalfOpen,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::Window => write!(
+                f,
+                "a window has 1 to {} calls, or 1 to {} buckets of at least {:?}",
+                CountWindow::MOST,
+                TimeWindow::MOST_BUCKETS,
+                TimeWindow::SHORTEST_BUCKET
+            ),
+            ConfigError::TooManyConditions => {
+                write!(f, "at most {} conditions can be combined", TripWhen::MOST)
+            }
+            ConfigError::NoFailures => {
+                write!(f, "a streak of 0 failures would trip at rest")
+            }
+            ConfigError::Rate(rate) => {
+                write!(f, "a rate of {rate} is not above 0 % and at most 100 %")
+            }
+            ConfigError::Sample(sample) => write!(
+                f,
+                "a sample of {sample} calls is none, or more than the window holds"
+            ),
+            ConfigError::SlowWithoutThreshold => {
+                write!(f, "a condition on slow calls needs `slow_after`")
+            }
+            ConfigError::OpenFor => write!(
+                f,
+                "open durations lie above zero and at most at {:?}, the first at most at the longest",
+                OpenFor::LONGEST
+            ),
+            ConfigError::HalfOpen => write!(
+                f,
+                "a half-open breaker needs a required probe, a place for it and a lease"
+            ),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// Why a running breaker could not be changed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The configuration could not have been built either.
+    Invalid(ConfigError),
+    /// The window's kind and size are those of the construction.
+    WindowIsFixed,
+    /// More probes would be under way than were foreseen at construction.
+    LeasesAreFixed {
+        /// How many can be.
+        leases: u8,
+    },
+}
+
+impl From<ConfigError> for UpdateError {
+    fn from(error: ConfigError) -> Self {
+        UpdateError::Invalid(error)
+    }
+}
+
+impl fmt::Display for UpdateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpdateError::Invalid(_) => write!(f, "the new configuration cannot work"),
+            UpdateError::WindowIsFixed => {
+                write!(f, "the window of a running breaker cannot change")
+            }
+            UpdateError::LeasesAreFixed { leases } => write!(
+                f,
+                "a running breaker cannot have more than the {leases} concurrent probes it was built for"
+            ),
+        }
+    }
+}
+
+impl Error for UpdateError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            UpdateError::Invalid(error) => Some(error),
+            _ => None,
+        }
+    }
+}

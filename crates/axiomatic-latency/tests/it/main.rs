@@ -1,0 +1,3 @@
+//! What the latency patterns promise, seen from outside.
+
+mod timeout;
