@@ -1,7 +1,9 @@
 //! Time and allocations: rounds, interleaved.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -268,8 +270,8 @@ fn timed(batch: &mut Batch, times: u64, gate: Option<&Gate>) -> Tally {
     if let Some(gate) = gate {
         gate.start_together();
     }
+    let waited = waited_for_a_processor();
     let allocations = allocations::so_far();
-    let cpu = cpu_time();
     let start = Instant::now();
     let operations = match gate {
         None => {
@@ -289,12 +291,13 @@ fn timed(batch: &mut Batch, times: u64, gate: Option<&Gate>) -> Tally {
         }
     };
     let wall = start.elapsed();
-    let cpu = cpu_time().saturating_sub(cpu);
+    let allocations = allocations::so_far() - allocations;
+    let waited = waited_for_a_processor().saturating_sub(waited);
     Tally {
         operations,
-        allocations: allocations::so_far() - allocations,
+        allocations,
         wall,
-        undisturbed: cpu >= wall.mul_f64(0.95),
+        undisturbed: waited <= wall.mul_f64(0.02),
     }
 }
 
@@ -327,11 +330,23 @@ impl Gate {
     }
 }
 
-/// The processor time that this thread has used.
-fn cpu_time() -> Duration {
-    use rustix::time::{ClockId, clock_gettime};
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+/// How long the calling thread has been ready to run and did not: the
+/// machine's fault. A subject that parks its threads is not blamed on it.
+fn waited_for_a_processor() -> Duration {
+    thread_local! {
+        // Time on a processor, time waiting for one, time slices.
+        static ACCOUNT: Option<File> = File::open("/proc/thread-self/schedstat").ok();
+    }
+    ACCOUNT.with(|account| {
+        let mut text = [0; 64];
+        let read = account
+            .as_ref()
+            .and_then(|file| file.read_at(&mut text, 0).ok());
+        let text = std::str::from_utf8(&text[..read.unwrap_or(0)]).unwrap_or_default();
+        let nanos = text.split(' ').nth(1).and_then(|field| field.parse().ok());
+        // Where there is no such account, every round counts.
+        Duration::from_nanos(nanos.unwrap_or(0))
+    })
 }
 
 impl Measured {
@@ -409,8 +424,8 @@ impl Round<'_> {
     }
 }
 
-/// The undisturbed values, if there are some; else all, since a case that
-/// parks its threads by itself is never undisturbed.
+/// The undisturbed values, if there are some; else all, because on a machine
+/// that busy there is nothing better.
 fn best(values: &[(f64, bool)]) -> Vec<f64> {
     let good = values.iter().filter(|(_, undisturbed)| *undisturbed);
     if good.clone().count() >= (values.len() / 20).max(3) {

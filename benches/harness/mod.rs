@@ -39,8 +39,8 @@
 //!   two threads 2 ms), each time starting with another case; 101 rounds make
 //!   a run, three runs a result. A figure is the median of the runs' medians.
 //!   Ratios and differences are taken inside each round, and then their
-//!   median, so a slow second hits both sides. A round in which a thread was
-//!   descheduled is left out while enough others remain. At two threads the
+//!   median, so a slow second hits both sides. A round in which a thread waited
+//!   for a processor is left out, if others remain. At two threads the
 //!   figure is the wall time per operation of one thread.
 //! - **Allocations**, exactly, by a counting allocator, in the measured
 //!   batches themselves. It counts what the measuring threads allocate, not

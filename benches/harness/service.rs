@@ -53,7 +53,12 @@ pub(crate) fn by_hand<S: Service<u64>>(service: &mut S) -> Result<S::Response, S
         Poll::Ready(Err(error)) => return Err(error),
         Poll::Pending => parked(|context| service.poll_ready(context))?,
     }
-    poll_by_hand(service.call(black_box(1)))
+    // Not by `poll_by_hand`, which would move the future once more.
+    let mut future = pin!(service.call(black_box(1)));
+    match future.as_mut().poll(&mut context) {
+        Poll::Ready(output) => output,
+        Poll::Pending => parked(|context| future.as_mut().poll(context)),
+    }
 }
 
 /// A future's output, polled by hand. Who is pending after all (an async lock
