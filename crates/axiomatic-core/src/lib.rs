@@ -8,7 +8,8 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`time`] | [`Instant`](time::Instant), [`Clock`](time::Clock): time is an argument, only adapters read it |
-//! | [`reject`] | [`Rejected`], [`Reason`], [`Name`], [`Refusable`]: a refusal is data |
+//! | [`reject`] | [`Rejected`], [`Reason`], [`Refusable`]: a refusal is data |
+//! | [`name`] | [`Name`]: what a mechanism is called, bounded |
 //! | [`outcome`] | [`Outcome`], [`Classify`]: one classification for all patterns |
 //! | [`context`] | [`Context`], [`Deadline`](context::Deadline): what a request carries from layer to layer |
 //! | [`binding`] | [`Carrier`], [`Complete`], [`Plain`]: how a layer reads a protocol |
@@ -29,6 +30,7 @@ pub mod binding;
 pub mod context;
 pub mod hash;
 pub mod mode;
+pub mod name;
 pub mod outcome;
 pub mod ratio;
 pub mod reject;
@@ -41,6 +43,7 @@ pub mod window;
 pub use binding::{Carrier, Complete, Plain, Settle};
 pub use context::Context;
 pub use mode::Mode;
+pub use name::Name;
 pub use outcome::{Classify, Outcome};
 pub use ratio::Ratio;
-pub use reject::{BoxError, Name, Pattern, Reason, Refusable, Rejected};
+pub use reject::{BoxError, Pattern, Reason, Refusable, Rejected};

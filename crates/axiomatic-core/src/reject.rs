@@ -1,15 +1,13 @@
 //! A refusal is data: [`Rejected`] says what refused, why, and when to come
 //! back, and any error type can carry it.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::Outcome;
+use crate::{Name, Outcome};
 
 /// The error type of a stack whose layers do not agree on one: tower's.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -210,103 +208,6 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// The name of a mechanism: `Copy`, compared by content, never a key.
-///
-/// A name goes into events and metrics, where each distinct value costs
-/// memory for ever. So it is either a literal or [interned](Name::intern)
-/// into a table of bounded size, and what callers control (a host, a tenant)
-/// must not become one.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name(&'static str);
-
-impl Name {
-    /// What a mechanism is called that was given no name.
-    pub const UNNAMED: Name = Name("unnamed");
-
-    /// How many different names can be interned.
-    pub const LIMIT: usize = 4096;
-
-    /// The longest name that can be interned, in bytes.
-    pub const LONGEST: usize = 128;
-
-    /// A name made at run time, from configuration for example. Its bytes
-    /// are kept for the life of the process, once for each distinct name.
-    ///
-    /// # Errors
-    ///
-    /// [`NameError`] if the name is longer than [`Name::LONGEST`] or
-    /// [`Name::LIMIT`] other names are there already: whatever makes that
-    /// many is naming keys.
-    pub fn intern(name: &str) -> Result<Name, NameError> {
-        static TABLE: OnceLock<Mutex<HashSet<&'static str>>> = OnceLock::new();
-        if name.len() > Name::LONGEST {
-            return Err(NameError::TooLong { bytes: name.len() });
-        }
-        let mut table = TABLE
-            .get_or_init(Mutex::default)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = table.get(name) {
-            return Ok(Name(known));
-        }
-        if table.len() >= Name::LIMIT {
-            return Err(NameError::TooMany);
-        }
-        let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
-        table.insert(kept);
-        Ok(Name(kept))
-    }
-
-    /// The name as text.
-    pub const fn as_str(&self) -> &'static str {
-        self.0
-    }
-}
-
-impl From<&'static str> for Name {
-    fn from(name: &'static str) -> Self {
-        Name(name)
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.0, f)
-    }
-}
-
-/// Why a name could not be interned.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NameError {
-    /// It is longer than [`Name::LONGEST`].
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// [`Name::LIMIT`] other names are there already.
-    TooMany,
-}
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NameError::TooLong { bytes } => {
-                write!(f, "a name of {bytes} bytes exceeds {}", Name::LONGEST)
-            }
-            NameError::TooMany => write!(f, "more than {} different names", Name::LIMIT),
-        }
-    }
-}
-
-impl Error for NameError {}
-
 /// The error type of a layer: one that can be made from a rejection and asked
 /// whether it is one.
 ///
@@ -434,18 +335,5 @@ mod tests {
         ] {
             assert_eq!(refused.outcome(), Outcome::Ignored, "{refused:?}");
         }
-    }
-
-    #[test]
-    fn interning_keeps_each_name_once_and_refuses_what_is_too_long() {
-        let one = Name::intern(&String::from("reject-test")).unwrap();
-        let two = Name::intern(&String::from("reject-test")).unwrap();
-        assert!(std::ptr::eq(one.as_str(), two.as_str()));
-        assert_eq!(one, Name::from("reject-test"));
-        let long = "x".repeat(Name::LONGEST + 1);
-        assert_eq!(
-            Name::intern(&long),
-            Err(NameError::TooLong { bytes: long.len() })
-        );
     }
 }

@@ -1,4 +1,136 @@
-//! Placeholder essay.
+//! A circuit breaker: do not call what cannot answer.
+//!
+//! # The problem
+//!
+//! A dependency that is down still costs: each call to it waits for its
+//! timeout, holds a task and a connection, and adds to the load under which
+//! the dependency has to recover. At 200 calls a second and a timeout of a
+//! second, 200 callers are waiting at any time for an answer that will not
+//! come. Parts fail, and fail together; what can be saved is the waiting.
+//!
+//! # Example
+//!
+//! ```
+//! use axiomatic_core::{BoxError, Ratio};
+//! use axiomatic_failure::circuit_breaker::{Config, TripWhen, Window};
+//! use std::time::Duration;
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let breaker = Config::new(Window::last(Duration::from_secs(10)))
+//!     .named("payment")
+//!     .trip_when(TripWhen::failure_rate(Ratio::percent(50), 20))
+//!     .build()?;
+//! let mut payment = ServiceBuilder::new()
+//!     .layer(breaker.layer())
+//!     .service(service_fn(|cents: u64| async move { Ok::<_, BoxError>(cents) }));
+//!
+//! assert_eq!(payment.ready().await?.call(250).await?, 250);
+//! println!("{}", breaker.snapshot());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without tower, the same handle asks and tells:
+//!
+//! ```
+//! use axiomatic_core::{Outcome, Rejected};
+//! use axiomatic_failure::circuit_breaker::CircuitBreaker;
+//!
+//! # fn main() -> Result<(), Rejected> {
+//! # let breaker = CircuitBreaker::default();
+//! let permit = breaker.admit(breaker.now())?; // or: open, for another 1.2 s
+//! let outcome = Outcome::Transient; // what became of the call
+//! permit.record(breaker.now(), outcome);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees
+//!
+//! - It does what a breaker made of lists does, over any script of calls,
+//!   verdicts, drops, waits and operators
+//!   (`does_what_the_reference_does`).
+//! - Never more probes are under way than it has places
+//!   (`never_more_probes_than_slots`).
+//! - A result of an earlier state never moves a later one
+//!   (`a_stale_result_never_moves_a_newer_state`).
+//! - Every permit resolves once (`every_permit_resolves_once`), and one that
+//!   is dropped gives its place back and decides nothing
+//!   (`a_dropped_permit_returns_its_slot`).
+//! - A probe that hangs fails at its lease, so no breaker ever wedges
+//!   (`a_probe_that_hangs_fails_at_its_lease`).
+//! - No verdict and no transition is lost to a race
+//!   (`no_transition_is_lost`).
+//! - It closes with an empty window (`a_stale_result_decides_nothing`), and
+//!   old successes do not hide a new outage
+//!   (`old_successes_do_not_hide_a_new_outage`).
+//! - An open breaker does not wait for a service that hangs while it becomes
+//!   ready (`an_open_breaker_does_not_wait_for_a_hanging_service`).
+//! - Refusals of other layers are no failures
+//!   (`refusals_of_other_layers_are_no_failures`).
+//!
+//! # Cost
+//!
+//! A closed breaker admits with one load and records with one
+//! compare-and-swap on a cache line of the thread's own, whatever the window
+//! holds; the layer adds a reference count on another such line and one read
+//! of the coarse clock, and allocates nothing. Refusing is a look at one
+//! cache line and at most one read of the clock. A failure, and it alone,
+//! reads the window: O(buckets × lines). Memory is fixed at construction:
+//! 1.5 KiB on two cores with the default window. `cargo xtask bench
+//! circuit_breaker` measures it beside its peers.
+//!
+//! # When not to use it
+//!
+//! - Where every call goes to another place: keep a breaker for each place,
+//!   or one bad endpoint refuses calls to the good ones.
+//! - As a rate limiter or against overload: it knows two answers, all and
+//!   nothing. A bulkhead or a limiter says "less".
+//! - Where nothing better can be done with a refusal than to try again at
+//!   once: then it only changes the error's text.
+//! - Alone against hangs: a call that never ends says nothing. Put a timeout
+//!   inside, whose [`Elapsed`](axiomatic_core::Reason::Elapsed) counts as a
+//!   failure, or measure slowness with [`Config::slow_after`].
+//!
+//! # How it works
+//!
+//! | State | A call | Ends |
+//! |---|---|---|
+//! | closed | passes; its outcome enters the window | a condition of [`TripWhen`] is met: open |
+//! | open | is refused, with the time that remains | its time, [`OpenFor`], is over: half-open, at the next call |
+//! | half-open | passes as a probe while there is a place | enough good probes: closed; too many bad ones, or a lease that ran out: open |
+//! | forced open, forced closed | is refused, or passes and is counted | the operator says so |
+//!
+//! State, generation and the counts of probes are one word, so that a verdict
+//! and the transition that it causes are one atomic step. A generation is the
+//! time at which a state began; a permit carries it, the window takes it as
+//! its era, and so evidence never crosses a transition.
+//!
+//! # Choosing parameters
+//!
+//! - **Window**: long enough for the sample at your quietest hour, short
+//!   enough that you still care. At `r` calls a second, a total outage trips
+//!   after `sample / r` seconds on an idle window, and on a full window of `w`
+//!   seconds with a threshold `p` after `p × w` seconds.
+//! - **Sample**: at a true failure rate `f`, a sample of `n` shows a rate of
+//!   at least `p` by chance with a probability below
+//!   `exp(−2n(p − f)²)` (Hoeffding, 1963). For `f` = 10 %, `p` = 50 % and
+//!   `n` = 20, that is 0.2 %.
+//! - **Open**: as long as the dependency needs for its shortest recovery, and
+//!   doubling up to what your users bear.
+//! - **Probes**: few, with a lease of two call timeouts.
+//!
+//! # Differences from
+//!
+//! - *tower* has no breaker.
+//! - *Failing fast* when a service is not ready looks at readiness, a breaker
+//!   at outcomes.
+//!
+//! # References
+//!
+//! Michael Nygard, *Release It!*, 2007, chapter "Stability patterns".
 
 mod breaker;
 mod cell;

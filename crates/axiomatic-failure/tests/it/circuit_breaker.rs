@@ -1,4 +1,5 @@
-//! The mechanism, by hand and by a manual clock.
+//! The mechanism, by hand and by a manual clock. It is one file because it is
+//! one list: what the breaker promises, a test each.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //! packing, no atomics.
 //!
 //! The property test, the fuzz target and the replay of its findings share
-//! this file. To prove that a difference would be seen, the reference can be
+//! it; that is also why it is one file. To prove that a difference would be seen, the reference can be
 //! given a [`Bug`]; a script must then tell the two apart.
 
 use std::collections::BTreeMap;
