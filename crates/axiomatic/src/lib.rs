@@ -1,1 +1,94 @@
-//! Placeholder.
+//! Production patterns of distributed systems, each derived from the axiom it
+//! answers, as tower middleware and as plain objects that need neither tower
+//! nor a runtime.
+//!
+//! This crate holds no logic. It re-exports, by pattern, what the crates of
+//! the workspace hold; a service that wants one pattern can depend on that
+//! crate alone and finds the same types.
+//!
+//! | Pattern | Axiom | Feature | Crate |
+//! |---|---|---|---|
+//! | [`circuit_breaker`] | failure | `failure` | `axiomatic-failure` |
+//! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
+//! | `http`, a binding | | `http` | `axiomatic-http` |
+//! | the vocabulary: [`Outcome`], [`Rejected`], [`Context`], [`Mode`], [`time`], … | | always | `axiomatic-core` |
+//!
+//! # Example
+//!
+//! A client of a payment service. The timeout is inside, so that a hang ends
+//! as a failed attempt; the breaker is outside and counts such attempts.
+//!
+//! ```
+//! use axiomatic::circuit_breaker::{Config, TripWhen, Window};
+//! use axiomatic::timeout::Timeout;
+//! use axiomatic::{BoxError, Outcome, Plain, Ratio};
+//! use std::time::Duration;
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//! #
+//! # async fn charge(cents: u32) -> Result<u16, BoxError> {
+//! #     Ok(if cents > 0 { 200 } else { 402 })
+//! # }
+//! #
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//!
+//! let breaker = Config::new(Window::last(Duration::from_secs(10)))
+//!     .named("payment")
+//!     .trip_when(TripWhen::failure_rate(Ratio::percent(50), 20))
+//!     .build()?;
+//! let by_status = Plain.classified_by(|answer: Result<&u16, &BoxError>| match answer {
+//!     Ok(500..) | Err(_) => Outcome::Transient,
+//!     Ok(400..) => Outcome::Permanent, // the request is wrong, payment works
+//!     Ok(_) => Outcome::Success,
+//! });
+//! let mut payment = ServiceBuilder::new()
+//!     .layer(breaker.layer().with_binding(by_status))
+//!     .layer(Timeout::after(Duration::from_millis(150)).layer())
+//!     .service(service_fn(charge));
+//! assert_eq!(payment.ready().await?.call(4200).await?, 200);
+//! println!("{}", breaker.snapshot());
+//! # assert_eq!(breaker.snapshot().counts().total(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Pages
+//!
+//! - [`axioms`]: each fact of life, the patterns that answer it, the type
+//!   that carries the answer, the test that shows it.
+//! - [`design`]: opinions, and what was rejected.
+//! - [`compare`]: facts about neighbours.
+//!
+//! # Features
+//!
+//! - `failure`, `latency` (default), `http`: the areas.
+//! - `tracing` (default): events of the areas that are on.
+//! - `metrics`: their counters and gauges, through the `metrics` facade.
+//! - `test-util`: clocks follow tokio's paused time. It is the one feature
+//!   that changes behaviour; enable it in dev-dependencies.
+//!
+//! Names and units of events and metrics stand in the project's TELEMETRY.md.
+#![forbid(unsafe_code)]
+
+pub mod axioms;
+
+#[doc = include_str!("../docs/COMPARE.md")]
+pub mod compare {}
+
+#[doc = include_str!("../docs/DESIGN.md")]
+pub mod design {}
+
+#[doc(inline)]
+pub use axiomatic_core::*;
+
+#[cfg(feature = "failure")]
+#[doc(inline)]
+pub use axiomatic_failure::circuit_breaker;
+
+#[cfg(feature = "http")]
+#[doc(inline)]
+pub use axiomatic_http as http;
+
+#[cfg(feature = "latency")]
+#[doc(inline)]
+pub use axiomatic_latency::timeout;

@@ -1,0 +1,42 @@
+//! The axioms: facts of life that no code changes, and what answers them.
+//!
+//! Each axiom is stated here, once. Elsewhere it is only linked, and it shows
+//! in a type: what follows from the fact should be awkward to forget.
+//!
+//! | Axiom | Fact | Patterns | The type that carries it | The tests that show it |
+//! |---|---|---|---|---|
+//! | **Latency** | Every hop takes time, and the slowest one decides. | [`timeout`](crate::timeout) | [`Deadline`](crate::context::Deadline): a point in time that every layer further in consults, and can only bring forward | `a_deadline_is_only_ever_shortened`, `an_earlier_deadline_stands`, `the_tightest_outside_arms_the_only_timer` |
+//! | **Failure** | Parts fail, and fail together. | [`circuit_breaker`](crate::circuit_breaker) | [`Rejected`](crate::Rejected): no failure but a refusal, so what we decide is not taken for what we observe | `only_a_call_that_was_made_is_evidence`, `refusals_of_other_layers_are_no_failures` |
+//! | **Failure** | What failed may come back, and nobody is told. | [`circuit_breaker`](crate::circuit_breaker) | [`Permit`](crate::circuit_breaker::Permit): a trial call holds a place with a lease, so that no lost call keeps a breaker from asking again | `a_dropped_permit_returns_its_slot`, `a_probe_that_hangs_fails_at_its_lease`, `never_more_probes_than_slots` |
+//! | **Latency** and **failure** | A part that hangs is a part that failed, once somebody says so. | both, stacked | [`Reason`](crate::Reason): says on which side of the call a rejection arose | `a_hang_behind_an_attempt_timeout_opens_the_breaker` |
+//! | **Capacity** | Every resource is finite, no node holds everything, and membership changes. | none yet | [`rendezvous`](crate::hash::rendezvous), the order that placement will use | `only_keys_of_the_removed_node_move` |
+//! | **Concurrency** | Many things happen at once, and nobody sees the order in which they do. | none yet | the permit again: it carries the generation that issued it | `a_stale_result_never_moves_a_newer_state`, `no_transition_is_lost` |
+//! | **Coordination** | No step is atomic across two machines. | none yet | [`Repeatability`](crate::context::Repeatability): unless a request was declared repeatable, nothing repeats it | none yet |
+//! | **Observability** | Nobody acts on what nobody sees. | none of its own; every mechanism has a name and a snapshot | [`Snapshot`](crate::circuit_breaker::Snapshot): plain numbers that print as a line | `a_snapshot_prints_as_a_line`, `telemetry_lists_the_names_that_are_emitted_and_no_others` |
+//! | **Human interface** | People run it, under stress, and err. | none of its own; every mechanism has a mode and can be changed while it runs | [`Mode`](crate::Mode), and configurations that are refused where they are made | `shadow_counts_what_it_would_refuse_and_refuses_nothing`, `an_operator_is_never_overruled`, `a_configuration_that_cannot_work_is_refused` |
+//! | **Economics** | Exact knowledge costs more than most questions are worth. | none yet | the [windows](crate::window): their memory is fixed, whatever the load | `a_full_bucket_keeps_its_ratio` |
+//!
+//! So two of the eight have patterns today, latency and failure. For capacity,
+//! concurrency, coordination and economics there is vocabulary and no pattern;
+//! observability and the human interface are duties of every mechanism rather
+//! than mechanisms.
+//!
+//! # Eight axioms and seven laws
+//!
+//! The catalogue of patterns comes from a compendium of distributed systems
+//! that first stated eight axioms and in later editions speaks of seven laws.
+//! This project keeps the eight, because crates divide well along them, and
+//! the sentences in the table above are its own. Which law took the place of
+//! which axiom is here as the compendium's own plan for the change has it
+//! (`AXIOM_UPDATE_PLAN.md` in github.com/deepaucksharma/DStudio), and nothing
+//! is added:
+//!
+//! | Axiom here | Law of the later editions |
+//! |---|---|
+//! | Latency | asynchronous reality |
+//! | Failure | correlated failure |
+//! | Capacity, coordination | multidimensional optimisation |
+//! | Concurrency | emergent chaos |
+//! | Observability | distributed knowledge |
+//! | Human interface | cognitive load |
+//! | Economics | economic reality |
