@@ -35,6 +35,10 @@ impl Clock {
     /// Reads the clock.
     #[inline]
     pub fn now(&self) -> Instant {
+        // First and by itself: the compiler makes a jump table of the rest.
+        if let Clock::Coarse = self {
+            return coarse();
+        }
         match self {
             Clock::Coarse => coarse(),
             Clock::Precise => precise(),

@@ -28,8 +28,8 @@ pub struct TimeWindow {
     bucket: u64,
     /// How many buckets make the window.
     buckets: u64,
-    /// Words of one lane of a ring, a power of two.
-    places: u64,
+    /// Words of one lane of a ring are a power of two.
+    places_shift: u32,
     lines_per_ring: usize,
     rings: usize,
 }
@@ -71,12 +71,13 @@ impl TimeWindow {
         let buckets = u64::from(buckets.clamp(1, Self::MOST_BUCKETS));
         let shortest = saturating_nanos(Self::SHORTEST_BUCKET);
         let places = buckets.next_power_of_two();
+        let rings = rings.next_power_of_two();
         let lines_per_ring = (1 + 2 * places as usize).div_ceil(WORDS);
         TimeWindow {
             lines: (0..rings * lines_per_ring).map(|_| Line::new()).collect(),
             bucket: saturating_nanos(span).div_ceil(buckets).max(shortest),
             buckets,
-            places,
+            places_shift: places.trailing_zeros(),
             lines_per_ring,
             rings,
         }
@@ -98,40 +99,130 @@ impl TimeWindow {
     #[inline]
     pub fn record(&self, era: u64, now: Instant, observation: Observation) {
         let ring = self.ring(thread_index() & (self.rings - 1));
-        ring.record(self.era_start(era), now, observation);
+        let era_start = self.era_start(era);
+        let head = self.head(ring).load();
+        // The head's bucket is nearly always the one of now: to see so takes
+        // a multiplication, to compute it a division.
+        let began = head.wrapping_sub(era_start).wrapping_mul(self.bucket);
+        let is_now = head >= era_start && now.as_nanos().wrapping_sub(began) < self.bucket;
+        if is_now && !observation.is_slow() {
+            let (bucket, tag) = self.bucket(ring, Lane::All, head);
+            bucket.add(tag, observation.is_failed());
+        } else {
+            self.record_anywhere(ring, self.epoch(era, now), observation);
+        }
+    }
+
+    #[inline(never)]
+    fn record_anywhere(&self, ring: Ring, epoch: u64, observation: Observation) {
+        let mut head = self.head(ring).load();
+        if head < epoch {
+            self.advance(ring, head, epoch);
+            head = epoch;
+        }
+        if head - epoch >= self.places() {
+            return;
+        }
+        let (all, tag) = self.bucket(ring, Lane::All, epoch);
+        all.add(tag, observation.is_failed());
+        if observation.is_slow() {
+            let (slow, tag) = self.bucket(ring, Lane::Slow, epoch);
+            slow.add(tag, observation.is_failed());
+        }
+    }
+
+    /// Empties every bucket that the head passes on its way from `head` to
+    /// `epoch`, then moves it.
+    fn advance(&self, ring: Ring, head: u64, epoch: u64) {
+        let first = (head + 1).max((epoch + 1).saturating_sub(self.places()));
+        for passed in first..=epoch {
+            for lane in [Lane::All, Lane::Slow] {
+                let (bucket, tag) = self.bucket(ring, lane, passed);
+                bucket.clear(tag, || self.head(ring).load() < passed);
+            }
+        }
+        self.head(ring).advance_to(epoch);
     }
 
     /// What the window holds in this era at `now`.
     pub fn counts(&self, era: u64, now: Instant) -> Counts {
         let mut counts = Counts::default();
-        let mut end = self.epoch(era, now);
-        // A thread with a later time, or in a later era, has been here: its
-        // window is the one that counts.
-        for ring in 0..self.rings {
-            end = end.max(self.ring(ring).head().load());
-        }
-        for ring in 0..self.rings {
-            self.ring(ring).add_to(&mut counts, end);
+        let end = self.stretch(era, now);
+        for ring in self.all_rings() {
+            let head = self.head(ring).load();
+            for epoch in (end + 1).saturating_sub(self.buckets)..=end.min(head) {
+                // Slow before all: a call is counted in that order reversed,
+                // so a racing reader never sees more slow calls than calls.
+                let (slow, tag) = self.bucket(ring, Lane::Slow, epoch);
+                let slow = slow.read(tag);
+                let (all, tag) = self.bucket(ring, Lane::All, epoch);
+                let all = all.read(tag);
+                counts.total += all.calls;
+                counts.failed += all.failed;
+                counts.slow += slow.calls;
+                counts.slow_and_failed += slow.failed;
+            }
         }
         counts
     }
 
+    /// A number that changes whenever calls may have slid out of the window:
+    /// as long as it stays, the window's total does not shrink.
+    ///
+    /// It is the newest bucket's: a thread with a later time, or in a later
+    /// era, may have been here, and then its window is the one that counts.
+    pub fn stretch(&self, era: u64, now: Instant) -> u64 {
+        self.all_rings()
+            .map(|ring| self.head(ring).load())
+            .fold(self.epoch(era, now), u64::max)
+    }
+
+    fn all_rings(&self) -> impl Iterator<Item = Ring> + use<> {
+        let lines = self.lines_per_ring;
+        (0..self.rings).map(move |index| Ring(index * lines))
+    }
+
     #[inline]
-    fn ring(&self, index: usize) -> Ring<'_> {
-        let start = index * self.lines_per_ring;
-        Ring {
-            lines: &self.lines[start..start + self.lines_per_ring],
-            bucket: self.bucket,
-            buckets: self.buckets,
-            places: self.places,
-        }
+    fn ring(&self, index: usize) -> Ring {
+        Ring(index * self.lines_per_ring)
+    }
+
+    #[inline]
+    fn word(&self, ring: Ring, index: usize) -> &AtomicU64 {
+        &self.lines[ring.0 + index / WORDS].0[index % WORDS]
+    }
+
+    #[inline]
+    fn head(&self, ring: Ring) -> Head<'_> {
+        Head(self.word(ring, 0))
+    }
+
+    /// The bucket of an epoch in a lane, and the tag it must have: how often
+    /// the ring had been filled before.
+    #[inline]
+    fn bucket(&self, ring: Ring, lane: Lane, epoch: u64) -> (Bucket<'_>, u64) {
+        let place = epoch & (self.places() - 1);
+        let index = match lane {
+            Lane::All => 1 + place,
+            Lane::Slow => 1 + self.places() + place,
+        };
+        (
+            Bucket(self.word(ring, index as usize)),
+            epoch >> self.places_shift,
+        )
+    }
+
+    /// Words of one lane of a ring.
+    #[inline]
+    fn places(&self) -> u64 {
+        1 << self.places_shift
     }
 
     /// An era is a jump of a whole ring, so that it finds nothing of the one
     /// before.
     #[inline]
     fn era_start(&self, era: u64) -> u64 {
-        (era & ERA_MASK) * self.places
+        (era & ERA_MASK) << self.places_shift
     }
 
     fn epoch(&self, era: u64, now: Instant) -> u64 {
@@ -155,95 +246,12 @@ impl Line {
     }
 }
 
-/// One thread's part of a window: a head, then two lanes of buckets. The
-/// first lane counts all calls, the second the slow ones among them, so that
-/// a call in time is one step and the overlap of slow and failed is known.
-struct Ring<'w> {
-    lines: &'w [Line],
-    bucket: u64,
-    buckets: u64,
-    places: u64,
-}
-
-impl<'w> Ring<'w> {
-    #[inline]
-    fn word(&self, index: usize) -> &'w AtomicU64 {
-        &self.lines[index / WORDS].0[index % WORDS]
-    }
-
-    #[inline]
-    fn head(&self) -> Head<'w> {
-        Head(self.word(0))
-    }
-
-    /// The bucket of an epoch in a lane, and the tag it must have: how often
-    /// the ring had been filled before.
-    #[inline]
-    fn bucket(&self, lane: Lane, epoch: u64) -> (Bucket<'w>, u64) {
-        let place = epoch & (self.places - 1);
-        let index = match lane {
-            Lane::All => 1 + place,
-            Lane::Slow => 1 + self.places + place,
-        };
-        let tag = epoch >> self.places.trailing_zeros();
-        (Bucket(self.word(index as usize)), tag)
-    }
-
-    #[inline]
-    fn record(&self, era_start: u64, now: Instant, observation: Observation) {
-        let mut head = self.head().load();
-        // The head's bucket is nearly always the one of now: to see so takes
-        // a multiplication, to compute it a division.
-        let began = head.wrapping_sub(era_start).wrapping_mul(self.bucket);
-        let mut epoch = head;
-        if head < era_start || now.as_nanos().wrapping_sub(began) >= self.bucket {
-            epoch = era_start + now.as_nanos() / self.bucket;
-            if head < epoch {
-                self.advance(head, epoch);
-                head = epoch;
-            }
-        }
-        if head - epoch >= self.places {
-            return;
-        }
-        let (all, tag) = self.bucket(Lane::All, epoch);
-        all.add(tag, observation.is_failed());
-        if observation.is_slow() {
-            let (slow, tag) = self.bucket(Lane::Slow, epoch);
-            slow.add(tag, observation.is_failed());
-        }
-    }
-
-    /// Empties every bucket that the head passes on its way from `head` to
-    /// `epoch`, then moves it.
-    #[cold]
-    fn advance(&self, head: u64, epoch: u64) {
-        let first = (head + 1).max((epoch + 1).saturating_sub(self.places));
-        for passed in first..=epoch {
-            for lane in [Lane::All, Lane::Slow] {
-                let (bucket, tag) = self.bucket(lane, passed);
-                bucket.clear(tag, || self.head().load() < passed);
-            }
-        }
-        self.head().advance_to(epoch);
-    }
-
-    fn add_to(&self, counts: &mut Counts, end: u64) {
-        let head = self.head().load();
-        for epoch in (end + 1).saturating_sub(self.buckets)..=end.min(head) {
-            // Slow before all: a call is counted in that order reversed, so
-            // a racing reader never sees more slow calls than calls.
-            let (slow, tag) = self.bucket(Lane::Slow, epoch);
-            let slow = slow.read(tag);
-            let (all, tag) = self.bucket(Lane::All, epoch);
-            let all = all.read(tag);
-            counts.total += all.calls;
-            counts.failed += all.failed;
-            counts.slow += slow.calls;
-            counts.slow_and_failed += slow.failed;
-        }
-    }
-}
+/// One thread's part of a window, by its first line: a head, then two lanes
+/// of buckets. The first lane counts all calls, the second the slow ones
+/// among them, so that a call in time is one step and the overlap of slow and
+/// failed is known.
+#[derive(Copy, Clone)]
+struct Ring(usize);
 
 #[derive(Copy, Clone)]
 enum Lane {

@@ -6,6 +6,7 @@ use axiomatic_core::{Mode, Name, Rejected};
 
 use super::core::Core;
 use super::state::Event;
+use super::ticket::Ticket;
 use super::{CircuitBreakerLayer, Config, OwnedPermit, Permit, Snapshot, State, UpdateError};
 
 /// A circuit breaker: a handle to shared state, cheap to clone.
@@ -48,9 +49,11 @@ impl CircuitBreaker {
     /// known.
     #[inline]
     pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Rejected> {
-        self.core
-            .admit(|| now)
-            .map(|ticket| Permit::new(&self.core, ticket))
+        let ticket = self.core.admit(|| now);
+        if ticket.is_refused() {
+            return Err(self.core.rejected(ticket));
+        }
+        Ok(Permit::new(&self.core, ticket))
     }
 
     /// The same for a call that outlives the borrow of the breaker.
@@ -68,21 +71,23 @@ impl CircuitBreaker {
     /// admit.
     #[inline]
     pub(super) fn admit_reading(&self, now: impl Fn() -> Instant) -> Result<OwnedPermit, Rejected> {
-        self.core
-            .admit(now)
-            .map(|ticket| OwnedPermit::new(self.core.hold(), ticket))
+        let ticket = self.core.admit(now);
+        if ticket.is_refused() {
+            return Err(self.core.rejected(ticket));
+        }
+        Ok(OwnedPermit::new(self.core.hold(), ticket))
     }
 
     /// The refusal that a call would meet now, without asking for one.
     #[inline]
-    pub(super) fn look(&self) -> Option<Rejected> {
+    pub(super) fn look(&self) -> Option<Ticket> {
         self.core.look()
     }
 
-    /// The refusal of a call that cannot be made although the breaker might
-    /// admit it.
-    pub(super) fn refusal(&self) -> Rejected {
-        self.core.refused(None)
+    /// A refused ticket in words.
+    #[inline]
+    pub(super) fn rejected(&self, refused: Ticket) -> Rejected {
+        self.core.rejected(refused)
     }
 
     /// Reads the breaker's clock. Only adapters need to.

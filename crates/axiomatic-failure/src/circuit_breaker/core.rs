@@ -1,32 +1,33 @@
 //! The breaker behind its handles: what is decided, in the order in which it
 //! happens to a call. It is one file because admission, verdict and
 //! transition share every field; the pure decision is in `state`, each atomic
-//! in `cell`.
+//! in a cell.
 
 use std::time::Duration;
 
 use axiomatic_core::hash::entropy;
-use axiomatic_core::time::{Clock, Instant, saturating_nanos};
-use axiomatic_core::window::{CountWindow, Counts, Observation, TimeWindow};
+use axiomatic_core::time::{Clock, Instant};
+use axiomatic_core::window::Observation;
 use axiomatic_core::{Mode, Name, Outcome, Pattern, Reason, Rejected};
 
-use super::cell::{Cell, Claim, Leases, ModeCell, Reopenings, Statistic, Streak};
-use super::config::Shape;
-use super::policy::{Condition, Share};
+use super::cell::{Cell, Word};
+use super::counter_cell::{ModeCell, Reopenings, Statistic};
+use super::evidence::Evidence;
+use super::lease_cell::Leases;
 use super::settings_cell::{CallSettings, Settings};
 use super::state::{self, Answer, Event, Generation, Phase, Rules, Stance, State, Verdict};
 use super::telemetry::Telemetry;
+use super::ticket::{Admission, Ticket};
 use super::{Config, Snapshot, UpdateError, Window};
 
 /// What the handles share.
 pub(super) struct Core {
     front: Front,
-    streak: Streak,
-    record: Record,
-    shape: Window,
+    evidence: Evidence,
     leases: Leases,
     settings: Settings,
     reopenings: Reopenings,
+    window: Window,
     seed: u64,
     late: Statistic,
     would_refuse: Statistic,
@@ -43,48 +44,6 @@ struct Front {
     mode: ModeCell,
 }
 
-/// The window, in either of its kinds.
-enum Record {
-    Time(TimeWindow),
-    Calls(CountWindow),
-}
-
-/// What a permit remembers of its admission.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Ticket {
-    kind: Kind,
-    generation: Generation,
-    /// When the call was admitted. A call whose slowness is not measured may
-    /// carry a zero: nobody will ask.
-    admitted: Instant,
-}
-
-#[derive(Copy, Clone, Debug)]
-enum Kind {
-    Call,
-    Probe(Option<Claim>),
-    /// The breaker stood aside, or would have refused in shadow.
-    Unrecorded,
-}
-
-impl Ticket {
-    const UNRECORDED: Ticket = Ticket {
-        kind: Kind::Unrecorded,
-        generation: Generation::from_number(0),
-        admitted: Instant::from_nanos(0),
-    };
-}
-
-impl Front {
-    fn rejected(&self, wait: Option<Duration>) -> Rejected {
-        let rejected = Rejected::new(Pattern::CircuitBreaker, Reason::Open).with_name(self.name);
-        match wait {
-            Some(wait) => rejected.with_retry_after(wait),
-            None => rejected,
-        }
-    }
-}
-
 impl Core {
     pub(super) fn new(config: &Config) -> Self {
         let begun = Generation::beginning(config.clock.clone().unwrap_or(Clock::Coarse).now());
@@ -96,15 +55,11 @@ impl Core {
                 mode: ModeCell::new(config.mode),
                 clock: config.clock.clone(),
             },
-            streak: Streak::new(),
-            record: match config.window.0 {
-                Shape::Time { span, buckets } => Record::Time(TimeWindow::last(span, buckets)),
-                Shape::Calls(calls) => Record::Calls(CountWindow::last(calls)),
-            },
-            shape: config.window,
+            evidence: Evidence::new(config.window),
             leases: Leases::new(config.half_open.concurrent),
             settings: Settings::new(config),
             reopenings: Reopenings::new(),
+            window: config.window,
             seed: config.seed.unwrap_or_else(entropy),
             late: Statistic::new(),
             would_refuse: Statistic::new(),
@@ -115,60 +70,49 @@ impl Core {
     #[inline]
     pub(super) fn now(&self) -> Instant {
         match &self.front.clock {
+            None if !self.front.call.flags().needs_precise_clock() => Clock::Coarse.now(),
+            None => Clock::Precise.now(),
             Some(clock) => clock.now(),
-            None if self.front.call.flags().needs_precise_clock() => Clock::Precise.now(),
-            None => Clock::Coarse.now(),
         }
     }
+
+    // --- Admission ------------------------------------------------------
 
     /// Asks. The clock is read only if the answer depends on the time.
     #[inline]
-    pub(super) fn admit(&self, now: impl Fn() -> Instant) -> Result<Ticket, Rejected> {
-        let mode = self.front.mode.load();
-        if mode == Mode::Off {
-            return Ok(Ticket::UNRECORDED);
+    pub(super) fn admit(&self, now: impl Fn() -> Instant) -> Ticket {
+        if self.front.mode.is_off() {
+            return Ticket::UNRECORDED;
         }
-        let phase = self.front.cell.load();
-        if let Stance::Closed | Stance::ForcedClosed = phase.stance {
-            return Ok(self.call(phase.generation, now));
+        let word = self.front.cell.look();
+        if word.is_closed() {
+            let admitted = self.front.call.measures_slowness().then(now);
+            return Ticket::call(word, admitted);
         }
-        match self.admit_unless_closed(phase, &now) {
-            Err(_) if mode == Mode::Shadow => {
-                self.would_refuse.count();
-                Ok(Ticket::UNRECORDED)
-            }
-            answer => answer,
-        }
+        self.admit_unless_closed(word, &now)
     }
 
-    #[inline]
-    fn call(&self, generation: Generation, now: impl Fn() -> Instant) -> Ticket {
-        Ticket {
-            kind: Kind::Call,
-            generation,
-            admitted: if self.front.call.measures_slowness() {
-                now()
-            } else {
-                Instant::from_nanos(0)
-            },
+    #[inline(never)]
+    fn admit_unless_closed(&self, word: Word, now: &dyn Fn() -> Instant) -> Ticket {
+        let ticket = self.ask(word.phase(), now);
+        if ticket.is_refused() && self.front.mode.load() == Mode::Shadow {
+            self.would_refuse.count();
+            return Ticket::UNRECORDED;
         }
+        ticket
     }
 
-    fn admit_unless_closed(
-        &self,
-        phase: Phase,
-        clock: &impl Fn() -> Instant,
-    ) -> Result<Ticket, Rejected> {
-        let now = match phase.stance {
-            Stance::ForcedOpen => return Err(self.refused(None)),
-            _ => clock(),
-        };
+    fn ask(&self, phase: Phase, clock: &dyn Fn() -> Instant) -> Ticket {
+        if phase.stance == Stance::ForcedOpen {
+            return Ticket::refused(None);
+        }
+        let now = clock();
         // Refusing is a look: the common answer of an open breaker is given
         // without entering the loop.
         if let Stance::Open(span) = phase.stance {
             let end = span.end(phase.generation);
             if now < end {
-                return Err(self.refused(Some(end - now)));
+                return Ticket::refused(Some(end - now));
             }
         }
         let (phase, answer) = self.step(now, None, |phase| Event::Asked {
@@ -178,66 +122,122 @@ impl Core {
         match answer {
             Answer::Probe => {
                 let due = now + self.settings.half_open().lease;
-                Ok(Ticket {
-                    kind: Kind::Probe(self.leases.claim(phase.generation, due)),
-                    generation: phase.generation,
-                    admitted: now,
-                })
+                let slot = self.leases.claim(phase.generation, due);
+                Ticket::probe(phase.generation, slot, now)
             }
-            Answer::Refuse(wait) => Err(self.refused(wait)),
-            Answer::Pass | Answer::Noted | Answer::Late => Ok(self.call(phase.generation, || now)),
+            Answer::Refuse(wait) => Ticket::refused(wait),
+            _ if phase.stance == Stance::ForcedClosed => Ticket::forced(phase.generation, now),
+            _ => Ticket::call(Word::of(phase), Some(now)),
         }
-    }
-
-    pub(super) fn refused(&self, wait: Option<Duration>) -> Rejected {
-        self.telemetry.refused();
-        self.front.rejected(wait)
     }
 
     /// The refusal that a call would meet now, without asking for one.
     #[inline]
-    pub(super) fn look(&self) -> Option<Rejected> {
-        let phase = self.front.cell.load();
+    pub(super) fn look(&self) -> Option<Ticket> {
+        let word = self.front.cell.look();
+        if word.is_closed() {
+            return None;
+        }
+        let refusal = self.look_unless_closed(word);
+        refusal.is_refused().then_some(refusal)
+    }
+
+    #[inline(never)]
+    fn look_unless_closed(&self, word: Word) -> Ticket {
+        let phase = word.phase();
+        let is_due = |generation| self.leases.ran_out(generation, self.now());
         match phase.stance {
-            Stance::Closed | Stance::ForcedClosed => None,
-            _ if self.front.mode.load() != Mode::Enforce => None,
-            Stance::ForcedOpen => Some(self.refused(None)),
+            _ if self.front.mode.load() != Mode::Enforce => Ticket::UNRECORDED,
+            Stance::Closed | Stance::ForcedClosed => Ticket::UNRECORDED,
+            Stance::ForcedOpen => Ticket::refused(None),
             Stance::Open(span) => {
                 let (now, end) = (self.now(), span.end(phase.generation));
-                (now < end).then(|| self.refused(Some(end - now)))
-            }
-            Stance::HalfOpen(probes) => {
-                if probes.in_flight < self.settings.half_open().concurrent {
-                    return None;
+                if now < end {
+                    Ticket::refused(Some(end - now))
+                } else {
+                    Ticket::UNRECORDED
                 }
-                // No place is free. Asking decides whether one has to be
-                // given up; should that give us a place, we only looked.
-                self.admit_unless_closed(phase, &|| self.now())
-                    .map(|ticket| self.forget(ticket))
-                    .err()
+            }
+            Stance::HalfOpen(probes) if probes.in_flight < self.settings.half_open().concurrent => {
+                Ticket::UNRECORDED
+            }
+            Stance::HalfOpen(_) if !is_due(phase.generation) => Ticket::refused(None),
+            // Asking takes a place away from whoever is overdue. Should that
+            // give it to us, we give it back: we only looked.
+            Stance::HalfOpen(_) => {
+                let ticket = self.ask(phase, &|| self.now());
+                self.forget(ticket);
+                ticket
             }
         }
     }
 
+    /// A refused ticket in words.
+    #[inline]
+    pub(super) fn rejected(&self, refused: Ticket) -> Rejected {
+        self.telemetry.refused();
+        let rejected =
+            Rejected::new(Pattern::CircuitBreaker, Reason::Open).with_name(self.front.name);
+        match refused.wait() {
+            Some(wait) => rejected.with_retry_after(wait),
+            None => rejected,
+        }
+    }
+
+    // --- Verdicts -------------------------------------------------------
+
     /// Takes the verdict of a call.
     #[inline]
     pub(super) fn settle(&self, ticket: Ticket, now: Instant, outcome: Outcome) {
+        let is_good = matches!(outcome, Outcome::Success | Outcome::Permanent);
+        let word = self.front.cell.look();
+        if is_good && ticket.is_call_of(word) && !ticket.took(self.front.call.slow_after(), now) {
+            self.evidence
+                .fine(word.generation(), now, self.front.call.flags());
+        } else {
+            self.settle_unless_fine(ticket, now, outcome);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_unless_fine(&self, ticket: Ticket, now: Instant, outcome: Outcome) {
+        let flags = self.front.call.flags();
         let (failed, hint) = match outcome {
             Outcome::Success | Outcome::Permanent => (false, None),
             Outcome::Transient => (true, None),
-            Outcome::Throttled { retry_after } if self.front.call.flags().throttled_fails() => {
-                (true, retry_after)
-            }
+            Outcome::Throttled { retry_after } if flags.throttled_fails() => (true, retry_after),
             Outcome::Throttled { .. } | Outcome::Ignored => return self.forget(ticket),
         };
-        self.observe(ticket, now, failed, hint);
+        let slow = self.is_slow(ticket, now);
+        match ticket.admission() {
+            Admission::Call(generation) => {
+                if !failed {
+                    self.evidence.ends_streak(generation);
+                }
+                self.settle_call(generation, now, Observation::of(failed, slow), hint);
+            }
+            Admission::Probe(generation, slot) => {
+                let bad = failed || slow && flags.judges_slowness();
+                let verdict = if bad { Verdict::Bad } else { Verdict::Good };
+                self.settle_probe(generation, slot, now, verdict, hint);
+            }
+            Admission::Unrecorded => {}
+        }
     }
 
     /// Gives a permit back without a verdict. There is no clock here, and
     /// none is needed: nothing is decided.
+    #[inline]
     pub(super) fn forget(&self, ticket: Ticket) {
-        if let Kind::Probe(claim) = ticket.kind {
-            self.settle_probe(ticket, claim, ticket.admitted, Verdict::Neutral, None);
+        if ticket.is_probe() {
+            self.forget_probe(ticket);
+        }
+    }
+
+    #[inline(never)]
+    fn forget_probe(&self, ticket: Ticket) {
+        if let Admission::Probe(generation, slot) = ticket.admission() {
+            self.settle_probe(generation, slot, ticket.admitted(), Verdict::Neutral, None);
         }
     }
 
@@ -247,43 +247,22 @@ impl Core {
         if !self.is_slow(ticket, now) {
             return self.forget(ticket);
         }
-        match ticket.kind {
+        match ticket.admission() {
             // It was no success, so it ends no streak either.
-            Kind::Call => self.settle_call(ticket.generation, now, Observation::Slow, None),
-            Kind::Probe(claim) if self.front.call.flags().judges_slowness() => {
-                self.settle_probe(ticket, claim, now, Verdict::Bad, None);
+            Admission::Call(generation) => {
+                self.settle_call(generation, now, Observation::Slow, None);
             }
-            Kind::Probe(_) | Kind::Unrecorded => self.forget(ticket),
+            Admission::Probe(generation, slot) if self.front.call.flags().judges_slowness() => {
+                self.settle_probe(generation, slot, now, Verdict::Bad, None);
+            }
+            Admission::Probe(..) | Admission::Unrecorded => self.forget(ticket),
         }
     }
 
-    #[inline]
     fn is_slow(&self, ticket: Ticket, now: Instant) -> bool {
-        let slow_after = self.front.call.slow_after();
-        slow_after != u64::MAX && saturating_nanos(now - ticket.admitted) >= slow_after
+        ticket.took(self.front.call.slow_after(), now)
     }
 
-    #[inline]
-    fn observe(&self, ticket: Ticket, now: Instant, failed: bool, hint: Option<Duration>) {
-        let slow = self.is_slow(ticket, now);
-        match ticket.kind {
-            Kind::Call => {
-                if !failed && self.front.call.flags().counts_streaks() {
-                    self.streak.succeeded(ticket.generation);
-                }
-                let observation = Observation::of(failed, slow);
-                self.settle_call(ticket.generation, now, observation, hint);
-            }
-            Kind::Probe(claim) => {
-                let bad = failed || slow && self.front.call.flags().judges_slowness();
-                let verdict = if bad { Verdict::Bad } else { Verdict::Good };
-                self.settle_probe(ticket, claim, now, verdict, hint);
-            }
-            Kind::Unrecorded => {}
-        }
-    }
-
-    #[inline]
     fn settle_call(
         &self,
         generation: Generation,
@@ -298,58 +277,37 @@ impl Core {
         if phase.generation != generation {
             return self.late.count();
         }
-        self.record.record(generation, now, observation);
-        if observation != Observation::Fine {
-            let counts_streaks = self.front.call.flags().counts_streaks();
-            let streak = if counts_streaks && observation.is_failed() {
-                self.streak.failed(generation)
-            } else {
-                0
-            };
-            if phase.stance == Stance::Closed && self.suffices(generation, now, streak) {
-                self.step(now, hint, |_| Event::Tripped(generation));
-            }
+        let flags = self.front.call.flags();
+        if observation == Observation::Fine {
+            return self.evidence.fine(generation, now, flags);
+        }
+        let suffices =
+            self.evidence
+                .suffices_with(generation, now, observation, flags, &self.settings);
+        if suffices && phase.stance == Stance::Closed {
+            self.step(now, hint, |_| Event::Tripped(generation));
         }
     }
 
     fn settle_probe(
         &self,
-        ticket: Ticket,
-        claim: Option<Claim>,
+        generation: Generation,
+        slot: Option<u8>,
         now: Instant,
         verdict: Verdict,
         hint: Option<Duration>,
     ) {
         // The slot before the place: whoever is given the place finds it.
-        if let Some(claim) = claim {
-            self.leases.release(claim);
+        if let Some(slot) = slot {
+            self.leases.release(generation, slot);
         }
-        let settled = Event::Settled(ticket.generation, verdict);
-        if let (_, Answer::Late) = self.step(now, hint, |_| settled) {
+        let (_, answer) = self.step(now, hint, |_| Event::Settled(generation, verdict));
+        if answer == Answer::Late {
             self.late.count();
         }
     }
 
-    /// Whether any condition is met.
-    fn suffices(&self, generation: Generation, now: Instant, streak: u64) -> bool {
-        let mut counts = None;
-        self.settings.conditions().any(|condition| match condition {
-            Condition::Consecutive(failures) => streak >= u64::from(failures),
-            Condition::Rate {
-                of,
-                at_least,
-                sample,
-            } => {
-                let counts = counts.get_or_insert_with(|| self.record.counts(generation, now));
-                let part = match of {
-                    Share::Failed => counts.failed(),
-                    Share::Slow => counts.slow(),
-                    Share::FailedOrSlow => counts.failed_or_slow(),
-                };
-                counts.total() >= u64::from(sample) && at_least.is_reached_by(part, counts.total())
-            }
-        })
-    }
+    // --- Transitions ----------------------------------------------------
 
     /// Applies an event to whatever phase it finds, and says which phase that
     /// led to.
@@ -363,19 +321,21 @@ impl Core {
         event: impl Fn(Phase) -> Event,
     ) -> (Phase, Answer) {
         let half_open = self.settings.half_open();
+        let open_for = self.settings.open_for();
         let mut from = self.front.cell.load();
         loop {
-            let reopenings = self.reopenings_at(from, now);
+            let was_stable = from.stance == Stance::Closed
+                && now - from.generation.began() >= open_for.stable_after;
+            let reopenings = if was_stable {
+                0
+            } else {
+                self.reopenings.load()
+            };
             let rules = Rules {
                 required: half_open.required,
                 allowed: half_open.allowed,
                 concurrent: half_open.concurrent,
-                open_for: self.settings.open_for().duration(
-                    reopenings,
-                    hint,
-                    self.seed,
-                    from.generation,
-                ),
+                open_for: open_for.duration(reopenings, hint, self.seed, from.generation),
             };
             let (to, answer) = state::next(from, event(from), now, &rules);
             if to == from {
@@ -395,6 +355,8 @@ impl Core {
             }
         }
     }
+
+    // --- The operator ---------------------------------------------------
 
     pub(super) fn state(&self) -> State {
         self.front.cell.load().state()
@@ -424,7 +386,7 @@ impl Core {
 
     pub(super) fn update(&self, config: &Config) -> Result<(), UpdateError> {
         config.check()?;
-        if config.window != self.shape {
+        if config.window != self.window {
             return Err(UpdateError::WindowIsFixed);
         }
         let leases = self.leases.slots();
@@ -435,17 +397,6 @@ impl Core {
         self.front.call.store(config);
         self.front.mode.store(config.mode);
         Ok(())
-    }
-
-    /// How many openings in a row precede one that happens now.
-    fn reopenings_at(&self, from: Phase, now: Instant) -> u32 {
-        let was_stable = from.stance == Stance::Closed
-            && now - from.generation.began() >= self.settings.open_for().stable_after;
-        if was_stable {
-            0
-        } else {
-            self.reopenings.load()
-        }
     }
 
     pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
@@ -463,28 +414,11 @@ impl Core {
                 Stance::HalfOpen(probes) => probes.in_flight,
                 _ => 0,
             },
-            counts: self.record.counts(phase.generation, now),
+            counts: self.evidence.counts(phase.generation, now),
             reopenings: self.reopenings.load(),
             late: self.late.load(),
             would_refuse: self.would_refuse.load(),
             taken: now,
-        }
-    }
-}
-
-impl Record {
-    #[inline]
-    fn record(&self, generation: Generation, now: Instant, observation: Observation) {
-        match self {
-            Record::Time(window) => window.record(generation.number(), now, observation),
-            Record::Calls(window) => window.record(generation.number(), observation),
-        }
-    }
-
-    fn counts(&self, generation: Generation, now: Instant) -> Counts {
-        match self {
-            Record::Time(window) => window.counts(generation.number(), now),
-            Record::Calls(window) => window.counts(generation.number()),
         }
     }
 }

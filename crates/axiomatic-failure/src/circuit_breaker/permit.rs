@@ -5,7 +5,8 @@ use axiomatic_core::shared::Held;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Outcome, Settle};
 
-use super::core::{Core, Ticket};
+use super::core::Core;
+use super::ticket::Ticket;
 
 /// Leave for one call, borrowed from the breaker.
 ///
@@ -97,37 +98,36 @@ impl fmt::Debug for OwnedPermit {
 /// A ticket that is settled once: what the two permits share.
 struct Pending<C: Deref<Target = Core>> {
     core: C,
-    ticket: Option<Ticket>,
+    ticket: Ticket,
 }
 
 impl<C: Deref<Target = Core>> Pending<C> {
     #[inline]
     fn new(core: C, ticket: Ticket) -> Self {
-        Pending {
-            core,
-            ticket: Some(ticket),
-        }
+        Pending { core, ticket }
     }
 
     #[inline]
     fn record(mut self, now: Instant, outcome: Outcome) {
-        if let Some(ticket) = self.ticket.take() {
-            self.core.settle(ticket, now, outcome);
-        }
+        let ticket = self.take();
+        self.core.settle(ticket, now, outcome);
     }
 
     fn cancelled(mut self, now: Instant) {
-        if let Some(ticket) = self.ticket.take() {
-            self.core.cancelled(ticket, now);
-        }
+        let ticket = self.take();
+        self.core.cancelled(ticket, now);
+    }
+
+    /// The ticket; what is left in its place has nothing to tell.
+    #[inline]
+    fn take(&mut self) -> Ticket {
+        std::mem::replace(&mut self.ticket, Ticket::UNRECORDED)
     }
 }
 
 impl<C: Deref<Target = Core>> Drop for Pending<C> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.core.forget(ticket);
-        }
+        self.core.forget(self.ticket);
     }
 }

@@ -100,6 +100,11 @@ impl TripWhen {
             .any(|condition| matches!(condition, Condition::Consecutive(_)))
     }
 
+    pub(super) fn judges_rates(&self) -> bool {
+        self.conditions()
+            .any(|condition| matches!(condition, Condition::Rate { .. }))
+    }
+
     pub(super) fn judges_slowness(&self) -> bool {
         self.conditions().any(|condition| {
             matches!(

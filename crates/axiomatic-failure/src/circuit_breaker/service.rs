@@ -2,9 +2,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::task::{Context, Poll, ready};
 
-use axiomatic_core::{Classify, Complete, Refusable, Rejected};
+use axiomatic_core::{Classify, Complete, Refusable};
 use tower_service::Service;
 
+use super::ticket::Ticket;
 use super::{CircuitBreaker, OwnedPermit, ResponseFuture};
 
 /// A service behind a [`CircuitBreaker`].
@@ -30,7 +31,7 @@ enum Readiness {
     Inner,
     /// A call would be refused, and the inner service was not asked. The
     /// refusal is kept, so that a call reads the clock once.
-    Refusal(Rejected),
+    Refusal(Ticket),
 }
 
 impl<S, E, B> CircuitBreakerService<S, E, B> {
@@ -73,7 +74,7 @@ where
         }
         self.readiness = Readiness::Unknown;
         self.readiness = match self.breaker.look() {
-            Some(rejected) => Readiness::Refusal(rejected),
+            Some(refused) => Readiness::Refusal(refused),
             None => {
                 ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
                 Readiness::Inner
@@ -84,15 +85,16 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        match self.readiness {
-            Readiness::Inner => {}
-            // That the breaker may admit by now does not make the inner
-            // service ready.
-            Readiness::Refusal(rejected) => {
-                self.readiness = Readiness::Unknown;
-                return ResponseFuture::refused(rejected);
-            }
-            Readiness::Unknown => return ResponseFuture::refused(self.breaker.refusal()),
+        // That the breaker may admit by now does not make the inner service
+        // ready.
+        let refused = match self.readiness {
+            Readiness::Inner => None,
+            Readiness::Refusal(refused) => Some(refused),
+            Readiness::Unknown => Some(Ticket::refused(None)),
+        };
+        if let Some(refused) = refused {
+            self.readiness = Readiness::Unknown;
+            return ResponseFuture::refused(self.breaker.rejected(refused));
         }
         match self.breaker.admit_reading(|| self.breaker.now()) {
             Ok(permit) => {

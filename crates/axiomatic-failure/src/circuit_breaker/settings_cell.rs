@@ -27,6 +27,7 @@ const STREAKS: u8 = 1;
 const SLOWNESS: u8 = 2;
 const THROTTLED_FAILS: u8 = 4;
 const PRECISE: u8 = 8;
+const RATES: u8 = 16;
 
 impl CallSettings {
     pub(super) fn new(config: &Config) -> Self {
@@ -68,6 +69,10 @@ impl Flags {
         self.0 & STREAKS != 0
     }
 
+    pub(super) fn judges_rates(self) -> bool {
+        self.0 & RATES != 0
+    }
+
     /// Whether a slow call is evidence, and not only counted.
     pub(super) fn judges_slowness(self) -> bool {
         self.0 & SLOWNESS != 0
@@ -100,10 +105,12 @@ fn flags(config: &Config) -> u8 {
             THROTTLED_FAILS,
         )
         | flag(precise, PRECISE)
+        | flag(config.trip_when.judges_rates(), RATES)
 }
 
 /// The settings that only failures and transitions look at.
 pub(super) struct Settings {
+    version: AtomicU8,
     conditions: [Word; TripWhen::MOST],
     probes: Word,
     lease: Word,
@@ -117,6 +124,7 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn new(config: &Config) -> Self {
         let settings = Settings {
+            version: AtomicU8::new(0),
             conditions: std::array::from_fn(|_| Word::new(0)),
             probes: Word::new(0),
             lease: Word::new(0),
@@ -151,6 +159,17 @@ impl Settings {
             .store(saturating_nanos(open_for.stable_after));
         self.longest_hint
             .store(saturating_nanos(open_for.longest_hint));
+        // ORDERING: Release: who sees the version sees the conditions that
+        // it counts; pairs with the Acquire in `version`.
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often the settings were changed, modulo 256: what was computed
+    /// from the conditions is void under another version.
+    pub(super) fn version(&self) -> u8 {
+        // ORDERING: Acquire: observes the conditions stored before; pairs
+        // with the Release in `store`.
+        self.version.load(Ordering::Acquire)
     }
 
     pub(super) fn conditions(&self) -> impl Iterator<Item = Condition> + '_ {

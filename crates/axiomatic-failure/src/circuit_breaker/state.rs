@@ -115,7 +115,8 @@ impl Span {
     }
 
     pub(super) fn end(self, generation: Generation) -> Instant {
-        generation.began() + Duration::from_nanos(self.0 << Span::STEP_SHIFT)
+        let nanos = generation.began().as_nanos() + (self.0 << Span::STEP_SHIFT);
+        Instant::from_nanos(nanos)
     }
 }
 
