@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::time::saturating_nanos;
 use crate::{Name, Outcome};
 
 /// The error type of a stack whose layers do not agree on one: tower's.
@@ -29,10 +30,14 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rejected {
     name: Name,
-    retry_after: Option<Duration>,
+    /// All ones if it is not known. Not an optional `Duration`, which is twice
+    /// as large and costs a division to make.
+    retry_after_nanos: u64,
     pattern: Pattern,
     reason: Reason,
 }
+
+const UNKNOWN: u64 = u64::MAX;
 
 impl Rejected {
     /// A rejection by an unnamed mechanism that cannot say until when.
@@ -40,7 +45,7 @@ impl Rejected {
     pub const fn new(pattern: Pattern, reason: Reason) -> Self {
         Rejected {
             name: Name::UNNAMED,
-            retry_after: None,
+            retry_after_nanos: UNKNOWN,
             pattern,
             reason,
         }
@@ -57,8 +62,16 @@ impl Rejected {
     /// The same, with the time after which asking again makes sense.
     #[inline]
     #[must_use]
-    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        self.with_retry_after_nanos(saturating_nanos(wait))
+    }
+
+    /// The same in nanoseconds, which is what a mechanism has at hand.
+    #[inline]
+    #[must_use]
+    pub const fn with_retry_after_nanos(mut self, wait: u64) -> Self {
+        // The longest wait is 584 years, and the next longer one is unknown.
+        self.retry_after_nanos = if wait == UNKNOWN { UNKNOWN - 1 } else { wait };
         self
     }
 
@@ -79,7 +92,10 @@ impl Rejected {
 
     /// How long to wait before asking again, where the mechanism knows.
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        match self.retry_after_nanos {
+            UNKNOWN => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
     }
 }
 
@@ -90,7 +106,7 @@ impl fmt::Display for Rejected {
             write!(f, " {}", self.name)?;
         }
         write!(f, " {}", self.reason)?;
-        match self.retry_after {
+        match self.retry_after() {
             Some(wait) => write!(f, "; try again in {wait:.1?}"),
             None => Ok(()),
         }

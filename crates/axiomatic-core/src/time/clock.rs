@@ -33,7 +33,7 @@ pub enum Clock {
 
 impl Clock {
     /// Reads the clock.
-    #[inline]
+    #[inline(always)]
     pub fn now(&self) -> Instant {
         // First and by itself: the compiler makes a jump table of the rest.
         if let Clock::Coarse = self {
@@ -51,8 +51,10 @@ impl Clock {
     pub fn coarse_tick() -> Duration {
         #[cfg(target_os = "linux")]
         {
-            let tick = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
-            Duration::from_nanos(nanos_of(tick))
+            use rustix::time::{ClockId, clock_getres};
+            Duration::from_nanos(super::instant::nanos(clock_getres(
+                ClockId::MonotonicCoarse,
+            )))
         }
         #[cfg(not(target_os = "linux"))]
         {
@@ -71,42 +73,22 @@ fn coarse() -> Instant {
     precise()
 }
 
-#[cfg(not(feature = "test-util"))]
-#[inline]
-fn precise() -> Instant {
-    std::time::Instant::now().into()
-}
-
 #[cfg(all(not(feature = "test-util"), not(target_os = "linux")))]
 fn coarse() -> Instant {
     precise()
 }
 
-#[cfg(all(not(feature = "test-util"), target_os = "linux"))]
-#[inline]
-fn coarse() -> Instant {
-    use rustix::time::{ClockId, clock_gettime};
-    use std::sync::OnceLock;
-
-    // std's Instant is CLOCK_MONOTONIC on Linux, and the coarse clock is the
-    // same timeline read at the last tick. So one offset, measured once,
-    // serves both; it is wrapping because a machine may be up for less than
-    // the hour that the origin lies back.
-    static OFFSET: OnceLock<u64> = OnceLock::new();
-    let offset = *OFFSET.get_or_init(|| {
-        let monotonic = nanos_of(clock_gettime(ClockId::Monotonic));
-        precise().as_nanos().wrapping_sub(monotonic)
-    });
-    let raw = nanos_of(clock_gettime(ClockId::MonotonicCoarse));
-    Instant::from_nanos(raw.wrapping_add(offset))
+#[cfg(not(feature = "test-util"))]
+#[inline(always)]
+fn precise() -> Instant {
+    super::instant::monotonic()
 }
 
-#[cfg(target_os = "linux")]
-#[inline]
-fn nanos_of(time: rustix::time::Timespec) -> u64 {
-    (time.tv_sec as u64)
-        .wrapping_mul(1_000_000_000)
-        .wrapping_add(time.tv_nsec as u64)
+#[cfg(all(not(feature = "test-util"), target_os = "linux"))]
+#[inline(always)]
+fn coarse() -> Instant {
+    use super::instant::since_boot;
+    since_boot(rustix::time::ClockId::MonotonicCoarse)
 }
 
 #[cfg(test)]

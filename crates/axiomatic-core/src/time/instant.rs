@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::saturating_nanos;
 
-/// A point in time: nanoseconds since the process's origin.
+/// A point in time: nanoseconds since the origin.
 ///
-/// The origin lies an hour before the first conversion, so 0 is never a live
-/// time and instants taken a little earlier still convert; 64 bits last 584
-/// years. Arithmetic saturates: time is data here, and a bad value must not
+/// The origin lies an hour before the monotonic clock's own, on Linux the
+/// machine's start, elsewhere the first use: so 0 is never a live time, and
+/// instants taken earlier still convert. 64 bits last 584 years. Arithmetic saturates: time is data here, and a bad value must not
 /// become a panic on a hot path.
 ///
 /// ```
@@ -27,19 +27,51 @@ pub struct Instant(u64);
 
 /// What [`Instant`] and std's instant agree on.
 #[derive(Copy, Clone)]
-pub(super) struct Anchor {
+struct Anchor {
     std: std::time::Instant,
     nanos: u64,
 }
 
 const HOUR: u64 = 3_600 * 1_000_000_000;
 
-pub(super) fn anchor() -> &'static Anchor {
+fn anchor() -> &'static Anchor {
     static ANCHOR: OnceLock<Anchor> = OnceLock::new();
     ANCHOR.get_or_init(|| Anchor {
         std: std::time::Instant::now(),
+        #[cfg(target_os = "linux")]
+        nanos: monotonic().0,
+        #[cfg(not(target_os = "linux"))]
         nanos: HOUR,
     })
+}
+
+/// The monotonic clock. Read by itself and not through std's opaque instant,
+/// it needs no subtraction and no anchor, and agrees with the coarse clock.
+#[cfg(target_os = "linux")]
+#[inline(always)]
+pub(super) fn monotonic() -> Instant {
+    since_boot(rustix::time::ClockId::Monotonic)
+}
+
+/// The monotonic clock.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn monotonic() -> Instant {
+    std::time::Instant::now().into()
+}
+
+/// A clock of the kernel that counts from the machine's start.
+#[cfg(target_os = "linux")]
+#[inline(always)]
+pub(super) fn since_boot(clock: rustix::time::ClockId) -> Instant {
+    Instant(HOUR + nanos(rustix::time::clock_gettime(clock)))
+}
+
+#[cfg(target_os = "linux")]
+#[inline(always)]
+pub(super) fn nanos(time: rustix::time::Timespec) -> u64 {
+    (time.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(time.tv_nsec as u64)
 }
 
 impl Instant {

@@ -96,7 +96,7 @@ impl TimeWindow {
     /// Adds a call of this era that ended at `now`; if the window has moved
     /// on, to a later time or a later era, it is dropped. Eras are numbers
     /// below 2^38 that never decrease.
-    #[inline]
+    #[inline(always)]
     pub fn record(&self, era: u64, now: Instant, observation: Observation) {
         let ring = self.ring(thread_index() & (self.rings - 1));
         let era_start = self.era_start(era);
@@ -187,7 +187,7 @@ impl TimeWindow {
         Ring(index * self.lines_per_ring)
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(&self, ring: Ring, index: usize) -> &AtomicU64 {
         &self.lines[ring.0 + index / WORDS].0[index % WORDS]
     }
@@ -199,7 +199,7 @@ impl TimeWindow {
 
     /// The bucket of an epoch in a lane, and the tag it must have: how often
     /// the ring had been filled before.
-    #[inline]
+    #[inline(always)]
     fn bucket(&self, ring: Ring, lane: Lane, epoch: u64) -> (Bucket<'_>, u64) {
         let place = epoch & (self.places() - 1);
         let index = match lane {
@@ -308,7 +308,7 @@ impl Bucket<'_> {
     ///
     /// Linearises at the exchange; a lost race repeats it, and means that
     /// another call was counted or the bucket was reused: lock-free.
-    #[inline]
+    #[inline(always)]
     fn add(&self, tag: u64, failed: bool) {
         // ORDERING: Relaxed: the exchange fails on any stale value, and the
         // head's Acquire shows this thread the tag it must at least see.

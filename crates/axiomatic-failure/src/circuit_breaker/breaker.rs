@@ -47,7 +47,7 @@ impl CircuitBreaker {
     ///
     /// [`Rejected`] with [`Reason::Open`](axiomatic_core::Reason::Open), and the remaining time where it is
     /// known.
-    #[inline]
+    #[inline(always)]
     pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Rejected> {
         let ticket = self.core.admit(|| now);
         if ticket.is_refused() {
@@ -61,7 +61,7 @@ impl CircuitBreaker {
     /// # Errors
     ///
     /// As [`admit`](CircuitBreaker::admit).
-    #[inline]
+    #[inline(always)]
     pub fn admit_owned(&self, now: Instant) -> Result<OwnedPermit, Rejected> {
         self.admit_reading(|| now)
     }
@@ -69,7 +69,7 @@ impl CircuitBreaker {
     /// The same, with a clock that is read only if the answer depends on it:
     /// a closed breaker that does not measure slowness needs no time to
     /// admit.
-    #[inline]
+    #[inline(always)]
     pub(super) fn admit_reading(&self, now: impl Fn() -> Instant) -> Result<OwnedPermit, Rejected> {
         let ticket = self.core.admit(now);
         if ticket.is_refused() {
@@ -79,7 +79,7 @@ impl CircuitBreaker {
     }
 
     /// The refusal that a call would meet now, without asking for one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look(&self) -> Option<Ticket> {
         self.core.look()
     }

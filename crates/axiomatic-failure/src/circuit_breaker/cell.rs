@@ -1,4 +1,5 @@
 use axiomatic_core::sync::{AtomicU64, Ordering};
+use axiomatic_core::time::Instant;
 
 use super::state::{Generation, Phase, Probes, Span, Stance};
 
@@ -89,6 +90,14 @@ impl Word {
     #[inline]
     pub(super) fn is_closed(self) -> bool {
         self.0 >> STANCE_SHIFT == 0
+    }
+
+    /// Until when an open phase lasts. The common refusal needs no more of
+    /// the phase.
+    #[inline]
+    pub(super) fn open_until(self) -> Option<Instant> {
+        let is_open = self.0 >> STANCE_SHIFT == 1;
+        is_open.then(|| Span::from_number(self.0).end(self.generation()))
     }
 
     #[inline]

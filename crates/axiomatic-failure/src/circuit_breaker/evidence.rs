@@ -35,7 +35,7 @@ impl Evidence {
     }
 
     /// A call worked, in time: nothing to decide.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fine(&self, generation: Generation, now: Instant, flags: Flags) {
         if flags.counts_streaks() {
             self.streak.succeeded(generation);
@@ -127,7 +127,7 @@ impl Condition {
 }
 
 impl Record {
-    #[inline]
+    #[inline(always)]
     fn record(&self, generation: Generation, now: Instant, observation: Observation) {
         match self {
             Record::Time(window) => window.record(generation.number(), now, observation),

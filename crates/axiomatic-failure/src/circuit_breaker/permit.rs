@@ -21,13 +21,13 @@ pub struct Permit<'b>(Pending<&'b Core>);
 pub struct OwnedPermit(Pending<Held<Core>>);
 
 impl<'b> Permit<'b> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(core: &'b Core, ticket: Ticket) -> Self {
         Permit(Pending::new(core, ticket))
     }
 
     /// Tells what became of the call, at `now`.
-    #[inline]
+    #[inline(always)]
     pub fn record(self, now: Instant, outcome: Outcome) {
         self.0.record(now, outcome);
     }
@@ -45,13 +45,13 @@ impl<'b> Permit<'b> {
 }
 
 impl OwnedPermit {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(core: Held<Core>, ticket: Ticket) -> Self {
         OwnedPermit(Pending::new(core, ticket))
     }
 
     /// Tells what became of the call, at `now`.
-    #[inline]
+    #[inline(always)]
     pub fn record(self, now: Instant, outcome: Outcome) {
         self.0.record(now, outcome);
     }
@@ -76,7 +76,7 @@ impl OwnedPermit {
 
 /// As a binding settles it, at the time that the breaker's clock shows.
 impl Settle for OwnedPermit {
-    #[inline]
+    #[inline(always)]
     fn settle(self, outcome: Outcome) {
         let now = self.now();
         self.record(now, outcome);
@@ -102,12 +102,12 @@ struct Pending<C: Deref<Target = Core>> {
 }
 
 impl<C: Deref<Target = Core>> Pending<C> {
-    #[inline]
+    #[inline(always)]
     fn new(core: C, ticket: Ticket) -> Self {
         Pending { core, ticket }
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(mut self, now: Instant, outcome: Outcome) {
         let ticket = self.take();
         self.core.settle(ticket, now, outcome);
@@ -119,7 +119,7 @@ impl<C: Deref<Target = Core>> Pending<C> {
     }
 
     /// The ticket; what is left in its place has nothing to tell.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self) -> Ticket {
         std::mem::replace(&mut self.ticket, Ticket::UNRECORDED)
     }

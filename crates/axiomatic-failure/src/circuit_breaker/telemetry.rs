@@ -62,8 +62,10 @@ struct Metrics {
 impl Metrics {
     fn new(name: Name) -> Self {
         let name = name.as_str();
+        let state = metrics::gauge!("axiomatic_circuit_breaker_state", "name" => name);
+        state.set(f64::from(State::Closed as u8));
         Metrics {
-            state: metrics::gauge!("axiomatic_circuit_breaker_state", "name" => name),
+            state,
             refused: metrics::counter!("axiomatic_circuit_breaker_refused_total", "name" => name),
             transitions: STATES.map(|to| {
                 metrics::counter!(
@@ -77,7 +79,7 @@ impl Metrics {
 
     fn moved(&self, to: Phase, current: State) {
         self.transitions[to.state() as usize].increment(1);
-        self.state.set(current as u8 as f64);
+        self.state.set(f64::from(current as u8));
     }
 }
 

@@ -80,14 +80,25 @@ impl Ticket {
         }
     }
 
+    /// Refused at `now` until `end`: without a `Duration`, which would be
+    /// divided into seconds and multiplied back.
+    #[inline]
+    pub(super) fn refused_until(end: Instant, now: Instant) -> Self {
+        Ticket {
+            kind: Self::REFUSED,
+            nanos: end.as_nanos() - now.as_nanos(),
+        }
+    }
+
     #[inline]
     pub(super) fn is_refused(self) -> bool {
         self.kind == Self::REFUSED
     }
 
     /// How long a refused caller should wait.
-    pub(super) fn wait(self) -> Option<Duration> {
-        (self.nanos != UNKNOWN).then(|| Duration::from_nanos(self.nanos))
+    #[inline]
+    pub(super) fn wait_nanos(self) -> Option<u64> {
+        (self.nanos != UNKNOWN).then_some(self.nanos)
     }
 
     /// Whether this is a call of the closed phase that `current` is.
