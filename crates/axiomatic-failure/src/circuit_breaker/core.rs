@@ -51,6 +51,7 @@ struct Front {
 }
 
 impl Stashed for Core {
+    #[inline(always)]
     fn stash() -> &'static LocalKey<Stash<Self>> {
         thread_local!(static STASH: Stash<Core> = const { Stash::new() });
         &STASH

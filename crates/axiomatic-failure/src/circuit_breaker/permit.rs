@@ -68,7 +68,7 @@ impl OwnedPermit {
     }
 
     /// Reads the breaker's clock.
-    #[inline]
+    #[inline(always)]
     pub(super) fn now(&self) -> Instant {
         self.0.core.now()
     }
