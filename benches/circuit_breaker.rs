@@ -7,7 +7,8 @@
 //! Peers run at their defaults, or with a count window of 100 where they have
 //! none; when open, they stay open for an hour. Those without a tower layer
 //! wrap the service's future by the call they offer for that. Not shown:
-//! half-open, and what a transition costs.
+//! half-open, and what a transition costs. It is one file, as every bench is:
+//! one pattern, its operations, its peers.
 //!
 //! Where the time is an argument, it moves on by 100 ns a call, so that
 //! windows rotate as they do in earnest.

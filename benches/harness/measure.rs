@@ -1,4 +1,5 @@
-//! Time and allocations: rounds, interleaved.
+//! Time and allocations: rounds, interleaved. It is one file because a round
+//! is one procedure, and what disturbs it has to be in view.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -7,6 +7,8 @@
 //!
 //! # Features
 //!
+//! - `tokio` (default): the tower adapters, whose timers are tokio's. The
+//!   mechanisms need no runtime.
 //! - `tracing` (default): an event for every call that is given up.
 //!
 //! Names and units stand in the project's TELEMETRY.md.

@@ -24,6 +24,11 @@ pub(crate) const LANES: &[Lane] = &[
         run: tests,
     },
     Lane {
+        name: "costs",
+        about: "allocations and instructions a call, in a release build",
+        run: costs,
+    },
+    Lane {
         name: "doctests",
         about: "the examples in the documentation",
         run: doctests,
@@ -99,6 +104,14 @@ fn tests(tree: &Tree) -> Report {
     };
     let args = runner.iter().copied().chain(WORKSPACE);
     let args = args.chain(["--tests", "--all-features", "--no-fail-fast"]);
+    counted(Run::new(&mut cargo(&tree.root, args)))
+}
+
+fn costs(tree: &Tree) -> Report {
+    let args = ["test", "--release", "-p", "axiomatic-tests"];
+    let args = args
+        .into_iter()
+        .chain(["--test", "costs", "--", "--nocapture"]);
     counted(Run::new(&mut cargo(&tree.root, args)))
 }
 

@@ -3,7 +3,8 @@
 //! someone wrote down why (`SURVIVES:`).
 //!
 //! Mutants live in a copy of the tree, `target/orderings/tree`; the working
-//! tree is only read.
+//! tree is only read. It is one file because it is one procedure: copy,
+//! mutate, judge, report.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

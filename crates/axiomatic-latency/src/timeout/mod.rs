@@ -61,8 +61,11 @@
 //! readiness.
 
 mod cell;
+#[cfg(feature = "tokio")]
 mod future;
+#[cfg(feature = "tokio")]
 mod layer;
+#[cfg(feature = "tokio")]
 mod service;
 #[expect(
     clippy::module_inception,
@@ -70,7 +73,10 @@ mod service;
 )]
 mod timeout;
 
+#[cfg(feature = "tokio")]
 pub use future::ResponseFuture;
+#[cfg(feature = "tokio")]
 pub use layer::TimeoutLayer;
+#[cfg(feature = "tokio")]
 pub use service::TimeoutService;
 pub use timeout::{Permit, Snapshot, Timeout};

@@ -6,6 +6,7 @@ use axiomatic_core::context::Deadline;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
+#[cfg(feature = "tokio")]
 use super::TimeoutLayer;
 use super::cell::Settings;
 
@@ -119,6 +120,7 @@ impl Timeout {
     }
 
     /// A tower layer over this timeout; all its services share it.
+    #[cfg(feature = "tokio")]
     pub fn layer(&self) -> TimeoutLayer {
         TimeoutLayer::new(self.clone())
     }

@@ -1,0 +1,254 @@
+//! What a call costs, claim by claim: heap allocations, exact in any build,
+//! and instructions, in release builds where valgrind is there.
+//!
+//! Every later pattern adds its rows to [`CLAIMS`]. A claim of instructions is
+//! what was measured plus a tenth; the toolchain may move it, in a commit of
+//! its own. Clocks are a function that returns a constant, so that the
+//! kernel's clock is not counted and every run counts the same.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use axiomatic_core::time::{Clock, Instant};
+use axiomatic_core::{Outcome, Rejected};
+use axiomatic_failure::circuit_breaker::{CircuitBreaker, Config, Window};
+use axiomatic_latency::timeout::Timeout;
+use tower::{Layer, Service};
+
+/// What an operation may cost at most.
+struct Claim {
+    operation: &'static str,
+    allocations: u64,
+    instructions: u64,
+    /// Sets the subject up and returns the operation.
+    subject: fn() -> Box<dyn FnMut()>,
+}
+
+const CLAIMS: &[Claim] = &[
+    Claim {
+        operation: "circuit breaker, mechanism, closed",
+        allocations: 0,
+        instructions: 137,
+        subject: || {
+            let breaker = breaker();
+            Box::new(move || {
+                let permit = breaker.admit(now()).expect("closed");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "circuit breaker, mechanism, refused",
+        allocations: 0,
+        instructions: 128,
+        subject: || {
+            let breaker = opened();
+            Box::new(move || drop(black_box(breaker.admit(now()).unwrap_err())))
+        },
+    },
+    Claim {
+        operation: "circuit breaker, layer, closed",
+        allocations: 0,
+        instructions: 327,
+        subject: || {
+            let mut service = breaker().layer().with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "circuit breaker, layer, refused",
+        allocations: 0,
+        instructions: 165,
+        subject: || {
+            let mut service = opened().layer().with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_err()))
+        },
+    },
+    Claim {
+        operation: "timeout, layer, ready at once",
+        allocations: 0,
+        instructions: 160,
+        subject: || {
+            let timeout = Timeout::after(Duration::from_secs(1));
+            let mut service = timeout.layer().with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+];
+
+fn now() -> Instant {
+    Instant::from_nanos(black_box(7_200_000_000_000))
+}
+
+fn breaker() -> CircuitBreaker {
+    Config::new(Window::last(Duration::from_secs(10)))
+        .clock(Clock::Source(now))
+        .build()
+        .expect("a valid configuration")
+}
+
+fn opened() -> CircuitBreaker {
+    let breaker = breaker();
+    for _ in 0..20 {
+        let permit = breaker.admit(now()).expect("closed");
+        permit.record(now(), Outcome::Transient);
+    }
+    breaker.admit(now()).expect_err("20 of 20 failed");
+    breaker
+}
+
+/// Answers at once with its request.
+struct Echo;
+
+impl Service<u64> for Echo {
+    type Response = u64;
+    type Error = Infallible;
+    type Future = Ready<Result<u64, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u64) -> Self::Future {
+        ready(Ok(request))
+    }
+}
+
+fn call<S: Service<u64, Error = Rejected>>(service: &mut S) -> Result<S::Response, Rejected> {
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut context).is_ready());
+    match pin!(service.call(black_box(1))).poll(&mut context) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("the inner service answers at once"),
+    }
+}
+
+/// Counts what the calling thread allocates.
+struct Counting;
+
+thread_local!(static ALLOCATED: Cell<u64> = const { Cell::new(0) });
+
+// SAFETY: 1. every method hands its arguments to `System` unchanged and
+// returns what it returns, so `System`'s guarantees are ours; 2. counting
+// does not allocate: the cell is const and has no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.set(ALLOCATED.get() + 1);
+        // SAFETY: the caller's obligations are `System`'s.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's obligations are `System`'s.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const CALLS: u64 = 10_000;
+
+fn allocations(mut operation: impl FnMut()) -> u64 {
+    // The first calls set up what a thread keeps.
+    (0..100).for_each(|_| operation());
+    let before = ALLOCATED.get();
+    (0..CALLS).for_each(|_| operation());
+    ALLOCATED.get() - before
+}
+
+#[test]
+fn every_claim_of_allocations_holds() {
+    for claim in CLAIMS {
+        let counted = allocations((claim.subject)());
+        assert_eq!(counted, CALLS * claim.allocations, "{}", claim.operation);
+    }
+}
+
+#[test]
+fn a_planted_allocation_is_seen() {
+    assert_eq!(allocations(|| drop(black_box(Box::new(1)))), CALLS);
+}
+
+#[cfg(not(debug_assertions))]
+mod instructions {
+    use super::{CLAIMS, Claim};
+    use std::hint::black_box;
+    use std::process::Command;
+
+    const ROW: &str = "AXIOMATIC_COSTS_ROW";
+    const TIMES: &str = "AXIOMATIC_COSTS_TIMES";
+    const N: u64 = 2_000;
+
+    fn number(variable: &str) -> Option<u64> {
+        std::env::var(variable).ok()?.parse().ok()
+    }
+
+    /// The other side of the test below, under callgrind; by itself it does
+    /// nothing.
+    #[test]
+    fn one_row() {
+        if let (Some(row), Some(times)) = (number(ROW), number(TIMES)) {
+            let mut operation = match CLAIMS.get(row as usize) {
+                Some(claim) => (claim.subject)(),
+                None => Box::new(planted),
+            };
+            (0..times).for_each(|_| operation());
+        }
+    }
+
+    /// A thousand additions, for the oracle.
+    fn planted() {
+        (0..1_000u64).for_each(|i| drop(black_box(i + 1)));
+    }
+
+    /// The instructions that callgrind counts for so many calls.
+    fn counted(row: usize, times: u64) -> Option<u64> {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe().ok()?)
+            .args(["--exact", "instructions::one_row", "--test-threads=1"])
+            .env(ROW, row.to_string())
+            .env(TIMES, times.to_string())
+            .output()
+            .ok()?;
+        assert!(output.status.success(), "{output:?}");
+        let report = String::from_utf8_lossy(&output.stderr);
+        let (_, collected) = report.split_once("Collected :")?;
+        collected.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Set-up cancels: what 2N calls cost more than N.
+    fn a_call(row: usize) -> Option<u64> {
+        Some((counted(row, 2 * N)? - counted(row, N)?) / N)
+    }
+
+    #[test]
+    fn every_claim_of_instructions_holds() {
+        let Some(planted) = a_call(CLAIMS.len()) else {
+            println!("skipped: valgrind is not there");
+            return;
+        };
+        assert!(planted >= 1_000, "{planted} of 1,000 planted were seen");
+        let mut broken = Vec::new();
+        for (row, claim) in CLAIMS.iter().enumerate() {
+            let Claim {
+                operation,
+                instructions,
+                ..
+            } = claim;
+            let found = a_call(row).expect("valgrind ran before");
+            println!("{operation}: {found} instructions, at most {instructions}");
+            if found > *instructions {
+                broken.push(format!("{operation}: {found} > {instructions}"));
+            }
+        }
+        assert!(broken.is_empty(), "{broken:?}");
+    }
+}
