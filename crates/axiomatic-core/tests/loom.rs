@@ -10,9 +10,9 @@ use axiomatic_core::window::{CountWindow, Observation, TimeWindow};
 use loom::sync::Arc;
 use loom::thread;
 
-/// Two threads are explored without bound; three at this many preemptions,
-/// unless `AXIOMATIC_LOOM_UNBOUNDED` asks for all of it.
-fn model_of_three(f: impl Fn() + Sync + Send + 'static) {
+/// Two threads with few steps are explored without bound; three, or two with
+/// many, at three preemptions, unless `AXIOMATIC_LOOM_UNBOUNDED` asks for all.
+fn bounded_model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     if std::env::var_os("AXIOMATIC_LOOM_UNBOUNDED").is_none() {
         builder.preemption_bound = Some(3);
@@ -105,7 +105,7 @@ fn a_reader_never_sees_more_slow_calls_than_calls() {
 
 #[test]
 fn three_writers_and_a_rotation_lose_nothing() {
-    model_of_three(|| {
+    bounded_model(|| {
         let window = time_window(1);
         window.record(0, at(3), Observation::Failed);
         let threads: Vec<_> = (0..2)
@@ -154,7 +154,7 @@ fn no_outcome_is_lost_across_words() {
 
 #[test]
 fn a_new_era_of_outcomes_begins_empty_and_loses_nothing() {
-    loom::model(|| {
+    bounded_model(|| {
         let window = Arc::new(CountWindow::last(2));
         window.record(1, Observation::Failed);
         let other = Arc::clone(&window);
@@ -171,7 +171,7 @@ fn a_new_era_of_outcomes_begins_empty_and_loses_nothing() {
 
 #[test]
 fn three_writers_across_words_lose_nothing() {
-    model_of_three(|| {
+    bounded_model(|| {
         let window = almost_full_word();
         let threads: Vec<_> = (0..2)
             .map(|_| {
