@@ -217,6 +217,46 @@ fn a_lease_that_runs_out_races_with_its_verdict() {
 }
 
 #[test]
+fn a_lease_given_back_never_runs_out() {
+    loom::model(|| {
+        let breaker = opened(config());
+        let probe = breaker.admit_owned(due()).unwrap();
+        let other = Arc::clone(&breaker);
+        let late = due() + 9 * SECOND;
+        let thread = thread::spawn(move || drop(other.admit(late)));
+        drop(probe);
+        thread.join().unwrap();
+        let snapshot = breaker.snapshot();
+        match snapshot.state() {
+            // The place was given back first: there is nothing to run out.
+            State::HalfOpen => assert_eq!(snapshot.late(), 0),
+            // The lease ran out first: what is given back comes late.
+            State::Open => assert_eq!(snapshot.late(), 1),
+            state => panic!("{state}"),
+        }
+    });
+}
+
+#[test]
+fn an_update_is_not_judged_by_the_rules_before_it() {
+    bounded_model(|| {
+        let rules = |sample| config().trip_when(TripWhen::failure_rate(Ratio::ONE, sample));
+        let breaker = Arc::new(rules(4).build().unwrap());
+        let fail = |breaker: &CircuitBreaker| {
+            if let Ok(permit) = breaker.admit(start()) {
+                permit.record(start(), Outcome::Transient);
+            }
+        };
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || other.update(&rules(2)).unwrap());
+        fail(&breaker);
+        thread.join().unwrap();
+        fail(&breaker);
+        assert_eq!(breaker.state(), State::Open);
+    });
+}
+
+#[test]
 fn a_streak_counts_every_failure() {
     loom::model(|| {
         let breaker = config()

@@ -62,8 +62,10 @@ impl CountWindow {
                 Append::Done => return,
                 Append::Full => self.advance(head),
                 Append::Contended => {}
-                // Under a head that stands, a word is retagged only by who
-                // begins a new era: this one is over.
+                // Whoever retags the word of a head that we still see begins
+                // a new era, and this one is over; or has lapped the ring
+                // since we looked, and then this call, which began before,
+                // has slid out of the window.
                 Append::Retagged if self.head.load() == head => return,
                 Append::Retagged => {}
             }
@@ -191,9 +193,8 @@ impl Head {
 /// Invariant outcomes beyond the length are zero; only a word whose tag is
 ///           that of the head's position grows.
 /// Writers   `append`, `clear`. Readers `outcomes`.
-/// Orderings `append` and `clear` release the head they were shown and acquire
-///           each other's: a word that has grown is not taken for one that
-///           is due, and a retagged one not for the head's.
+/// Orderings `append` releases the head it was shown, `clear` acquires it: a
+///           word that has grown is not taken for one that is due.
 struct Word(AtomicU64);
 
 const LENGTH_SHIFT: u32 = 48;
@@ -217,9 +218,8 @@ impl Word {
     /// head was about to move.
     #[inline]
     fn append(&self, tag: u64, observation: Observation) -> Append {
-        // ORDERING: Acquire: who sees a word retagged sees the head from which
-        // that was done; pairs with the Release in `clear`.
-        let word = self.0.load(Ordering::Acquire);
+        // ORDERING: Relaxed: the exchange fails on any stale value.
+        let word = self.0.load(Ordering::Relaxed);
         if word >> TAG_SHIFT != tag & TAG_MASK {
             return Append::Retagged;
         }
@@ -255,11 +255,11 @@ impl Word {
             if word == empty || !is_due() {
                 return;
             }
-            // ORDERING: Release: publishes the head this is done from; pairs
-            // with the Acquire in `append`. Relaxed on failure: read again.
+            // ORDERING: Relaxed: published by the head's `replace`. Relaxed on
+            // failure: read again.
             if self
                 .0
-                .compare_exchange(word, empty, Ordering::Release, Ordering::Relaxed)
+                .compare_exchange(word, empty, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
             {
                 return;

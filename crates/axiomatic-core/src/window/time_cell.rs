@@ -362,6 +362,9 @@ impl Bucket<'_> {
 
     fn read(&self, tag: u64) -> Tally {
         // ORDERING: Acquire: pairs with the Release in `add`, slow before all.
+        // SURVIVES: loom 0.7 explores no stale load behind an exchange (with
+        // plain stores instead, it finds this one). Without it a processor
+        // may show the slow lane's count before the other lane's.
         let word = self.0.load(Ordering::Acquire);
         if word >> TAG_SHIFT != tag & TAG_MASK {
             return Tally {

@@ -163,8 +163,8 @@ pub struct OpenFor {
 }
 
 impl OpenFor {
-    /// The longest that a breaker can stay open by itself: 4 hours.
-    pub const LONGEST: Duration = Duration::from_secs(4 * 3600);
+    /// The longest that a breaker can stay open by itself: 3 hours.
+    pub const LONGEST: Duration = Duration::from_secs(3 * 3600);
 
     /// Always as long.
     pub const fn fixed(duration: Duration) -> Self {

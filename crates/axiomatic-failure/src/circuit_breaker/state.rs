@@ -20,7 +20,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use axiomatic_core::time::{Instant, saturating_nanos};
+use axiomatic_core::time::Instant;
 
 /// What a breaker does at present.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -91,17 +91,20 @@ impl Generation {
     }
 }
 
-/// How long an open phase lasts, in steps of 1.05 ms from the beginning of
-/// its generation. 24 bits of it are 4.8 hours.
+/// Until when an open phase lasts, in steps of 1.05 ms from the beginning of
+/// its generation, which may lie ahead of the clock: so the scale begins 1.2
+/// hours before it, and 24 bits end 3.6 hours after it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Span(u64);
 
 impl Span {
     const STEP_SHIFT: u32 = 20;
-    const LONGEST: u64 = (1 << 24) - 1;
+    const BEFORE: u64 = 1 << 22;
+    const LAST: u64 = (1 << 24) - 1;
 
+    #[inline]
     pub(super) const fn from_number(number: u64) -> Self {
-        Span(number & Span::LONGEST)
+        Span(number & Span::LAST)
     }
 
     pub(super) const fn number(self) -> u64 {
@@ -110,13 +113,16 @@ impl Span {
 
     /// The shortest span that reaches `until`.
     fn reaching(generation: Generation, until: Instant) -> Self {
-        let nanos = saturating_nanos(until - generation.began());
-        Span(nanos.div_ceil(1 << Span::STEP_SHIFT).min(Span::LONGEST))
+        let before = Span::BEFORE << Span::STEP_SHIFT;
+        let nanos = until.as_nanos().saturating_add(before);
+        let nanos = nanos.saturating_sub(generation.began().as_nanos());
+        Span(nanos.div_ceil(1 << Span::STEP_SHIFT).min(Span::LAST))
     }
 
+    #[inline]
     pub(super) fn end(self, generation: Generation) -> Instant {
         let nanos = generation.began().as_nanos() + (self.0 << Span::STEP_SHIFT);
-        Instant::from_nanos(nanos)
+        Instant::from_nanos(nanos.saturating_sub(Span::BEFORE << Span::STEP_SHIFT))
     }
 }
 

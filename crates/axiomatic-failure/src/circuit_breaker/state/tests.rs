@@ -193,6 +193,20 @@ fn time_that_runs_backwards_still_makes_new_generations() {
 }
 
 #[test]
+fn generations_that_run_ahead_of_the_clock_prolong_nothing() {
+    let mut from = phase(Stance::Closed);
+    for _ in 0..1_000 {
+        from = step(from, Event::Reset, 10_000).0;
+    }
+    assert!(from.generation.began() > at(14_000), "4 s ahead");
+    let (to, _) = step(from, Event::Tripped(from.generation), 10_000);
+    let Stance::Open(span) = to.stance else {
+        panic!("{to:?}");
+    };
+    assert!(span.end(to.generation) < at(11_002));
+}
+
+#[test]
 fn the_longest_opening_fits() {
     let longest = Rules {
         open_for: super::super::OpenFor::LONGEST,
