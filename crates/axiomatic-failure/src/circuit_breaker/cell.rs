@@ -45,18 +45,14 @@ impl Cell {
     /// another's transition or probe was decided first, and the event is
     /// judged anew in the phase that it made. Lock-free.
     pub(super) fn replace(&self, from: Phase, to: Phase) -> Result<(), Phase> {
+        let (from, to) = (Word::of(from).0, Word::of(to).0);
         // ORDERING: AcqRel: publishes the lease that was given back, observes
         // those given back in the phase it replaces; pairs with itself and
         // with the Acquire in `look`. Acquire on failure: as `look`.
         // SURVIVES: the Acquire of `look` shows all but what came between it
         // and the exchange: a probe that came and went, on a third thread.
         self.0
-            .compare_exchange(
-                Word::of(from).0,
-                Word::of(to).0,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
             .map(drop)
             .map_err(|word| Word(word).phase())
     }
