@@ -75,12 +75,15 @@
 //!
 //! A closed breaker admits with one load and records with one
 //! compare-and-swap on a cache line of the thread's own, whatever the window
-//! holds; the layer adds a reference count on another such line and one read
-//! of the coarse clock, and allocates nothing. Refusing is a look at one
-//! cache line and at most one read of the clock. A failure, and it alone,
-//! reads the window: O(buckets × lines). Memory is fixed at construction:
-//! 1.5 KiB on two cores with the default window. `cargo xtask bench
-//! circuit_breaker` measures it beside its peers.
+//! holds; the layer adds a reference that the thread keeps for its next call
+//! and one read of the coarse clock, and allocates nothing. Refusing is a look
+//! at one cache line and at most one read of the clock. A failed or slow call
+//! adds one compare-and-swap: how many more it takes until a rate can be
+//! reached is known, and only then is the window read, O(buckets × lines).
+//! Memory is fixed at construction: 1.5 KiB of window on two cores by default,
+//! and up to four breakers that a thread used last stay until it ends. `cargo
+//! xtask bench circuit_breaker` measures it beside its peers, and
+//! `tests/costs.rs` holds it to its instructions.
 //!
 //! # When not to use it
 //!
