@@ -36,6 +36,14 @@ pub trait Carrier<R> {
 pub trait Settle {
     /// Tells the mechanism what became of the call.
     fn settle(self, outcome: Outcome);
+
+    /// Tells it that nobody waits for the answer any more: a binding that
+    /// carries the permit to the end of a body says so when the body is
+    /// dropped before.
+    fn cancelled(self);
+
+    /// Tells it that the call itself panicked.
+    fn panicked(self);
 }
 
 /// Decides when a call that was answered is over.

@@ -122,14 +122,23 @@ impl Context {
         self
     }
 
+    /// The same for a call that goes on when the one it belongs to is
+    /// dropped, a spawned one for example: its deadline is unarmed, since
+    /// whoever held the timer cannot stop it any more.
+    #[must_use]
+    pub fn detached(mut self) -> Context {
+        self.deadline = self.deadline.map(|deadline| Deadline::at(deadline.at));
+        self
+    }
+
     /// The context for the calls that a handler makes while it serves this
-    /// request: the same deadline, unarmed, because the timer that enforces
-    /// it belongs to another task's call; the same priority and
-    /// `retried_by`; everything about this attempt reset.
+    /// request: detached, because the timer belongs to another task's call;
+    /// the same priority and `retried_by`; everything about this attempt
+    /// reset.
     #[must_use]
     pub fn child(&self) -> Context {
         Context {
-            deadline: self.deadline.map(|deadline| Deadline::at(deadline.at)),
+            deadline: self.clone().detached().deadline,
             priority: self.priority,
             retried_by: self.retried_by,
             ..Context::default()
@@ -151,7 +160,9 @@ impl Deadline {
     }
 
     /// The same, with a layer further out holding the timer: layers further
-    /// in need one only if theirs is earlier.
+    /// in need one only if theirs is earlier. It promises that dropping that
+    /// layer's future drops the call; what detaches a call says
+    /// [`Context::detached`].
     #[must_use]
     pub const fn armed(mut self) -> Self {
         self.armed = true;
@@ -287,6 +298,7 @@ mod tests {
             .avoiding(11);
         let child = parent.child();
         assert_eq!(child.deadline(), Some(deadline(50)));
+        assert_eq!(parent.clone().detached().deadline(), Some(deadline(50)));
         assert_eq!(child.priority(), parent.priority());
         assert_eq!(child.retried_by(), Some(Name::from("edge")));
         assert_eq!(child.attempt(), 1);

@@ -17,7 +17,10 @@
 //! | [`hash`] | the hash contract: named algorithms over bytes, seeds, rendezvous order |
 //! | [`ratio`] | [`Ratio`]: exact shares in integers |
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
-//! | [`shared`] | [`Shared`](shared::Shared): a handle whose reference count is not a contended line |
+//!
+//! What the project's own crates share besides, `sync`, `shared` and
+//! `mode_cell`, is hidden: it is not an interface that anybody else should
+//! rely on.
 //!
 //! # Features
 //!
@@ -30,10 +33,13 @@ pub mod binding;
 pub mod context;
 pub mod hash;
 pub mod mode;
+#[doc(hidden)]
+pub mod mode_cell;
 pub mod name;
 pub mod outcome;
 pub mod ratio;
 pub mod reject;
+#[doc(hidden)]
 pub mod shared;
 #[doc(hidden)]
 pub mod sync;

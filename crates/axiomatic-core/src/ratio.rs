@@ -55,10 +55,14 @@ impl Ratio {
         part as u128 * MILLION as u128 >= whole as u128 * self.0 as u128
     }
 
-    /// The least part of `whole` that reaches this share.
+    /// The least part of `whole` that reaches this share, saturating.
     pub const fn ceil_of(self, whole: u64) -> u64 {
-        let share = whole as u128 * self.0 as u128;
-        share.div_ceil(MILLION as u128) as u64
+        let share = (whole as u128 * self.0 as u128).div_ceil(MILLION as u128);
+        if share > u64::MAX as u128 {
+            u64::MAX
+        } else {
+            share as u64
+        }
     }
 }
 
@@ -99,5 +103,6 @@ mod tests {
     fn nothing_overflows() {
         assert!(Ratio::ONE.is_reached_by(u64::MAX, u64::MAX));
         assert_eq!(Ratio::ONE.ceil_of(u64::MAX), u64::MAX);
+        assert_eq!(Ratio::percent(150).ceil_of(u64::MAX), u64::MAX);
     }
 }

@@ -121,6 +121,8 @@ impl Error for Rejected {}
 pub enum Reason {
     /// The circuit is open.
     Open,
+    /// It was called without being ready.
+    NotReady,
     /// Every slot is taken.
     Full,
     /// Every slot is taken, and so is every place to wait for one.
@@ -152,6 +154,7 @@ impl Reason {
         match self {
             Reason::Elapsed => Side::Abandoned,
             Reason::Open
+            | Reason::NotReady
             | Reason::Full
             | Reason::QueueFull
             | Reason::WaitedTooLong
@@ -176,6 +179,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Reason::Open => "is open",
+            Reason::NotReady => "was called without being ready",
             Reason::Full => "is full",
             Reason::QueueFull => "is full, and so is its queue",
             Reason::WaitedTooLong => "had no slot in time",
@@ -252,7 +256,8 @@ impl fmt::Display for Pattern {
 /// }
 /// ```
 pub trait Refusable: From<Rejected> {
-    /// The rejection that this error is or wraps.
+    /// The rejection that this error is. One further down its chain of
+    /// sources is another layer's, behind a call that was made.
     fn rejected(&self) -> Option<Rejected>;
 }
 
@@ -264,30 +269,17 @@ impl Refusable for Rejected {
 
 impl Refusable for BoxError {
     fn rejected(&self) -> Option<Rejected> {
-        let first: &(dyn Error + 'static) = &**self;
-        std::iter::successors(Some(first), |error| cause(*error))
-            .find_map(|error| error.downcast_ref::<Rejected>().copied())
+        match self.downcast_ref::<io::Error>() {
+            Some(error) => error.rejected(),
+            None => self.downcast_ref::<Rejected>().copied(),
+        }
     }
 }
 
 impl Refusable for io::Error {
     fn rejected(&self) -> Option<Rejected> {
-        let first: &(dyn Error + 'static) = self.get_ref()?;
-        std::iter::successors(Some(first), |error| cause(*error))
-            .find_map(|error| error.downcast_ref::<Rejected>().copied())
+        self.get_ref()?.downcast_ref::<Rejected>().copied()
     }
-}
-
-/// The error below, also where `io::Error` hides it: its `source()` skips the
-/// error it was made from.
-fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    if let Some(inner) = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-    {
-        return Some(inner);
-    }
-    error.source()
 }
 
 /// A rejection as an I/O error: `TimedOut` if time ran out, `ResourceBusy`
@@ -318,15 +310,31 @@ mod tests {
     }
 
     #[test]
-    fn is_found_however_deep_it_is_wrapped() {
+    fn is_found_as_the_error_itself() {
         let boxed: BoxError = open().into();
         assert_eq!(boxed.rejected(), Some(open()));
         let as_io: io::Error = open().into();
         assert_eq!(as_io.rejected(), Some(open()));
         let io_in_box: BoxError = as_io.into();
         assert_eq!(io_in_box.rejected(), Some(open()));
-        let io_in_io = io::Error::other(io_in_box);
-        assert_eq!(io_in_io.rejected(), Some(open()));
+    }
+
+    #[test]
+    fn a_rejection_further_down_is_the_failure_of_a_call_that_was_made() {
+        #[derive(Debug)]
+        struct ChargeFailed(Rejected);
+        impl fmt::Display for ChargeFailed {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the charge failed")
+            }
+        }
+        impl Error for ChargeFailed {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let wrapped: BoxError = ChargeFailed(open()).into();
+        assert_eq!(wrapped.rejected(), None);
     }
 
     #[test]
@@ -342,6 +350,7 @@ mod tests {
         assert_eq!(Reason::Elapsed.outcome(), Outcome::Transient);
         for refused in [
             Reason::Open,
+            Reason::NotReady,
             Reason::Full,
             Reason::QueueFull,
             Reason::WaitedTooLong,

@@ -33,7 +33,11 @@ fn start() -> Instant {
 }
 
 fn config() -> Config {
-    Config::new(Window::calls(4))
+    config_over(Window::calls(4))
+}
+
+fn config_over(window: Window) -> Config {
+    Config::new(window)
         .trip_when(TripWhen::consecutive_failures(1))
         .open_for(OpenFor::fixed(SECOND))
         .half_open(HalfOpen::successes(1).lease(5 * SECOND))
@@ -242,11 +246,6 @@ fn an_update_is_not_judged_by_the_rules_before_it() {
     bounded_model(|| {
         let rules = |sample| config().trip_when(TripWhen::failure_rate(Ratio::ONE, sample));
         let breaker = Arc::new(rules(4).build().unwrap());
-        let fail = |breaker: &CircuitBreaker| {
-            if let Ok(permit) = breaker.admit(start()) {
-                permit.record(start(), Outcome::Transient);
-            }
-        };
         let other = Arc::clone(&breaker);
         let thread = thread::spawn(move || other.update(&rules(2)).unwrap());
         fail(&breaker);
@@ -276,24 +275,44 @@ fn a_streak_counts_every_failure() {
     });
 }
 
+fn fail(breaker: &CircuitBreaker) {
+    if let Ok(permit) = breaker.admit(start()) {
+        permit.record(start(), Outcome::Transient);
+    }
+}
+
+/// `before` failures, two at the same time, `after` more: all that it takes.
+/// Each kind of window: one line for all, and a ring for each thread.
+fn reaches_a_rate(before: u32, after: u32) {
+    for window in [Window::calls(4), Window::last(10 * SECOND).in_buckets(1)] {
+        bounded_model(move || {
+            let sample = before + 2 + after;
+            let config = config_over(window).trip_when(TripWhen::failure_rate(Ratio::ONE, sample));
+            let breaker = Arc::new(config.build().unwrap());
+            (0..before).for_each(|_| fail(&breaker));
+            let other = Arc::clone(&breaker);
+            let thread = thread::spawn(move || fail(&other));
+            fail(&breaker);
+            thread.join().unwrap();
+            (0..after).for_each(|_| fail(&breaker));
+            assert_eq!(breaker.state(), State::Open);
+        });
+    }
+}
+
 #[test]
 fn a_rate_that_is_reached_trips_whoever_comes_last() {
-    loom::model(|| {
-        let breaker = config()
-            .trip_when(TripWhen::failure_rate(Ratio::percent(100), 2))
-            .build()
-            .unwrap();
-        let breaker = Arc::new(breaker);
-        let other = Arc::clone(&breaker);
-        let thread = thread::spawn(move || {
-            let permit = other.admit(start()).unwrap();
-            permit.record(start(), Outcome::Transient);
-        });
-        let permit = breaker.admit_owned(start()).unwrap();
-        permit.record(start(), Outcome::Transient);
-        thread.join().unwrap();
-        assert_eq!(breaker.state(), State::Open);
-    });
+    reaches_a_rate(0, 0);
+}
+
+#[test]
+fn a_promise_to_wait_is_never_too_long() {
+    reaches_a_rate(0, 1);
+}
+
+#[test]
+fn a_promise_that_ends_is_seen_with_its_records() {
+    reaches_a_rate(1, 0);
 }
 
 #[test]

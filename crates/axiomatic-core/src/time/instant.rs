@@ -36,13 +36,31 @@ const HOUR: u64 = 3_600 * 1_000_000_000;
 
 fn anchor() -> &'static Anchor {
     static ANCHOR: OnceLock<Anchor> = OnceLock::new();
-    ANCHOR.get_or_init(|| Anchor {
+    ANCHOR.get_or_init(measure)
+}
+
+/// std's instant between two readings of ours, the closest of a few: a pause
+/// between the readings would shift every conversion from then on.
+#[cfg(target_os = "linux")]
+fn measure() -> Anchor {
+    let attempt = || {
+        let before = monotonic();
+        let std = std::time::Instant::now();
+        let gap = monotonic().0 - before.0;
+        let nanos = before.0 + gap / 2;
+        (gap, Anchor { std, nanos })
+    };
+    let attempts = std::array::from_fn::<_, 8, _>(|_| attempt());
+    let closest = attempts.iter().min_by_key(|(gap, _)| *gap);
+    closest.map_or_else(|| attempt().1, |(_, anchor)| *anchor)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn measure() -> Anchor {
+    Anchor {
         std: std::time::Instant::now(),
-        #[cfg(target_os = "linux")]
-        nanos: monotonic().0,
-        #[cfg(not(target_os = "linux"))]
         nanos: HOUR,
-    })
+    }
 }
 
 /// The monotonic clock. Read by itself and not through std's opaque instant,

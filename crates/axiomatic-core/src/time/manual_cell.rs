@@ -27,7 +27,11 @@ impl ManualClock {
     /// Moves the hand forward.
     pub fn advance(&self, by: Duration) {
         // ORDERING: Relaxed: a number; no other memory is read on its strength.
-        self.0.fetch_add(saturating_nanos(by), Ordering::Relaxed);
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                Some(now.saturating_add(saturating_nanos(by)))
+            });
     }
 
     /// Puts the hand anywhere, also back.

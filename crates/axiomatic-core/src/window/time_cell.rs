@@ -124,8 +124,8 @@ impl TimeWindow {
             return;
         }
         let (all, tag) = self.bucket(ring, Lane::All, epoch);
-        all.add(tag, observation.is_failed());
-        if observation.is_slow() {
+        let counted = all.add(tag, observation.is_failed());
+        if counted && observation.is_slow() {
             let (slow, tag) = self.bucket(ring, Lane::Slow, epoch);
             slow.add(tag, observation.is_failed());
         }
@@ -304,18 +304,19 @@ struct Tally {
 }
 
 impl Bucket<'_> {
-    /// Counts a call, if the bucket still has this tag.
+    /// Counts a call, if the bucket still has this tag and is not full, and
+    /// says whether it did.
     ///
     /// Linearises at the exchange; a lost race repeats it, and means that
     /// another call was counted or the bucket was reused: lock-free.
     #[inline(always)]
-    fn add(&self, tag: u64, failed: bool) {
+    fn add(&self, tag: u64, failed: bool) -> bool {
         // ORDERING: Relaxed: the exchange fails on any stale value, and the
         // head's Acquire shows this thread the tag it must at least see.
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             if word >> TAG_SHIFT != tag & TAG_MASK || calls(word) == MOST {
-                return;
+                return false;
             }
             let counted = word + (1 << CALLS_SHIFT) + u64::from(failed);
             // ORDERING: Release: a reader that sees the slow lane counted
@@ -327,7 +328,7 @@ impl Bucket<'_> {
                 .0
                 .compare_exchange_weak(word, counted, Ordering::Release, Ordering::Relaxed)
             {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(current) => word = current,
             }
         }

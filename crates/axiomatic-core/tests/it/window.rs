@@ -185,13 +185,16 @@ fn a_full_bucket_keeps_its_ratio() {
     let window = TimeWindow::compact(Duration::from_secs(1), 1);
     let most = (1u64 << 24) - 1;
     for call in 0..most + 1_000 {
-        // Every fourth call fails until the bucket is full, then all do.
-        let failed = call % 4 == 0 || call >= most;
-        window.record(0, at(9), Observation::of(failed, false));
+        // Every fourth call fails and every third is slow until the bucket is
+        // full, then all do.
+        let is_full = call >= most;
+        let observation = Observation::of(call % 4 == 0 || is_full, call % 3 == 0 || is_full);
+        window.record(0, at(9), observation);
     }
     let counts = window.counts(0, at(9));
     assert_eq!(counts.total(), most);
     assert_eq!(counts.failed(), most.div_ceil(4));
+    assert_eq!(counts.slow(), most.div_ceil(3));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Name, Rejected};
 
-use super::core::Core;
+use super::mechanism::Core;
 use super::state::Event;
 use super::ticket::Ticket;
 use super::{CircuitBreakerLayer, Config, OwnedPermit, Permit, Snapshot, State, UpdateError};
@@ -42,6 +42,12 @@ impl CircuitBreaker {
     }
 
     /// Asks whether a call may be made at `now`.
+    ///
+    /// All instants that a breaker is given must be of one monotonic clock;
+    /// if that is not the machine's, [`Config::clock`] says which, since
+    /// operators' methods read it. A small step back is harmless; a step back
+    /// by more than the window lasts blinds a window of time until the clock
+    /// has caught up.
     ///
     /// # Errors
     ///
@@ -141,9 +147,10 @@ impl CircuitBreaker {
         self.core.mode()
     }
 
-    /// Changes thresholds, durations, probe counts and mode while calls are
-    /// under way; the state and the window's content stay. Name, clock and
-    /// seed are those of the construction.
+    /// Changes thresholds, durations and probe counts while calls are under
+    /// way; the state and the window's content stay. Name, clock and seed are
+    /// those of the construction, the mode is that of
+    /// [`set_mode`](CircuitBreaker::set_mode).
     ///
     /// # Errors
     ///

@@ -16,8 +16,8 @@ use super::state::{Generation, Phase, Probes, Span, Stance};
 ///           excepted, which is claimed after.
 pub(super) struct Cell(AtomicU64);
 
-const STANCE_SHIFT: u32 = 62;
-const GENERATION_SHIFT: u32 = 24;
+pub(super) const STANCE_SHIFT: u32 = 62;
+pub(super) const GENERATION_SHIFT: u32 = 24;
 const PAYLOAD: u64 = (1 << GENERATION_SHIFT) - 1;
 const _: () = assert!(GENERATION_SHIFT + Generation::BITS == STANCE_SHIFT);
 

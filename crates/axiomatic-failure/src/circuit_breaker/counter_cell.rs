@@ -1,5 +1,5 @@
-use axiomatic_core::Mode;
-use axiomatic_core::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use axiomatic_core::sync::{AtomicU32, AtomicU64, Ordering};
+use axiomatic_core::time::Instant;
 
 use super::state::Generation;
 
@@ -12,7 +12,7 @@ use super::state::Generation;
 pub(super) struct Streak(AtomicU64);
 
 const STREAK_BITS: u32 = 64 - Generation::BITS;
-const LONGEST_STREAK: u64 = (1 << STREAK_BITS) - 1;
+pub(super) const LONGEST_STREAK: u64 = (1 << STREAK_BITS) - 1;
 
 impl Streak {
     pub(super) fn new() -> Self {
@@ -67,68 +67,123 @@ impl Streak {
     }
 }
 
-/// How many more failures it takes at least until a rate can be reached: as
-/// long as there are more than one to go, nobody has to read the window.
+/// When the window has to be read next: as long as too few bad results have
+/// come to reach a rate, nobody reads it.
 ///
-/// Layout    | 63..24 key | 23..0 bad results to go |
-/// Invariant under the key it was computed for, no condition can be met by
-///           fewer bad results than are to go. The key names a stretch in
-///           which the window's total does not shrink, and a set of rules.
-/// Writers   `endure`, `expect`. A stale promise is never kept: it is made by
-///           an exchange from the word that was found before the window was
-///           read.
-/// Orderings all Relaxed: a promise that is seen late is one already counted
-///           down by others, and only ends earlier.
-pub(super) struct Patience(AtomicU64);
+/// Two words. `count` numbers the bad results; each takes its number after it
+/// was recorded, in one chain of exchanges, so whoever has number `n` sees
+/// the records of all before. `due` is the number at which to read:
+///
+/// Layout    | 63..24 key | 23..0 number, its low bits |
+/// Invariant under its key, no rate can be reached before the number. The key
+///           names a stretch in which the window's total does not shrink, and
+///           a set of rules. A late store is of an earlier number, and so
+///           still true.
+/// Writers   `number`, `wait_for`, `clear`.
+/// Orderings `number` releases the record before it and acquires those of the
+///           numbers before; `due` is Relaxed, being a promise that is true
+///           whenever it is read.
+pub(super) struct Patience {
+    count: AtomicU64,
+    due: AtomicU64,
+}
 
-/// What was found when patience had ended.
+/// The number of a bad result, with the key of the moment.
 #[derive(Copy, Clone)]
-pub(super) struct Ended {
-    found: u64,
+pub(super) struct Numbered {
+    number: u64,
     key: u64,
 }
 
-const TO_GO_BITS: u32 = 24;
-const MOST_TO_GO: u64 = (1 << TO_GO_BITS) - 1;
+const NUMBER_BITS: u32 = 24;
+const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
+/// Half of what the low bits can tell apart: what lies further ahead than
+/// this lies behind.
+const FURTHEST: u64 = 1 << (NUMBER_BITS - 1);
 
 impl Patience {
     pub(super) fn new() -> Self {
-        Patience(AtomicU64::new(0))
-    }
-
-    /// Counts a bad result down. Once none is left, or the key is another,
-    /// the window has to be read.
-    pub(super) fn endure(&self, position: u64, rules: u8) -> Result<(), Ended> {
-        let key = (position << 8 | u64::from(rules)) & (u64::MAX >> TO_GO_BITS);
-        // ORDERING: Relaxed: a count; the exchange fails on any stale value.
-        let mut found = self.0.load(Ordering::Relaxed);
-        loop {
-            if found >> TO_GO_BITS != key || found & MOST_TO_GO <= 1 {
-                return Err(Ended { found, key });
-            }
-            // ORDERING: Relaxed: a count; no other memory is read on its
-            // strength. A lost race is another bad result: lock-free.
-            match self.0.compare_exchange_weak(
-                found,
-                found - 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Ok(()),
-                Err(current) => found = current,
-            }
+        Patience {
+            count: AtomicU64::new(0),
+            due: AtomicU64::new(0),
         }
     }
 
-    /// Promises that it takes this many more bad results. A lost race is
-    /// harmless: patience then ends earlier.
-    pub(super) fn expect(&self, ended: Ended, to_go: u64) {
-        let promised = ended.key << TO_GO_BITS | to_go.min(MOST_TO_GO);
-        // ORDERING: Relaxed: a count; no other memory is read on its
-        // strength.
-        let _ =
-            self.0
-                .compare_exchange(ended.found, promised, Ordering::Relaxed, Ordering::Relaxed);
+    /// Numbers a bad result that was recorded.
+    pub(super) fn number(&self) -> u64 {
+        // ORDERING: AcqRel: publishes the record of this result, observes
+        // those of all with a smaller number; pairs with itself.
+        self.count.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Whether the window has to be read at this number.
+    pub(super) fn is_due(&self, number: u64, stretch: u64, rules: u8) -> Result<(), Numbered> {
+        let key = (stretch << 8 | u64::from(rules)) & (u64::MAX >> NUMBER_BITS);
+        // ORDERING: Relaxed: a promise that is true whenever it is read.
+        let due = self.due.load(Ordering::Relaxed);
+        let ahead = due.wrapping_sub(number) & NUMBER_MASK;
+        if due >> NUMBER_BITS == key && (1..FURTHEST).contains(&ahead) {
+            return Ok(());
+        }
+        Err(Numbered { number, key })
+    }
+
+    /// Promises that no rate is reached by fewer than `more` bad results
+    /// after this one.
+    pub(super) fn wait_for(&self, numbered: Numbered, more: u64) {
+        let number = numbered.number.wrapping_add(more.min(FURTHEST - 1)) & NUMBER_MASK;
+        // ORDERING: Relaxed: a promise that is true whenever it is read.
+        self.due
+            .store(numbered.key << NUMBER_BITS | number, Ordering::Relaxed);
+    }
+
+    /// Takes every promise back.
+    pub(super) fn clear(&self) {
+        // ORDERING: Relaxed: the next bad result reads the window.
+        self.due.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The origin of a breaker's own time, an hour before the first instant that
+/// it was given: so that a generation lasts 36 years of use, whatever the
+/// clock began with.
+///
+/// Orderings all Relaxed: a number that is set once.
+pub(super) struct Origin(AtomicU64);
+
+const HOUR: u64 = 3_600 * 1_000_000_000;
+
+impl Origin {
+    pub(super) fn new() -> Self {
+        Origin(AtomicU64::new(0))
+    }
+
+    /// An instant in the breaker's own time.
+    #[inline]
+    pub(super) fn local(&self, now: Instant) -> Instant {
+        // ORDERING: Relaxed: a number that is set once.
+        let origin = match self.0.load(Ordering::Relaxed) {
+            0 => self.set(now),
+            origin => origin,
+        };
+        // One is added to the origin, so that 0 can mean "not set".
+        let (now, origin) = (now.as_nanos(), origin - 1);
+        let since = HOUR.saturating_add(now.saturating_sub(origin));
+        Instant::from_nanos(since.saturating_sub(origin.saturating_sub(now)))
+    }
+
+    #[cold]
+    fn set(&self, now: Instant) -> u64 {
+        // ORDERING: Relaxed: a number that is set once, by whoever is first.
+        match self.0.compare_exchange(
+            0,
+            now.as_nanos().saturating_add(1),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        ) {
+            Ok(_) => now.as_nanos().saturating_add(1),
+            Err(origin) => origin,
+        }
     }
 }
 
@@ -171,35 +226,5 @@ impl Statistic {
         // ORDERING: Relaxed: a statistic; no other memory is read on its
         // strength.
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The mode, switchable at run time.
-pub(super) struct ModeCell(AtomicU8);
-
-impl ModeCell {
-    pub(super) fn new(mode: Mode) -> Self {
-        ModeCell(AtomicU8::new(mode as u8))
-    }
-
-    #[inline]
-    pub(super) fn is_off(&self) -> bool {
-        // ORDERING: Relaxed: a switch; a call that races with it may see
-        // either.
-        self.0.load(Ordering::Relaxed) == Mode::Off as u8
-    }
-
-    pub(super) fn load(&self) -> Mode {
-        // ORDERING: Relaxed: a switch.
-        match self.0.load(Ordering::Relaxed) {
-            0 => Mode::Enforce,
-            1 => Mode::Shadow,
-            _ => Mode::Off,
-        }
-    }
-
-    pub(super) fn store(&self, mode: Mode) {
-        // ORDERING: Relaxed: a switch.
-        self.0.store(mode as u8, Ordering::Relaxed);
     }
 }

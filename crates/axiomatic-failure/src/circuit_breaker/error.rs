@@ -20,7 +20,8 @@ pub enum ConfigError {
     NoFailures,
     /// A rate has to lie above 0 and at most at 100 %.
     Rate(Ratio),
-    /// A sample has to hold a call, and no more than the window of calls.
+    /// A sample has to hold a call, and no more than the window of calls; a
+    /// streak is at most 2^26 - 1 long.
     Sample(u32),
     /// A condition on slow calls needs
     /// [`Config::slow_after`](super::Config::slow_after).
@@ -28,7 +29,8 @@ pub enum ConfigError {
     /// An open duration has to lie above zero and at most at
     /// [`OpenFor::LONGEST`], the first at most at the longest.
     OpenFor,
-    /// A half-open breaker needs a probe, a place for it and a lease.
+    /// A half-open breaker needs a probe, a place for it and a lease of at
+    /// most [`HalfOpen::LONGEST_LEASE`](super::HalfOpen::LONGEST_LEASE).
     HalfOpen,
 }
 

@@ -36,10 +36,8 @@ impl Evidence {
 
     /// A call worked, in time: nothing to decide.
     #[inline(always)]
-    pub(super) fn fine(&self, generation: Generation, now: Instant, flags: Flags) {
-        if flags.counts_streaks() {
-            self.streak.succeeded(generation);
-        }
+    pub(super) fn fine(&self, generation: Generation, now: Instant) {
+        self.streak.succeeded(generation);
         self.window.record(generation, now, Observation::Fine);
     }
 
@@ -59,7 +57,7 @@ impl Evidence {
         settings: &Settings,
     ) -> bool {
         self.window.record(generation, now, observation);
-        let streak = if flags.counts_streaks() && observation.is_failed() {
+        let streak = if observation.is_failed() {
             self.streak.failed(generation)
         } else {
             0
@@ -75,8 +73,9 @@ impl Evidence {
     /// Whether a rate is reached. The window is read only where that can be,
     /// so that a failure costs the same whatever the window holds.
     fn rate_is_reached(&self, generation: Generation, now: Instant, settings: &Settings) -> bool {
+        let number = self.patience.number();
         let stretch = self.window.stretch(generation, now);
-        let Err(ended) = self.patience.endure(stretch, settings.version()) else {
+        let Err(numbered) = self.patience.is_due(number, stretch, settings.version()) else {
             return false;
         };
         let counts = self.counts(generation, now);
@@ -87,10 +86,15 @@ impl Evidence {
         match to_go {
             Some(0) => true,
             to_go => {
-                self.patience.expect(ended, to_go.unwrap_or(u64::MAX));
+                self.patience.wait_for(numbered, to_go.unwrap_or(u64::MAX));
                 false
             }
         }
+    }
+
+    /// The conditions were changed: the next bad result is judged by them.
+    pub(super) fn conditions_changed(&self) {
+        self.patience.clear();
     }
 
     pub(super) fn counts(&self, generation: Generation, now: Instant) -> Counts {

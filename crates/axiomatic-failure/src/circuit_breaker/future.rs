@@ -31,8 +31,8 @@ struct Call<F, B> {
     inner: F,
     permit: Option<OwnedPermit>,
     binding: B,
-    /// Whether the inner future is being polled: if a panic drops us then, it
-    /// is the call's own and not a neighbour's.
+    /// Whether the inner future is being polled. If it still is when we are
+    /// dropped, now or after someone caught the panic, the call panicked.
     is_polling: bool,
 }
 
@@ -46,11 +46,11 @@ impl<F, E, B> ResponseFuture<F, E, B> {
     }
 
     #[inline]
-    pub(super) fn called(inner: F, permit: OwnedPermit, binding: B) -> Self {
+    pub(super) fn called(inner: F, permit: Option<OwnedPermit>, binding: B) -> Self {
         ResponseFuture {
             state: State::Called(Call {
                 inner,
-                permit: Some(permit),
+                permit,
                 binding,
                 is_polling: false,
             }),
@@ -99,11 +99,10 @@ impl<F, B> PinnedDrop for Call<F, B> {
     fn drop(self: Pin<&mut Self>) {
         let call = self.project();
         if let Some(permit) = call.permit.take() {
-            let now = permit.now();
-            if *call.is_polling && std::thread::panicking() {
-                permit.panicked(now);
+            if *call.is_polling {
+                Settle::panicked(permit);
             } else {
-                permit.cancelled(now);
+                Settle::cancelled(permit);
             }
         }
     }

@@ -50,25 +50,27 @@ impl Leases {
 
 /// When one probe is overdue.
 ///
-/// Layout    | 63..48 generation, low bits | 47..0 due, in steps of 65.5 µs |
+/// Layout    | 63..26 generation | 25..0 due, in steps of 1.05 ms from the
+///           generation's beginning |
 /// Invariant 0 is free, and so is a word of another generation.
 /// Writers   `claim`, `release`. Readers `ran_out`.
 /// Orderings `claim` and `release` are ordered by the cell's `replace` around
 ///           them.
 struct Lease(AtomicU64);
 
-const DUE_BITS: u32 = 48;
+const DUE_BITS: u32 = 64 - Generation::BITS;
 const LAST_DUE: u64 = (1 << DUE_BITS) - 1;
+const STEP: u64 = 1 << 20;
 
 impl Lease {
     fn claim(&self, generation: Generation, due: Instant) -> bool {
-        let tag = tag(generation);
         // Rounded up, and never 0: an early lease would fail a good probe.
-        let due = ((due.as_nanos() >> (64 - DUE_BITS)) + 1).min(LAST_DUE);
-        let claimed = tag << DUE_BITS | due;
+        let nanos = due.as_nanos().saturating_sub(generation.began().as_nanos());
+        let due = nanos.div_ceil(STEP).clamp(1, LAST_DUE);
+        let claimed = generation.number() << DUE_BITS | due;
         // ORDERING: Relaxed: the exchange fails on any stale value.
         let word = self.0.load(Ordering::Relaxed);
-        if word != 0 && word >> DUE_BITS == tag {
+        if is_of(word, generation) {
             return false;
         }
         // ORDERING: Relaxed: a lease publishes nothing but itself; who must
@@ -81,7 +83,7 @@ impl Lease {
     fn release(&self, generation: Generation) {
         // ORDERING: Relaxed: the exchange fails on any stale value.
         let word = self.0.load(Ordering::Relaxed);
-        if word >> DUE_BITS == tag(generation) {
+        if is_of(word, generation) {
             // ORDERING: Relaxed: published by the cell's `replace`, which
             // gives the place back. A failure means that a later generation
             // took the slot over.
@@ -94,11 +96,11 @@ impl Lease {
     fn ran_out(&self, generation: Generation, now: Instant) -> bool {
         // ORDERING: Relaxed: a lease seen late is seen by the next caller.
         let word = self.0.load(Ordering::Relaxed);
-        let due = word & LAST_DUE;
-        word != 0 && word >> DUE_BITS == tag(generation) && due <= now.as_nanos() >> (64 - DUE_BITS)
+        let age = now.as_nanos().saturating_sub(generation.began().as_nanos());
+        is_of(word, generation) && (word & LAST_DUE) * STEP <= age
     }
 }
 
-fn tag(generation: Generation) -> u64 {
-    generation.number() & (u64::MAX >> DUE_BITS)
+fn is_of(word: u64, generation: Generation) -> bool {
+    word != 0 && word >> DUE_BITS == generation.number()
 }

@@ -138,13 +138,13 @@
 mod breaker;
 mod cell;
 mod config;
-mod core;
 mod counter_cell;
 mod error;
 mod evidence;
 mod future;
 mod layer;
 mod lease_cell;
+mod mechanism;
 mod permit;
 mod policy;
 mod service;

@@ -5,7 +5,7 @@ use axiomatic_core::shared::Held;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Outcome, Settle};
 
-use super::core::Core;
+use super::mechanism::Core;
 use super::ticket::Ticket;
 
 /// Leave for one call, borrowed from the breaker.
@@ -80,6 +80,16 @@ impl Settle for OwnedPermit {
     fn settle(self, outcome: Outcome) {
         let now = self.now();
         self.record(now, outcome);
+    }
+
+    fn cancelled(self) {
+        let now = self.now();
+        OwnedPermit::cancelled(self, now);
+    }
+
+    fn panicked(self) {
+        let now = self.now();
+        OwnedPermit::panicked(self, now);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axiomatic_core::Ratio;
 
 use super::config::Shape;
+use super::counter_cell::LONGEST_STREAK;
 use super::{ConfigError, Window};
 
 /// What trips a breaker: one condition or several, any of which suffices.
@@ -95,11 +96,6 @@ impl TripWhen {
         self.conditions.into_iter().flatten()
     }
 
-    pub(super) fn counts_streaks(&self) -> bool {
-        self.conditions()
-            .any(|condition| matches!(condition, Condition::Consecutive(_)))
-    }
-
     pub(super) fn judges_rates(&self) -> bool {
         self.conditions()
             .any(|condition| matches!(condition, Condition::Rate { .. }))
@@ -124,6 +120,9 @@ impl TripWhen {
         for condition in self.conditions() {
             match condition {
                 Condition::Consecutive(0) => return Err(ConfigError::NoFailures),
+                Condition::Consecutive(failures) if u64::from(failures) > LONGEST_STREAK => {
+                    return Err(ConfigError::Sample(failures));
+                }
                 Condition::Consecutive(_) => {}
                 Condition::Rate {
                     at_least, sample, ..
@@ -237,6 +236,9 @@ pub struct HalfOpen {
 }
 
 impl HalfOpen {
+    /// The longest lease of a probe: 12 hours.
+    pub const LONGEST_LEASE: Duration = Duration::from_secs(12 * 3600);
+
     /// Closes after so many good probes; opens again at the first bad one.
     pub const fn successes(required: u8) -> Self {
         HalfOpen {
@@ -290,7 +292,8 @@ impl HalfOpen {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.required == 0 || self.concurrent == 0 || self.lease.is_zero() {
+        let lease = Duration::from_nanos(1)..=Self::LONGEST_LEASE;
+        if self.required == 0 || self.concurrent == 0 || !lease.contains(&self.lease) {
             return Err(ConfigError::HalfOpen);
         }
         Ok(())

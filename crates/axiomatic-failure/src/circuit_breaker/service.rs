@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::task::{Context, Poll, ready};
 
-use axiomatic_core::{Classify, Complete, Refusable};
+use axiomatic_core::{Carrier, Classify, Complete, Pattern, Reason, Refusable, Rejected, Settle};
 use tower_service::Service;
 
 use super::ticket::Ticket;
@@ -13,7 +13,9 @@ use super::{CircuitBreaker, OwnedPermit, ResponseFuture};
 /// Ready means: a call now would be refused at once, or the inner service is
 /// ready for it. So an open breaker does not wait for a dependency that hangs
 /// while it becomes ready, and a call after an unpolled readiness is refused
-/// rather than passed to a service that is not ready.
+/// rather than passed to a service that is not ready. The wait that such a
+/// refusal names is the one at the time of `poll_ready`: a call that follows
+/// at once, as it should, reads no second clock.
 pub struct CircuitBreakerService<S, E, B> {
     inner: S,
     readiness: Readiness,
@@ -61,7 +63,7 @@ where
     S: Service<Req>,
     S::Error: Into<E>,
     E: Refusable,
-    B: Classify<S::Response, E> + Complete<OwnedPermit, S::Response> + Clone,
+    B: Carrier<Req> + Classify<S::Response, E> + Complete<OwnedPermit, S::Response> + Clone,
 {
     type Response = B::Response;
     type Error = E;
@@ -87,21 +89,50 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         // That the breaker may admit by now does not make the inner service
         // ready.
-        let refused = match self.readiness {
-            Readiness::Inner => None,
-            Readiness::Refusal(refused) => Some(refused),
-            Readiness::Unknown => Some(Ticket::refused(None)),
-        };
-        if let Some(refused) = refused {
-            self.readiness = Readiness::Unknown;
-            return ResponseFuture::refused(self.breaker.rejected(refused));
+        match self.readiness {
+            Readiness::Inner => {}
+            Readiness::Refusal(refused) => {
+                self.readiness = Readiness::Unknown;
+                return ResponseFuture::refused(self.breaker.rejected(refused));
+            }
+            Readiness::Unknown => {
+                let not_ready = Rejected::new(Pattern::CircuitBreaker, Reason::NotReady);
+                return ResponseFuture::refused(not_ready.with_name(self.breaker.name()));
+            }
         }
         match self.breaker.admit_reading(|| self.breaker.now()) {
             Ok(permit) => {
                 self.readiness = Readiness::Unknown;
-                ResponseFuture::called(self.inner.call(request), permit, self.binding.clone())
+                let permit = PanicIsFailure::guard(permit);
+                let inner = self.inner.call(request);
+                ResponseFuture::called(inner, permit.release(), self.binding.clone())
             }
             Err(rejected) => ResponseFuture::refused(rejected),
+        }
+    }
+}
+
+/// Holds the permit while the inner service makes its future: a panic there
+/// is the call's own, as one in the future is.
+struct PanicIsFailure(Option<OwnedPermit>);
+
+impl PanicIsFailure {
+    #[inline]
+    fn guard(permit: OwnedPermit) -> Self {
+        PanicIsFailure(Some(permit))
+    }
+
+    #[inline]
+    fn release(mut self) -> Option<OwnedPermit> {
+        self.0.take()
+    }
+}
+
+impl Drop for PanicIsFailure {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(permit) = self.0.take() {
+            Settle::panicked(permit);
         }
     }
 }

@@ -23,11 +23,10 @@ pub(super) struct CallSettings {
 #[derive(Copy, Clone)]
 pub(super) struct Flags(u8);
 
-const STREAKS: u8 = 1;
-const SLOWNESS: u8 = 2;
-const THROTTLED_FAILS: u8 = 4;
-const PRECISE: u8 = 8;
-const RATES: u8 = 16;
+const SLOWNESS: u8 = 1;
+const THROTTLED_FAILS: u8 = 2;
+const PRECISE: u8 = 4;
+const RATES: u8 = 8;
 
 impl CallSettings {
     pub(super) fn new(config: &Config) -> Self {
@@ -64,11 +63,6 @@ impl CallSettings {
 }
 
 impl Flags {
-    #[inline]
-    pub(super) fn counts_streaks(self) -> bool {
-        self.0 & STREAKS != 0
-    }
-
     pub(super) fn judges_rates(self) -> bool {
         self.0 & RATES != 0
     }
@@ -98,8 +92,7 @@ fn flags(config: &Config) -> u8 {
         .slow_after
         .is_some_and(|threshold| threshold < 50 * Clock::coarse_tick());
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    flag(config.trip_when.counts_streaks(), STREAKS)
-        | flag(config.trip_when.judges_slowness(), SLOWNESS)
+    flag(config.trip_when.judges_slowness(), SLOWNESS)
         | flag(
             config.throttled == ThrottledCounts::AsFailure,
             THROTTLED_FAILS,

@@ -24,6 +24,7 @@ use axiomatic_core::time::Instant;
 
 /// What a breaker does at present.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum State {
     /// Calls pass and are counted.
     Closed,

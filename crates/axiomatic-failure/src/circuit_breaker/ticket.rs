@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use axiomatic_core::time::{Instant, saturating_nanos};
 
-use super::cell::Word;
+use super::cell::{GENERATION_SHIFT, STANCE_SHIFT, Word};
 use super::state::Generation;
 
 /// What a permit remembers of its admission, or the refusal instead of one.
@@ -26,8 +26,8 @@ pub(super) struct Ticket {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 struct Kind(u64);
 
-const KIND_SHIFT: u32 = 62;
-const GENERATION_SHIFT: u32 = 24;
+// The word of a call is the word of its phase, so the places are the cell's.
+const KIND_SHIFT: u32 = STANCE_SHIFT;
 const NO_SLOT: u64 = (1 << GENERATION_SHIFT) - 1;
 const UNKNOWN: u64 = u64::MAX;
 

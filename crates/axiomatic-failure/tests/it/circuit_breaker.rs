@@ -264,6 +264,48 @@ fn an_operator_can_hold_it_and_let_go() {
 }
 
 #[test]
+fn any_monotonic_clock_will_do() {
+    // Nanoseconds since 1970, from zero, and at the end of time.
+    for start in [1_800_000_000_000_000_000, 0, u64::MAX - 100_000_000_000] {
+        let clock = ManualClock::new();
+        clock.set(Instant::from_nanos(start));
+        let breaker = opened(&clock, config(&clock));
+        assert!(breaker.admit(breaker.now()).is_err(), "{start}");
+        clock.advance(2 * SECOND);
+        call(&breaker, Outcome::Success);
+        assert_eq!(breaker.state(), State::Closed, "{start}");
+    }
+    // And one that the breaker was not told of, as long as it is asked only
+    // with instants of that clock.
+    let breaker = Config::default()
+        .trip_when(TripWhen::consecutive_failures(1))
+        .open_for(OpenFor::fixed(SECOND))
+        .half_open(HalfOpen::successes(1))
+        .build()
+        .unwrap();
+    let at = |seconds: u64| Instant::from_nanos(seconds * 1_000_000_000);
+    breaker
+        .admit(at(5))
+        .unwrap()
+        .record(at(5), Outcome::Transient);
+    assert!(breaker.admit(at(5)).is_err());
+    breaker
+        .admit(at(7))
+        .unwrap()
+        .record(at(7), Outcome::Success);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn an_update_leaves_the_mode_alone() {
+    let clock = ManualClock::new();
+    let breaker = config(&clock).build().unwrap();
+    breaker.set_mode(Mode::Shadow);
+    breaker.update(&config(&clock)).unwrap();
+    assert_eq!(breaker.mode(), Mode::Shadow);
+}
+
+#[test]
 fn an_update_keeps_state_and_window() {
     let clock = ManualClock::new();
     let breaker = config(&clock).build().unwrap();
@@ -405,7 +447,7 @@ fn a_snapshot_prints_as_a_line() {
     let line = breaker.snapshot().to_string();
     assert_eq!(
         line,
-        "circuit breaker payment: open since 499.5ms, 500.8ms to go; 0 calls, 0 failed, 0 slow"
+        "circuit breaker payment: open since 503.7ms, 500.8ms to go; 0 calls, 0 failed, 0 slow"
     );
 }
 

@@ -12,8 +12,7 @@ use std::time::Duration;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{Mode, Outcome, Ratio};
 use axiomatic_failure::circuit_breaker::{
-    CircuitBreaker, Config, HalfOpen, OpenFor, OwnedPermit, State, ThrottledCounts, TripWhen,
-    Window,
+    Config, HalfOpen, OpenFor, OwnedPermit, State, ThrottledCounts, TripWhen, Window,
 };
 
 /// All times of a script are multiples of this, and all durations of a
@@ -61,6 +60,7 @@ pub(crate) enum Step {
     ForceOpen,
     ForceClosed,
     Reset,
+    Update(u8),
     Mode(Mode),
 }
 
@@ -232,6 +232,7 @@ impl Reference {
                     Err(None)
                 }
             }
+            state => unreachable!("the reference knows no state {state}"),
         }
     }
 
@@ -387,7 +388,7 @@ impl Reference {
 }
 
 impl Setup {
-    fn build(&self, clock: ManualClock) -> CircuitBreaker {
+    fn config(&self, clock: ManualClock) -> Config {
         let window = match u32::from(self.window_calls) {
             0 => Window::last(ticks(10)),
             calls => Window::calls(calls),
@@ -443,7 +444,18 @@ impl Setup {
         if let Some(after) = self.slow_after {
             config = config.slow_after(just_before(after.into()));
         }
-        config.build().expect("a setup is a valid configuration")
+        config
+    }
+
+    /// Other conditions, as an operator might choose while calls are under
+    /// way.
+    fn update(&mut self, choice: u8) {
+        self.consecutive = (choice & 1 == 0).then_some(choice / 2 % 4 + 1);
+        if self.consecutive.is_none() || choice & 64 != 0 {
+            self.failure_rate = Some((choice % 100 + 1, choice % 5 + 1));
+        }
+        self.required = choice % 3 + 1;
+        self.allowed = choice / 4 % 3;
     }
 }
 
@@ -454,7 +466,8 @@ impl Setup {
 /// The first difference, in words.
 pub(crate) fn compare(setup: &Setup, steps: &[Step], bug: Option<Bug>) -> Result<(), String> {
     let clock = ManualClock::new();
-    let breaker = setup.build(clock.clone());
+    let config = setup.config(clock.clone());
+    let breaker = config.build().expect("a setup is a valid configuration");
     let mut reference = Reference::new(setup.clone(), clock.now(), bug);
     let mut permits: Vec<(OwnedPermit, Ticket)> = Vec::new();
 
@@ -523,6 +536,11 @@ pub(crate) fn compare(setup: &Setup, steps: &[Step], bug: Option<Bug>) -> Result
                 breaker.reset();
                 reference.reopenings = 0;
                 reference.enter(State::Closed, now);
+            }
+            Step::Update(choice) => {
+                reference.setup.update(*choice);
+                let config = reference.setup.config(clock.clone());
+                breaker.update(&config).expect("nothing fixed is changed");
             }
             Step::Mode(mode) => {
                 breaker.set_mode(*mode);
@@ -626,6 +644,7 @@ pub(crate) fn decode(bytes: &[u8]) -> (Setup, Vec<Step>) {
             14 => match operand() % 8 {
                 0 => Step::ForceOpen,
                 1 => Step::ForceClosed,
+                2..=4 => Step::Update(operand()),
                 _ => Step::Reset,
             },
             _ => Step::Mode(match operand() % 4 {

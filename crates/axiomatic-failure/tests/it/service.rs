@@ -201,20 +201,39 @@ fn a_dropped_future_decides_nothing() {
 #[test]
 fn a_panic_of_the_call_is_a_failure_and_a_neighbours_is_not() {
     let (_, breaker) = breaker();
-    let mut service = typed(&breaker).layer(service_fn(|panics: bool| async move {
-        if panics {
-            panic!("the call's own");
+    let panics = |on_call: bool| {
+        service_fn(move |panics: bool| {
+            assert!(!(panics && on_call), "the call's own, before its future");
+            async move {
+                assert!(!panics, "the call's own");
+                pending::<Result<(), Infallible>>().await
+            }
+        })
+    };
+    // In the call itself or in its future, which the panic drops or which is
+    // dropped after someone has caught it.
+    for (on_call, outlives) in [(true, false), (false, false), (false, true)] {
+        breaker.reset();
+        let mut service = typed(&breaker).layer(panics(on_call));
+        for _ in 0..2 {
+            now(service.ready()).unwrap();
+            let mut kept = None;
+            let unwound = catch_unwind(AssertUnwindSafe(|| {
+                let mut call = Box::pin(service.call(true));
+                let call = if outlives {
+                    kept.insert(call)
+                } else {
+                    &mut call
+                };
+                let _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            }));
+            assert!(unwound.is_err());
         }
-        pending::<Result<(), Infallible>>().await
-    }));
-    for _ in 0..2 {
-        now(service.ready()).unwrap();
-        let own = service.call(true);
-        assert!(catch_unwind(AssertUnwindSafe(|| poll(own))).is_err());
+        assert_eq!(breaker.state(), State::Open, "{on_call} {outlives}");
     }
-    assert_eq!(breaker.state(), State::Open);
 
     breaker.reset();
+    let mut service = typed(&breaker).layer(panics(false));
     for _ in 0..9 {
         now(service.ready()).unwrap();
         let sibling = service.call(false);

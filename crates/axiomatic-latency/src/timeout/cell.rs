@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use axiomatic_core::Mode;
-use axiomatic_core::sync::{AtomicU8, AtomicU64, Ordering};
+use axiomatic_core::mode_cell::ModeCell;
+use axiomatic_core::sync::{AtomicU64, Ordering};
 use axiomatic_core::time::saturating_nanos;
 
 /// The settings of a timeout, which change live.
@@ -10,14 +11,14 @@ use axiomatic_core::time::saturating_nanos;
 ///           its strength. A call that races with a change may see either.
 pub(super) struct Settings {
     after: AtomicU64,
-    mode: AtomicU8,
+    pub(super) mode: ModeCell,
 }
 
 impl Settings {
     pub(super) fn new(after: Duration) -> Self {
         Settings {
             after: AtomicU64::new(saturating_nanos(after)),
-            mode: AtomicU8::new(Mode::Enforce as u8),
+            mode: ModeCell::new(Mode::Enforce),
         }
     }
 
@@ -30,20 +31,5 @@ impl Settings {
     pub(super) fn set_after(&self, after: Duration) {
         // ORDERING: Relaxed: a setting.
         self.after.store(saturating_nanos(after), Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(super) fn mode(&self) -> Mode {
-        // ORDERING: Relaxed: a switch.
-        match self.mode.load(Ordering::Relaxed) {
-            0 => Mode::Enforce,
-            1 => Mode::Shadow,
-            _ => Mode::Off,
-        }
-    }
-
-    pub(super) fn set_mode(&self, mode: Mode) {
-        // ORDERING: Relaxed: a switch.
-        self.mode.store(mode as u8, Ordering::Relaxed);
     }
 }

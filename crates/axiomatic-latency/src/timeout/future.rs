@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axiomatic_core::Rejected;
 use pin_project::pin_project;
@@ -95,11 +95,18 @@ where
             StateProjection::Limited(call) => call.project(),
             StateProjection::Elapsed => panic!("polled after it was ready"),
         };
-        // The answer first: one that arrives with the last tick counts.
+        // A timer that is set goes first: polled after a call that spends
+        // tokio's cooperative budget each time, it would never ring. The
+        // answer still counts if it arrives with the last tick.
+        let mut timer = call.timer;
+        let mut has_rung = timer.as_mut().poll_if_set(cx).is_ready();
         if let Poll::Ready(result) = call.inner.poll(cx) {
             return Poll::Ready(result.map_err(Into::into));
         }
-        if call.timer.poll_rung(call.permit, cx).is_pending() {
+        if timer.as_mut().set_if_unset(call.permit) {
+            has_rung = timer.poll_if_set(cx).is_ready();
+        }
+        if !has_rung {
             return Poll::Pending;
         }
         match call.permit.elapsed() {
@@ -114,14 +121,20 @@ where
 }
 
 impl Timer {
-    /// Ready once, when the deadline has passed.
-    fn poll_rung(mut self: Pin<&mut Self>, permit: &Permit, cx: &mut Context<'_>) -> Poll<()> {
+    /// Sets it, the first time that the call is pending.
+    fn set_if_unset(mut self: Pin<&mut Self>, permit: &Permit) -> bool {
         if let TimerProjection::Unset = self.as_mut().project() {
             let deadline = permit.deadline().instant();
             self.set(Timer::Set(sleep_until(deadline.into())));
+            return true;
         }
+        false
+    }
+
+    /// Ready once, when it is set and the deadline has passed.
+    fn poll_if_set(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.as_mut().project() {
-            TimerProjection::Set(sleep) => std::task::ready!(sleep.poll(cx)),
+            TimerProjection::Set(sleep) => ready!(sleep.poll(cx)),
             TimerProjection::Unset | TimerProjection::Unneeded => return Poll::Pending,
         }
         self.set(Timer::Unneeded);

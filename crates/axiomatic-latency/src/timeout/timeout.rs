@@ -66,7 +66,7 @@ impl Timeout {
     #[inline]
     pub fn admit(&self, now: Instant, inherited: Option<Deadline>) -> Result<Permit, Rejected> {
         let name = self.core.name;
-        let mode = self.core.settings.mode();
+        let mode = self.core.settings.mode.load();
         let own = Deadline::at(now + self.core.settings.after());
         let (deadline, needs_timer) = match inherited {
             Some(inherited) if inherited.is_expired(now) && mode == Mode::Enforce => {
@@ -98,14 +98,14 @@ impl Timeout {
     /// Whether it acts on its decisions.
     #[inline]
     pub fn mode(&self) -> Mode {
-        self.core.settings.mode()
+        self.core.settings.mode.load()
     }
 
     /// Switches between enforcing, shadowing and standing aside, for calls
     /// that begin from now on. In shadow, a crossing is reported and nothing
     /// is cancelled.
     pub fn set_mode(&self, mode: Mode) {
-        self.core.settings.set_mode(mode);
+        self.core.settings.mode.store(mode);
     }
 
     /// Plain numbers for an operator; they print as a line. How many calls

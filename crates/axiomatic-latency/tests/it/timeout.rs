@@ -254,3 +254,20 @@ fn futures_and_handles_are_send_and_sync_where_their_parts_are() {
     all::<Timeout>();
     all::<ResponseFuture<Ready<()>, std::rc::Rc<()>>>();
 }
+
+/// Tokio's timers share the task's cooperative budget with everything else.
+/// In real time, since the call never lets the runtime rest; it ends by
+/// itself, should the timeout not do it.
+#[tokio::test]
+async fn a_call_that_spends_the_cooperative_budget_cannot_outlive_its_time() {
+    let busy = service_fn(|_: Context| async {
+        let began = std::time::Instant::now();
+        while began.elapsed() < 3_000 * MILLI {
+            tokio::task::coop::consume_budget().await;
+        }
+        Ok::<_, Infallible>(())
+    });
+    let service = typed(&Timeout::after(10 * MILLI)).layer(busy);
+    let rejected = call(service, Context::default()).await.unwrap_err();
+    assert_eq!(rejected.reason(), Reason::Elapsed);
+}

@@ -7,17 +7,19 @@
 //! inlined whole, `inline(always)`, into its caller, and everything else is
 //! kept out of it: 14 ns a call instead of 27, measured.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread::LocalKey;
 use std::time::Duration;
 
 use axiomatic_core::hash::entropy;
+use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::shared::{Stash, Stashed};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::window::Observation;
 use axiomatic_core::{Mode, Name, Outcome, Pattern, Reason, Rejected};
 
 use super::cell::{Cell, Word};
-use super::counter_cell::{ModeCell, Reopenings, Statistic};
+use super::counter_cell::{Origin, Reopenings, Statistic};
 use super::evidence::Evidence;
 use super::lease_cell::Leases;
 use super::settings_cell::{CallSettings, Settings};
@@ -33,6 +35,8 @@ pub(super) struct Core {
     leases: Leases,
     settings: Settings,
     reopenings: Reopenings,
+    /// One update at a time: their words must not interleave.
+    updating: Mutex<()>,
     window: Window,
     seed: u64,
     late: Statistic,
@@ -47,6 +51,7 @@ struct Front {
     call: CallSettings,
     name: Name,
     clock: Option<Clock>,
+    origin: Origin,
     mode: ModeCell,
 }
 
@@ -60,7 +65,7 @@ impl Stashed for Core {
 
 impl Core {
     pub(super) fn new(config: &Config) -> Self {
-        let begun = Generation::beginning(config.clock.clone().unwrap_or(Clock::Coarse).now());
+        let begun = Generation::from_number(0);
         Core {
             front: Front {
                 cell: Cell::new(Phase::closed(begun)),
@@ -68,11 +73,13 @@ impl Core {
                 name: config.name,
                 mode: ModeCell::new(config.mode),
                 clock: config.clock.clone(),
+                origin: Origin::new(),
             },
             evidence: Evidence::new(config.window),
             leases: Leases::new(config.half_open.concurrent),
             settings: Settings::new(config),
             reopenings: Reopenings::new(),
+            updating: Mutex::new(()),
             window: config.window,
             seed: config.seed.unwrap_or_else(entropy),
             late: Statistic::new(),
@@ -88,6 +95,12 @@ impl Core {
             None => Clock::Precise.now(),
             Some(clock) => clock.now(),
         }
+    }
+
+    /// An instant in the breaker's own time, in which its phases are dated.
+    #[inline]
+    fn local(&self, now: Instant) -> Instant {
+        self.front.origin.local(now)
     }
 
     // --- Admission ------------------------------------------------------
@@ -124,18 +137,18 @@ impl Core {
         // Refusing is a look: the common answer of an open breaker is given
         // without entering the loop.
         if let Stance::Open(span) = phase.stance {
-            let end = span.end(phase.generation);
-            if now < end {
-                return Ticket::refused_until(end, now);
+            let (local, end) = (self.local(now), span.end(phase.generation));
+            if local < end {
+                return Ticket::refused_until(end, local);
             }
         }
         let (phase, answer) = self.step(now, None, |phase| Event::Asked {
             lease_ran_out: matches!(phase.stance, Stance::HalfOpen(_))
-                && self.leases.ran_out(phase.generation, now),
+                && self.leases.ran_out(phase.generation, self.local(now)),
         });
         match answer {
             Answer::Probe => {
-                let due = now + self.settings.half_open().lease;
+                let due = self.local(now) + self.settings.half_open().lease;
                 let slot = self.leases.claim(phase.generation, due);
                 Ticket::probe(phase.generation, slot, now)
             }
@@ -159,7 +172,7 @@ impl Core {
     #[inline(never)]
     fn look_unless_closed(&self, word: Word) -> Ticket {
         if let Some(end) = word.open_until() {
-            let now = self.now();
+            let now = self.local(self.now());
             return if now < end && self.front.mode.load() == Mode::Enforce {
                 Ticket::refused_until(end, now)
             } else {
@@ -167,7 +180,7 @@ impl Core {
             };
         }
         let phase = word.phase();
-        let is_due = |generation| self.leases.ran_out(generation, self.now());
+        let is_due = |generation| self.leases.ran_out(generation, self.local(self.now()));
         match phase.stance {
             _ if self.front.mode.load() != Mode::Enforce => Ticket::UNRECORDED,
             Stance::Closed | Stance::ForcedClosed | Stance::Open(_) => Ticket::UNRECORDED,
@@ -206,8 +219,7 @@ impl Core {
         let is_good = matches!(outcome, Outcome::Success | Outcome::Permanent);
         let word = self.front.cell.look();
         if is_good && ticket.is_call_of(word) && !ticket.took(self.front.call.slow_after(), now) {
-            self.evidence
-                .fine(word.generation(), now, self.front.call.flags());
+            self.evidence.fine(word.generation(), now);
         } else {
             self.settle_unless_fine(ticket, now, outcome);
         }
@@ -293,7 +305,7 @@ impl Core {
         }
         let flags = self.front.call.flags();
         if observation == Observation::Fine {
-            return self.evidence.fine(generation, now, flags);
+            return self.evidence.fine(generation, now);
         }
         let suffices =
             self.evidence
@@ -323,7 +335,7 @@ impl Core {
 
     // --- Transitions ----------------------------------------------------
 
-    /// Applies an event to whatever phase it finds, and says which phase that
+    /// Applies an event at `now` to whatever phase it finds, and says which phase that
     /// led to.
     ///
     /// Linearises at the cell's exchange; a lost race judges the event anew,
@@ -334,6 +346,7 @@ impl Core {
         hint: Option<Duration>,
         event: impl Fn(Phase) -> Event,
     ) -> (Phase, Answer) {
+        let now = self.local(now);
         let half_open = self.settings.half_open();
         let open_for = self.settings.open_for();
         let mut from = self.front.cell.load();
@@ -407,13 +420,16 @@ impl Core {
         if config.half_open.concurrent > leases {
             return Err(UpdateError::LeasesAreFixed { leases });
         }
+        let _one_at_a_time = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         self.settings.store(config);
         self.front.call.store(config);
-        self.front.mode.store(config.mode);
+        self.evidence.conditions_changed();
         Ok(())
     }
 
     pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
+        let counts = self.evidence.counts(self.front.cell.load().generation, now);
+        let now = self.local(now);
         let phase = self.front.cell.load();
         Snapshot {
             name: self.front.name,
@@ -428,7 +444,7 @@ impl Core {
                 Stance::HalfOpen(probes) => probes.in_flight,
                 _ => 0,
             },
-            counts: self.evidence.counts(phase.generation, now),
+            counts,
             reopenings: self.reopenings.load(),
             late: self.late.load(),
             would_refuse: self.would_refuse.load(),
