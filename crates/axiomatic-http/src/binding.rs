@@ -220,6 +220,8 @@ mod tests {
             fn settle(self, outcome: Outcome) {
                 *self.0 = Some(outcome);
             }
+            fn cancelled(self) {}
+            fn panicked(self) {}
         }
         let mut settled = None;
         let response = Http.complete(

@@ -46,6 +46,15 @@ impl Report {
         Report { verdict, counts }
     }
 
+    /// Both, in one lane: the first failure is the lane's.
+    pub(crate) fn and(mut self, mut other: Report) -> Self {
+        other.counts += std::mem::take(&mut self.counts);
+        if self.verdict != Verdict::Ok {
+            other.verdict = self.verdict;
+        }
+        other
+    }
+
     pub(crate) fn failed(why: impl Into<String>) -> Self {
         Report {
             verdict: Verdict::Failed(why.into()),

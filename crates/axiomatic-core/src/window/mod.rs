@@ -30,12 +30,14 @@
 //!   (`no_record_is_lost_across_a_rotation`,
 //!   `no_outcome_is_lost_across_words`).
 //! - A late writer never adds to a bucket that was reused
-//!   (`a_late_writer_never_touches_a_reused_bucket`).
+//!   (`a_late_writer_never_touches_a_reused_bucket`), unless it slept for
+//!   exactly 65,536 laps of the ring, 2,048 in a window of calls.
 //! - An idle stretch of any length revives nothing
 //!   (`idle_for_a_multiple_of_the_tag_period_revives_nothing`).
 //! - A new era begins empty, and a writer of an old one cannot reach it
 //!   (`a_stale_era_never_reaches_a_newer_one`).
-//! - Time that runs backwards is harmless
+//! - Time that steps back a little is harmless; a time window that sees it step
+//!   back by more than it lasts counts nothing until the clock has caught up
 //!   (`time_going_backwards_is_harmless`).
 //!
 //! # Cost
@@ -43,7 +45,7 @@
 //! Recording is one compare-and-swap: on a line of the thread's own in a
 //! [`TimeWindow`], on a line shared by all in a [`CountWindow`], whose order
 //! is what it counts by. (A slow call in a time window takes a second one.)
-//! Reading is O(buckets), and nobody reads on behalf of a success. Memory is
+//! Reading is O(buckets × lines), and nobody reads on behalf of a success. Memory is
 //! fixed at construction: 16 bytes a bucket a line, or 1 byte for 3 calls.
 //!
 //! # When not to use it

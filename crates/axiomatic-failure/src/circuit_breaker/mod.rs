@@ -66,22 +66,30 @@
 //! - It closes with an empty window (`a_stale_result_decides_nothing`), and
 //!   old successes do not hide a new outage
 //!   (`old_successes_do_not_hide_a_new_outage`).
-//! - An open breaker does not wait for a service that hangs while it becomes
-//!   ready (`an_open_breaker_does_not_wait_for_a_hanging_service`).
+//! - While it is open, it does not wait for a service that hangs while it
+//!   becomes ready (`an_open_breaker_does_not_wait_for_a_hanging_service`).
+//! - A rate that is reached trips it, whichever threads' results reach it
+//!   (`a_rate_that_is_reached_trips_whoever_comes_last`,
+//!   `a_promise_to_wait_is_never_too_long`).
+//! - A panic of the call counts as a failure, a neighbour's does not
+//!   (`a_panic_of_the_call_is_a_failure_and_a_neighbours_is_not`).
+//! - Any monotonic clock will do (`any_monotonic_clock_will_do`).
 //! - Refusals of other layers are no failures
 //!   (`refusals_of_other_layers_are_no_failures`).
 //!
 //! # Cost
 //!
-//! A closed breaker admits with one load and records with one
-//! compare-and-swap on a cache line of the thread's own, whatever the window
-//! holds; the layer adds a reference that the thread keeps for its next call
+//! A closed breaker admits with loads of one cache line and records with one
+//! compare-and-swap on a line of the thread's own, whatever the window holds;
+//! the layer adds a reference that the thread keeps for its next call
 //! and one read of the coarse clock, and allocates nothing. Refusing is a look
-//! at one cache line and at most one read of the clock. A failed or slow call
-//! adds one compare-and-swap: how many more it takes until a rate can be
-//! reached is known, and only then is the window read, O(buckets × lines).
-//! Memory is fixed at construction: 1.5 KiB of window on two cores by default,
-//! and up to four breakers that a thread used last stay until it ends. `cargo
+//! at one cache line and at most one read of the clock (the feature `metrics`
+//! adds a shared counter). A failed or slow call adds two atomic steps: how
+//! many more it takes until a rate can be reached is known, and only then is
+//! the window read, O(buckets × lines). Memory is fixed at construction: 1.5
+//! KiB of window and 0.5 KiB of references on two cores by default, eight times
+//! that on sixteen or more; and up to four breakers that a thread used last
+//! stay until it ends. `cargo
 //! xtask bench circuit_breaker` measures it beside its peers, and
 //! `tests/costs.rs` holds it to its instructions.
 //!
@@ -93,6 +101,8 @@
 //!   nothing. A bulkhead or a limiter says "less".
 //! - Where nothing better can be done with a refusal than to try again at
 //!   once: then it only changes the error's text.
+//! - Against a service whose *readiness* fails or hangs: a breaker judges
+//!   calls, and without readiness there is none.
 //! - Alone against hangs: a call that never ends says nothing. Put a timeout
 //!   inside, whose [`Elapsed`](axiomatic_core::Reason::Elapsed) counts as a
 //!   failure, or measure slowness with [`Config::slow_after`].
