@@ -65,7 +65,8 @@ impl Stashed for Core {
 
 impl Core {
     pub(super) fn new(config: &Config) -> Self {
-        let begun = Generation::from_number(0);
+        let now = config.clock.clone().unwrap_or(Clock::Coarse).now();
+        let begun = Generation::beginning(Origin::BEGINNING);
         Core {
             front: Front {
                 cell: Cell::new(Phase::closed(begun)),
@@ -73,7 +74,7 @@ impl Core {
                 name: config.name,
                 mode: ModeCell::new(config.mode),
                 clock: config.clock.clone(),
-                origin: Origin::new(),
+                origin: Origin::new(now),
             },
             evidence: Evidence::new(config.window),
             leases: Leases::new(config.half_open.concurrent),

@@ -447,7 +447,7 @@ fn a_snapshot_prints_as_a_line() {
     let line = breaker.snapshot().to_string();
     assert_eq!(
         line,
-        "circuit breaker payment: open since 503.7ms, 500.8ms to go; 0 calls, 0 failed, 0 slow"
+        "circuit breaker payment: open since 499.5ms, 500.8ms to go; 0 calls, 0 failed, 0 slow"
     );
 }
 

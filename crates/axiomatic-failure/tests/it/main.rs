@@ -4,3 +4,4 @@ mod circuit_breaker;
 mod model;
 mod reference;
 mod service;
+mod telemetry;

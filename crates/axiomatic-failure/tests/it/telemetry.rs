@@ -1,0 +1,122 @@
+//! What a breaker tells the outside.
+
+use std::time::Duration;
+
+use axiomatic_core::Outcome;
+use axiomatic_core::time::ManualClock;
+use axiomatic_failure::circuit_breaker::CircuitBreaker;
+
+use crate::circuit_breaker::{call, config};
+
+/// Closed, opened by two failures, asked twice, probed, closed.
+fn a_life(clock: &ManualClock) -> CircuitBreaker {
+    let breaker = config(clock).build().unwrap();
+    clock.advance(Duration::from_secs(3));
+    call(&breaker, Outcome::Transient);
+    call(&breaker, Outcome::Transient);
+    assert!(breaker.admit(breaker.now()).is_err());
+    assert!(breaker.admit(breaker.now()).is_err());
+    clock.advance(Duration::from_secs(2));
+    call(&breaker, Outcome::Success);
+    breaker
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn every_transition_is_an_event() {
+    use std::fmt::Debug;
+    use std::sync::{Arc, Mutex};
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    #[derive(Clone, Default)]
+    struct Events(Arc<Mutex<Vec<String>>>);
+
+    struct Line(String);
+
+    impl Visit for Line {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            self.0.push_str(&format!(" {field}={value:?}"));
+        }
+    }
+
+    impl Subscriber for Events {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            let mut line = Line(event.metadata().target().to_owned());
+            event.record(&mut line);
+            self.0.lock().unwrap().push(line.0);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    let events = Events::default();
+    tracing::subscriber::with_default(events.clone(), || a_life(&ManualClock::new()));
+    let events = events.0.lock().unwrap();
+    let moves: Vec<&str> = events
+        .iter()
+        .map(|line| {
+            assert!(line.starts_with("axiomatic::circuit_breaker message=transition"));
+            assert!(line.contains(r#"name="payment""#), "{line}");
+            line.split_once(" from=").unwrap().1
+        })
+        .collect();
+    assert_eq!(moves.len(), 3, "{moves:?}");
+    for (moved, expected) in moves.iter().zip([
+        r#""closed" to="open" after_ms=30"#, // 3 s, to 4.2 ms
+        r#""open" to="half-open" after_ms=2"#,
+        r#""half-open" to="closed" after_ms="#,
+    ]) {
+        assert!(moved.starts_with(expected), "{moved}");
+    }
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn refusals_and_transitions_are_counted_and_the_gauge_follows() {
+    use axiomatic_core::Mode;
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let clock = ManualClock::new();
+        let breaker = a_life(&clock);
+        breaker.force_open();
+        // In shadow nothing is refused, and so nothing counted.
+        breaker.set_mode(Mode::Shadow);
+        assert!(breaker.admit(breaker.now()).is_ok());
+    });
+    let mut lines: Vec<String> = snapshotter
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .filter(|(.., value)| *value != DebugValue::Counter(0))
+        .map(|(key, _, _, value)| {
+            let label = |label: &metrics::Label| format!("{}={}", label.key(), label.value());
+            let labels: Vec<_> = key.key().labels().map(label).collect();
+            format!("{} {labels:?} {value:?}", key.key().name())
+        })
+        .map(|line| line.replace('"', ""))
+        .collect();
+    lines.sort();
+    let names = [
+        "refused_total [name=payment] Counter(2)",
+        "state [name=payment] Gauge(3.0)",
+        "transitions_total [name=payment, to=closed] Counter(1)",
+        "transitions_total [name=payment, to=forced open] Counter(1)",
+        "transitions_total [name=payment, to=half-open] Counter(1)",
+        "transitions_total [name=payment, to=open] Counter(1)",
+    ];
+    let expected = names.map(|name| format!("axiomatic_circuit_breaker_{name}"));
+    assert_eq!(lines, expected);
+}
