@@ -4,4 +4,3 @@ mod circuit_breaker;
 mod model;
 mod reference;
 mod service;
-mod telemetry;
