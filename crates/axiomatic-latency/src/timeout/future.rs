@@ -122,6 +122,7 @@ where
 
 impl Timer {
     /// Sets it, the first time that the call is pending.
+    #[inline]
     fn set_if_unset(mut self: Pin<&mut Self>, permit: &Permit) -> bool {
         if let TimerProjection::Unset = self.as_mut().project() {
             let deadline = permit.deadline().instant();
@@ -132,10 +133,18 @@ impl Timer {
     }
 
     /// Ready once, when it is set and the deadline has passed.
-    fn poll_if_set(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.as_mut().project() {
-            TimerProjection::Set(sleep) => ready!(sleep.poll(cx)),
-            TimerProjection::Unset | TimerProjection::Unneeded => return Poll::Pending,
+    #[inline]
+    fn poll_if_set(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(*self, Timer::Set(_)) {
+            self.poll_set(cx)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_set(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let TimerProjection::Set(sleep) = self.as_mut().project() {
+            ready!(sleep.poll(cx));
         }
         self.set(Timer::Unneeded);
         Poll::Ready(())
