@@ -134,6 +134,7 @@ fn refusals_and_transitions_are_counted_and_the_gauge_follows() {
         "transitions_total [name=payment, to=forced open] Counter(1)",
         "transitions_total [name=payment, to=half-open] Counter(1)",
         "transitions_total [name=payment, to=open] Counter(1)",
+        "would_refuse_total [name=payment] Counter(1)",
     ];
     let expected = names.map(|name| format!("axiomatic_circuit_breaker_{name}"));
     assert_eq!(lines, expected);

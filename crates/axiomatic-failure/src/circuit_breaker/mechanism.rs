@@ -125,6 +125,7 @@ impl Core {
         let ticket = self.ask(word.phase(), now);
         if ticket.is_refused() && self.front.mode.load() == Mode::Shadow {
             self.would_refuse.count();
+            self.telemetry.would_refuse();
             return Ticket::UNRECORDED;
         }
         ticket

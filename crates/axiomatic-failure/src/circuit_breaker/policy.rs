@@ -165,7 +165,7 @@ impl OpenFor {
     /// The longest that a breaker can stay open by itself: 3 hours.
     pub const LONGEST: Duration = Duration::from_secs(3 * 3600);
 
-    /// Always as long.
+    /// Always as long, to the next millisecond.
     pub const fn fixed(duration: Duration) -> Self {
         OpenFor {
             first: duration,
@@ -250,7 +250,9 @@ impl HalfOpen {
     }
 
     /// Closes when this share of `probes` probes was good, and opens again as
-    /// soon as it can no longer be.
+    /// soon as it can no longer be. How many bad ones that forgives follows
+    /// from the share; [`allowing_failures`](HalfOpen::allowing_failures)
+    /// would replace it.
     pub const fn success_rate(at_least: Ratio, probes: u8) -> Self {
         let required = at_least.ceil_of(probes as u64);
         // A share above one asks for more than all; `check` refuses it as

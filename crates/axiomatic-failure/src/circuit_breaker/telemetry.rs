@@ -43,6 +43,12 @@ impl Telemetry {
         let _ = (from, to, now, current);
     }
 
+    /// A call was let through in shadow that would have been refused.
+    pub(super) fn would_refuse(&self) {
+        #[cfg(feature = "metrics")]
+        self.metrics.would_refuse.increment(1);
+    }
+
     /// A call was refused.
     #[inline]
     pub(super) fn refused(&self) {
@@ -55,6 +61,7 @@ impl Telemetry {
 struct Metrics {
     state: metrics::Gauge,
     refused: metrics::Counter,
+    would_refuse: metrics::Counter,
     transitions: [metrics::Counter; 5],
 }
 
@@ -67,6 +74,10 @@ impl Metrics {
         Metrics {
             state,
             refused: metrics::counter!("axiomatic_circuit_breaker_refused_total", "name" => name),
+            would_refuse: metrics::counter!(
+                "axiomatic_circuit_breaker_would_refuse_total",
+                "name" => name
+            ),
             transitions: STATES.map(|to| {
                 metrics::counter!(
                     "axiomatic_circuit_breaker_transitions_total",
