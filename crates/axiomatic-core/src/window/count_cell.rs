@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::clear_cell::clear;
 use super::{Counts, Observation};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -240,31 +241,9 @@ impl Word {
         }
     }
 
-    /// Makes the word empty under a new tag, unless `is_due` says that it was
-    /// done already.
-    ///
-    /// The order matters: the word is read before the head, so a word that
-    /// was retagged and filled meanwhile differs from what was read, and the
-    /// exchange fails.
+    /// Makes the word empty under a new tag, as long as `is_due`.
     fn clear(&self, tag: u64, is_due: impl Fn() -> bool) {
-        let empty = (tag & TAG_MASK) << TAG_SHIFT;
-        loop {
-            // ORDERING: Acquire: observes the head that a word's `append` had
-            // seen, so that `is_due` does not judge by an older one.
-            let word = self.0.load(Ordering::Acquire);
-            if word == empty || !is_due() {
-                return;
-            }
-            // ORDERING: Relaxed: published by the head's `replace`. Relaxed on
-            // failure: read again.
-            if self
-                .0
-                .compare_exchange(word, empty, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-            {
-                return;
-            }
-        }
+        clear(&self.0, (tag & TAG_MASK) << TAG_SHIFT, is_due);
     }
 
     fn outcomes(&self, tag: u64) -> Option<Outcomes> {

@@ -63,6 +63,7 @@
 //! that forgetting everything is the ordinary rotation, done by the first who
 //! records in it.
 
+mod clear_cell;
 mod count_cell;
 mod time_cell;
 

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::clear_cell::clear;
 use super::{Counts, Observation};
 use crate::sync::{AtomicU64, Ordering, spread, thread_index};
 use crate::time::{Instant, saturating_nanos};
@@ -334,31 +335,9 @@ impl Bucket<'_> {
         }
     }
 
-    /// Makes the bucket empty under a new tag, as long as `is_due`: once the
-    /// head has passed it, someone else did.
-    ///
-    /// The order matters: the word is read before the head, so a bucket that
-    /// was cleared and filled meanwhile differs from what was read, and the
-    /// exchange fails. It is emptied even if it has the tag already, which
-    /// after a whole period of tags means that it is ancient.
+    /// Makes the bucket empty under a new tag, as long as `is_due`.
     fn clear(&self, tag: u64, is_due: impl Fn() -> bool) {
-        let empty = (tag & TAG_MASK) << TAG_SHIFT;
-        loop {
-            // ORDERING: Acquire: observes the head that a bucket's `add` had
-            // seen, so that `is_due` does not judge by an older one.
-            let word = self.0.load(Ordering::Acquire);
-            if word == empty || !is_due() {
-                return;
-            }
-            // ORDERING: Relaxed: published by the head's `advance_to`.
-            if self
-                .0
-                .compare_exchange(word, empty, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-            {
-                return;
-            }
-        }
+        clear(self.0, (tag & TAG_MASK) << TAG_SHIFT, is_due);
     }
 
     fn read(&self, tag: u64) -> Tally {
