@@ -38,7 +38,9 @@ impl<E, B> TimeoutLayer<E, B> {
         }
     }
 
-    /// The same with another binding.
+    /// The same with another binding. It is cloned for each service, and by
+    /// layers that look at answers for each call: one that captures an `Arc`
+    /// brings a contended count back.
     pub fn with_binding<C>(self, binding: C) -> TimeoutLayer<E, C> {
         TimeoutLayer {
             timeout: self.timeout,
