@@ -122,7 +122,10 @@ impl Core {
 
     #[inline(never)]
     fn admit_unless_closed(&self, word: Word, now: &dyn Fn() -> Instant) -> Ticket {
-        let ticket = self.ask(word.phase(), now);
+        let ticket = match self.still_open(word, now) {
+            Some(refused) => refused,
+            None => self.ask(word.phase(), now),
+        };
         if ticket.is_refused() && self.front.mode.load() == Mode::Shadow {
             self.would_refuse.count();
             self.telemetry.would_refuse();
@@ -131,19 +134,20 @@ impl Core {
         ticket
     }
 
+    /// The common answer of an open breaker, without entering the loop:
+    /// refusing is a look.
+    #[inline]
+    fn still_open(&self, word: Word, clock: &dyn Fn() -> Instant) -> Option<Ticket> {
+        let end = word.open_until()?;
+        let now = self.local(clock());
+        (now < end).then(|| Ticket::refused_until(end, now))
+    }
+
     fn ask(&self, phase: Phase, clock: &dyn Fn() -> Instant) -> Ticket {
         if phase.stance == Stance::ForcedOpen {
             return Ticket::refused(None);
         }
         let now = clock();
-        // Refusing is a look: the common answer of an open breaker is given
-        // without entering the loop.
-        if let Stance::Open(span) = phase.stance {
-            let (local, end) = (self.local(now), span.end(phase.generation));
-            if local < end {
-                return Ticket::refused_until(end, local);
-            }
-        }
         let (phase, answer) = self.step(now, None, |phase| Event::Asked {
             lease_ran_out: matches!(phase.stance, Stance::HalfOpen(_))
                 && self.leases.ran_out(phase.generation, self.local(now)),
@@ -173,18 +177,15 @@ impl Core {
 
     #[inline(never)]
     fn look_unless_closed(&self, word: Word) -> Ticket {
-        if let Some(end) = word.open_until() {
-            let now = self.local(self.now());
-            return if now < end && self.front.mode.load() == Mode::Enforce {
-                Ticket::refused_until(end, now)
-            } else {
-                Ticket::UNRECORDED
-            };
+        if self.front.mode.load() != Mode::Enforce {
+            return Ticket::UNRECORDED;
+        }
+        if let Some(refused) = self.still_open(word, &|| self.now()) {
+            return refused;
         }
         let phase = word.phase();
         let is_due = |generation| self.leases.ran_out(generation, self.local(self.now()));
         match phase.stance {
-            _ if self.front.mode.load() != Mode::Enforce => Ticket::UNRECORDED,
             Stance::Closed | Stance::ForcedClosed | Stance::Open(_) => Ticket::UNRECORDED,
             Stance::ForcedOpen => Ticket::refused(None),
             Stance::HalfOpen(probes) if probes.in_flight < self.settings.half_open().concurrent => {
