@@ -50,7 +50,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "circuit breaker, mechanism, refused",
         allocations: 0,
-        instructions: 160,
+        instructions: 120,
         subject: || {
             let breaker = opened();
             Box::new(move || assert!(black_box(breaker.admit(now())).is_err()))
@@ -68,7 +68,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "circuit breaker, layer, refused",
         allocations: 0,
-        instructions: 175,
+        instructions: 190,
         subject: || {
             let mut service = opened().layer().with_error::<Rejected>().layer(Echo);
             Box::new(move || assert!(call(&mut service).is_err()))

@@ -122,10 +122,10 @@ impl Core {
 
     #[inline(never)]
     fn admit_unless_closed(&self, word: Word, now: &dyn Fn() -> Instant) -> Ticket {
-        let ticket = match self.still_open(word, now) {
-            Some(refused) => refused,
-            None => self.ask(word.phase(), now),
-        };
+        let mut ticket = self.still_open(word, now);
+        if !ticket.is_refused() {
+            ticket = self.ask(word.phase(), now);
+        }
         if ticket.is_refused() && self.front.mode.load() == Mode::Shadow {
             self.would_refuse.count();
             self.telemetry.would_refuse();
@@ -136,13 +136,20 @@ impl Core {
 
     /// The common answer of an open breaker, without entering the loop:
     /// refusing is a look.
-    #[inline]
-    fn still_open(&self, word: Word, clock: &dyn Fn() -> Instant) -> Option<Ticket> {
-        let end = word.open_until()?;
+    #[inline(always)]
+    fn still_open(&self, word: Word, clock: impl Fn() -> Instant) -> Ticket {
+        let Some(end) = word.open_until() else {
+            return Ticket::UNRECORDED;
+        };
         let now = self.local(clock());
-        (now < end).then(|| Ticket::refused_until(end, now))
+        if now < end {
+            Ticket::refused_until(end, now)
+        } else {
+            Ticket::UNRECORDED
+        }
     }
 
+    #[inline(never)]
     fn ask(&self, phase: Phase, clock: &dyn Fn() -> Instant) -> Ticket {
         if phase.stance == Stance::ForcedOpen {
             return Ticket::refused(None);
@@ -180,10 +187,15 @@ impl Core {
         if self.front.mode.load() != Mode::Enforce {
             return Ticket::UNRECORDED;
         }
-        if let Some(refused) = self.still_open(word, &|| self.now()) {
+        let refused = self.still_open(word, || self.now());
+        if refused.is_refused() {
             return refused;
         }
-        let phase = word.phase();
+        self.look_unless_open(word.phase())
+    }
+
+    #[inline(never)]
+    fn look_unless_open(&self, phase: Phase) -> Ticket {
         let is_due = |generation| self.leases.ran_out(generation, self.local(self.now()));
         match phase.stance {
             Stance::Closed | Stance::ForcedClosed | Stance::Open(_) => Ticket::UNRECORDED,
