@@ -12,7 +12,6 @@ use std::thread::LocalKey;
 use std::time::Duration;
 
 use axiomatic_core::hash::entropy;
-use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::shared::{Stash, Stashed};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::window::Observation;
@@ -52,8 +51,11 @@ struct Front {
     name: Name,
     clock: Option<Clock>,
     origin: Origin,
-    mode: ModeCell,
 }
+
+// The claim of one line, held. (Loom's atomics are larger.)
+#[cfg(not(axiomatic_loom))]
+const _: () = assert!(size_of::<Front>() == 64);
 
 impl Stashed for Core {
     #[inline(always)]
@@ -72,7 +74,6 @@ impl Core {
                 cell: Cell::new(Phase::closed(begun)),
                 call: CallSettings::new(config),
                 name: config.name,
-                mode: ModeCell::new(config.mode),
                 clock: config.clock.clone(),
                 origin: Origin::new(now),
             },
@@ -109,7 +110,7 @@ impl Core {
     /// Asks. The clock is read only if the answer depends on the time.
     #[inline(always)]
     pub(super) fn admit(&self, now: impl Fn() -> Instant) -> Ticket {
-        if self.front.mode.is_off() {
+        if self.front.call.mode.is_off() {
             return Ticket::UNRECORDED;
         }
         let word = self.front.cell.look();
@@ -126,7 +127,7 @@ impl Core {
         if !ticket.is_refused() {
             ticket = self.ask(word.phase(), now);
         }
-        if ticket.is_refused() && self.front.mode.load() == Mode::Shadow {
+        if ticket.is_refused() && self.front.call.mode.load() == Mode::Shadow {
             self.would_refuse.count();
             self.telemetry.would_refuse();
             return Ticket::UNRECORDED;
@@ -184,7 +185,7 @@ impl Core {
 
     #[inline(never)]
     fn look_unless_closed(&self, word: Word) -> Ticket {
-        if self.front.mode.load() != Mode::Enforce {
+        if self.front.call.mode.load() != Mode::Enforce {
             return Ticket::UNRECORDED;
         }
         let refused = self.still_open(word, || self.now());
@@ -409,11 +410,11 @@ impl Core {
     }
 
     pub(super) fn mode(&self) -> Mode {
-        self.front.mode.load()
+        self.front.call.mode.load()
     }
 
     pub(super) fn set_mode(&self, mode: Mode) {
-        self.front.mode.store(mode);
+        self.front.call.mode.store(mode);
     }
 
     /// Does as an operator says.
@@ -449,7 +450,7 @@ impl Core {
         Snapshot {
             name: self.front.name,
             state: phase.state(),
-            mode: self.front.mode.load(),
+            mode: self.front.call.mode.load(),
             since: phase.generation.began(),
             until: match phase.stance {
                 Stance::Open(span) => Some(span.end(phase.generation)),

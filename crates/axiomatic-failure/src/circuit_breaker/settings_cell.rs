@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use axiomatic_core::Ratio;
 use axiomatic_core::hash::mix;
+use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::sync::{AtomicU8, AtomicU64, Ordering};
 use axiomatic_core::time::{Clock, saturating_nanos};
 
@@ -9,14 +10,16 @@ use super::policy::{Condition, Share};
 use super::state::Generation;
 use super::{Config, HalfOpen, OpenFor, ThrottledCounts, TripWhen};
 
-/// The settings that a completing call looks at, small enough to stand
-/// beside the phase.
+/// The settings that every call looks at, small enough to stand beside the
+/// phase.
 ///
 /// They change live, one word at a time: a call that races with an update
 /// may be judged by some of the old values and some of the new.
 pub(super) struct CallSettings {
     slow_after: Word,
     flags: AtomicU8,
+    /// Not part of a configuration's update: operators switch it.
+    pub(super) mode: ModeCell,
 }
 
 /// What a completing call needs to know about the configuration.
@@ -33,6 +36,7 @@ impl CallSettings {
         CallSettings {
             slow_after: Word::new(slow_nanos(config)),
             flags: AtomicU8::new(flags(config)),
+            mode: ModeCell::new(config.mode),
         }
     }
 
