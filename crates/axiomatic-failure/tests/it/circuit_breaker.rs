@@ -317,6 +317,25 @@ fn an_update_keeps_state_and_window() {
     assert_eq!(breaker.state(), State::Open);
 }
 
+/// The version of the rules, which a promise to wait is made under, has 8
+/// bits: after 256 updates it is the same again.
+#[test]
+fn a_promise_to_wait_survives_no_number_of_updates() {
+    let rules = |sample| {
+        Config::new(Window::calls(100))
+            .trip_when(TripWhen::failure_rate(Ratio::percent(100), sample))
+    };
+    for updates in [1, 255, 256, 257] {
+        let breaker = rules(100).build().unwrap();
+        call(&breaker, Outcome::Transient);
+        for _ in 0..updates {
+            breaker.update(&rules(2)).unwrap();
+        }
+        call(&breaker, Outcome::Transient);
+        assert_eq!(breaker.state(), State::Open, "{updates} updates");
+    }
+}
+
 #[test]
 fn an_update_of_what_is_fixed_is_refused_and_changes_nothing() {
     let clock = ManualClock::new();
