@@ -33,6 +33,7 @@ pub struct Context {
     repeatability: Repeatability,
     retried_by: Option<Name>,
     avoided: Avoided,
+    slow_after: Option<Duration>,
 }
 
 impl Context {
@@ -60,6 +61,13 @@ impl Context {
     /// those further in pass it through.
     pub fn retried_by(&self) -> Option<Name> {
         self.retried_by
+    }
+
+    /// From which duration on this call is slow, where that is not the same
+    /// for all calls of a dependency: a report may take what a lookup must
+    /// not.
+    pub fn slow_after(&self) -> Option<Duration> {
+        self.slow_after
     }
 
     /// The endpoints that earlier attempts found wanting, as the hashes of
@@ -111,6 +119,13 @@ impl Context {
     #[must_use]
     pub fn with_retried_by(mut self, name: Name) -> Self {
         self.retried_by = Some(name);
+        self
+    }
+
+    /// The same, slow from this duration on.
+    #[must_use]
+    pub fn with_slow_after(mut self, duration: Duration) -> Self {
+        self.slow_after = Some(duration);
         self
     }
 
@@ -295,6 +310,7 @@ mod tests {
             .with_attempt(3)
             .with_repeatability(Repeatability::Repeatable)
             .with_retried_by(Name::from("edge"))
+            .with_slow_after(Duration::from_secs(2))
             .avoiding(11);
         let child = parent.child();
         assert_eq!(child.deadline(), Some(deadline(50)));
@@ -304,6 +320,7 @@ mod tests {
         assert_eq!(child.attempt(), 1);
         assert_eq!(child.repeatability(), Repeatability::Undeclared);
         assert_eq!(child.avoided().count(), 0);
+        assert_eq!(child.slow_after(), None);
     }
 
     #[test]

@@ -65,11 +65,14 @@
 
 mod clear_cell;
 mod count_cell;
+mod due_cell;
+mod ring_cell;
 mod time_cell;
 
 use std::fmt;
 
 pub use count_cell::CountWindow;
+pub use due_cell::{DueWindow, Seat};
 pub use time_cell::TimeWindow;
 
 /// What a window learns of one call.

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::clear_cell::clear;
+use super::ring_cell::{Lane, Ring, Rings, Tag};
 use super::{Counts, Observation};
-use crate::sync::{AtomicU64, Ordering, spread, thread_index};
+use crate::sync::{AtomicU64, Ordering};
 use crate::time::{Instant, saturating_nanos};
 
 /// The calls of the last so many seconds, in buckets.
@@ -23,27 +23,12 @@ use crate::time::{Instant, saturating_nanos};
 /// assert_eq!(window.counts(0, now + Duration::from_secs(10)).failed(), 0);
 /// ```
 pub struct TimeWindow {
-    /// Words of all rings, one after the other; each ring begins a line.
-    lines: Box<[Line]>,
+    rings: Rings,
     /// The length of a bucket in nanoseconds.
     bucket: u64,
     /// How many buckets make the window.
     buckets: u64,
-    /// Words of one lane of a ring are a power of two.
-    places_shift: u32,
-    lines_per_ring: usize,
-    rings: usize,
 }
-
-/// Two cache lines, because processors fetch them in pairs: what one thread
-/// writes, no other thread's ring shares.
-#[repr(align(128))]
-struct Line([AtomicU64; WORDS]);
-
-const WORDS: usize = 16;
-
-/// Eras are numbers below 2^38.
-const ERA_MASK: u64 = (1 << 38) - 1;
 
 impl TimeWindow {
     /// The most buckets of a window.
@@ -59,28 +44,22 @@ impl TimeWindow {
     /// [`MOST_BUCKETS`](TimeWindow::MOST_BUCKETS) as that; a bucket is never
     /// shorter than [`SHORTEST_BUCKET`](TimeWindow::SHORTEST_BUCKET).
     pub fn last(span: Duration, buckets: u32) -> Self {
-        Self::with_rings(span, buckets, spread())
+        Self::over(span, buckets, Rings::spread)
     }
 
     /// The same with one ring: a sixteenth of the memory on a large machine,
     /// and a contended line when threads meet. For windows by the thousand.
     pub fn compact(span: Duration, buckets: u32) -> Self {
-        Self::with_rings(span, buckets, 1)
+        Self::over(span, buckets, Rings::single)
     }
 
-    fn with_rings(span: Duration, buckets: u32, rings: usize) -> Self {
+    fn over(span: Duration, buckets: u32, rings: fn(u64) -> Rings) -> Self {
         let buckets = u64::from(buckets.clamp(1, Self::MOST_BUCKETS));
         let shortest = saturating_nanos(Self::SHORTEST_BUCKET);
-        let places = buckets.next_power_of_two();
-        let rings = rings.next_power_of_two();
-        let lines_per_ring = (1 + 2 * places as usize).div_ceil(WORDS);
         TimeWindow {
-            lines: (0..rings * lines_per_ring).map(|_| Line::new()).collect(),
+            rings: rings(buckets),
             bucket: saturating_nanos(span).div_ceil(buckets).max(shortest),
             buckets,
-            places_shift: places.trailing_zeros(),
-            lines_per_ring,
-            rings,
         }
     }
 
@@ -99,16 +78,16 @@ impl TimeWindow {
     /// below 2^38 that never decrease.
     #[inline(always)]
     pub fn record(&self, era: u64, now: Instant, observation: Observation) {
-        let ring = self.ring(thread_index() & (self.rings - 1));
-        let era_start = self.era_start(era);
-        let head = self.head(ring).load();
+        let (ring, _) = self.rings.own();
+        let era_start = self.rings.era_start(era);
+        let head = self.rings.head(ring).load();
         // The head's bucket is nearly always the one of now: to see so takes
         // a multiplication, to compute it a division.
         let began = head.wrapping_sub(era_start).wrapping_mul(self.bucket);
         let is_now = head >= era_start && now.as_nanos().wrapping_sub(began) < self.bucket;
         if is_now && !observation.is_slow() {
-            let (bucket, tag) = self.bucket(ring, Lane::All, head);
-            bucket.add(tag, observation.is_failed());
+            self.bucket(ring, Lane::First, head)
+                .add(observation.is_failed());
         } else {
             self.record_anywhere(ring, self.epoch(era, now), observation);
         }
@@ -116,48 +95,34 @@ impl TimeWindow {
 
     #[inline(never)]
     fn record_anywhere(&self, ring: Ring, epoch: u64, observation: Observation) {
-        let mut head = self.head(ring).load();
+        let mut head = self.rings.head(ring).load();
         if head < epoch {
-            self.advance(ring, head, epoch);
+            self.rings.advance(ring, head, epoch);
             head = epoch;
         }
-        if head - epoch >= self.places() {
+        if head - epoch >= self.rings.places() {
             return;
         }
-        let (all, tag) = self.bucket(ring, Lane::All, epoch);
-        let counted = all.add(tag, observation.is_failed());
+        let counted = self
+            .bucket(ring, Lane::First, epoch)
+            .add(observation.is_failed());
         if counted && observation.is_slow() {
-            let (slow, tag) = self.bucket(ring, Lane::Slow, epoch);
-            slow.add(tag, observation.is_failed());
+            self.bucket(ring, Lane::Second, epoch)
+                .add(observation.is_failed());
         }
-    }
-
-    /// Empties every bucket that the head passes on its way from `head` to
-    /// `epoch`, then moves it.
-    fn advance(&self, ring: Ring, head: u64, epoch: u64) {
-        let first = (head + 1).max((epoch + 1).saturating_sub(self.places()));
-        for passed in first..=epoch {
-            for lane in [Lane::All, Lane::Slow] {
-                let (bucket, tag) = self.bucket(ring, lane, passed);
-                bucket.clear(tag, || self.head(ring).load() < passed);
-            }
-        }
-        self.head(ring).advance_to(epoch);
     }
 
     /// What the window holds in this era at `now`.
     pub fn counts(&self, era: u64, now: Instant) -> Counts {
         let mut counts = Counts::default();
         let end = self.stretch(era, now);
-        for ring in self.all_rings() {
-            let head = self.head(ring).load();
+        for ring in self.rings.all() {
+            let head = self.rings.head(ring).load();
             for epoch in (end + 1).saturating_sub(self.buckets)..=end.min(head) {
                 // Slow before all: a call is counted in that order reversed,
                 // so a racing reader never sees more slow calls than calls.
-                let (slow, tag) = self.bucket(ring, Lane::Slow, epoch);
-                let slow = slow.read(tag);
-                let (all, tag) = self.bucket(ring, Lane::All, epoch);
-                let all = all.read(tag);
+                let slow = self.bucket(ring, Lane::Second, epoch).read();
+                let all = self.bucket(ring, Lane::First, epoch).read();
                 counts.total += all.calls;
                 counts.failed += all.failed;
                 counts.slow += slow.calls;
@@ -173,61 +138,17 @@ impl TimeWindow {
     /// It is the newest bucket's: a thread with a later time, or in a later
     /// era, may have been here, and then its window is the one that counts.
     pub fn stretch(&self, era: u64, now: Instant) -> u64 {
-        self.all_rings()
-            .map(|ring| self.head(ring).load())
-            .fold(self.epoch(era, now), u64::max)
-    }
-
-    fn all_rings(&self) -> impl Iterator<Item = Ring> + use<> {
-        let lines = self.lines_per_ring;
-        (0..self.rings).map(move |index| Ring(index * lines))
-    }
-
-    #[inline]
-    fn ring(&self, index: usize) -> Ring {
-        Ring(index * self.lines_per_ring)
+        self.rings.newest(self.epoch(era, now))
     }
 
     #[inline(always)]
-    fn word(&self, ring: Ring, index: usize) -> &AtomicU64 {
-        &self.lines[ring.0 + index / WORDS].0[index % WORDS]
-    }
-
-    #[inline]
-    fn head(&self, ring: Ring) -> Head<'_> {
-        Head(self.word(ring, 0))
-    }
-
-    /// The bucket of an epoch in a lane, and the tag it must have: how often
-    /// the ring had been filled before.
-    #[inline(always)]
-    fn bucket(&self, ring: Ring, lane: Lane, epoch: u64) -> (Bucket<'_>, u64) {
-        let place = epoch & (self.places() - 1);
-        let index = match lane {
-            Lane::All => 1 + place,
-            Lane::Slow => 1 + self.places() + place,
-        };
-        (
-            Bucket(self.word(ring, index as usize)),
-            epoch >> self.places_shift,
-        )
-    }
-
-    /// Words of one lane of a ring.
-    #[inline]
-    fn places(&self) -> u64 {
-        1 << self.places_shift
-    }
-
-    /// An era is a jump of a whole ring, so that it finds nothing of the one
-    /// before.
-    #[inline]
-    fn era_start(&self, era: u64) -> u64 {
-        (era & ERA_MASK) << self.places_shift
+    fn bucket(&self, ring: Ring, lane: Lane, epoch: u64) -> Bucket<'_> {
+        let (word, tag) = self.rings.word(ring, lane, epoch);
+        Bucket { word, tag }
     }
 
     fn epoch(&self, era: u64, now: Instant) -> u64 {
-        self.era_start(era) + now.as_nanos() / self.bucket
+        self.rings.era_start(era) + now.as_nanos() / self.bucket
     }
 }
 
@@ -236,55 +157,14 @@ impl fmt::Debug for TimeWindow {
         f.debug_struct("TimeWindow")
             .field("span", &self.span())
             .field("buckets", &self.buckets)
-            .field("rings", &self.rings)
+            .field("rings", &self.rings.len())
             .finish_non_exhaustive()
     }
 }
 
-impl Line {
-    fn new() -> Self {
-        Line(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
-}
-
-/// One thread's part of a window, by its first line: a head, then two lanes
-/// of buckets. The first lane counts all calls, the second the slow ones
-/// among them, so that a call in time is one step and the overlap of slow and
-/// failed is known.
-#[derive(Copy, Clone)]
-struct Ring(usize);
-
-#[derive(Copy, Clone)]
-enum Lane {
-    All,
-    Slow,
-}
-
-/// The newest bucket of a ring, as an ever-growing number.
-///
-/// Layout    | 63..0 epoch |
-/// Invariant never decreases; the buckets up to it carry its tags.
-/// Writers   `advance_to`. Readers `load`.
-/// Orderings `advance_to` releases the cleared buckets, `load` acquires them.
-struct Head<'w>(&'w AtomicU64);
-
-impl Head<'_> {
-    #[inline]
-    fn load(&self) -> u64 {
-        // ORDERING: Acquire: observes the buckets that `advance_to`
-        // published, so that one with a strange tag is one of the future.
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// Moves the head on. Wait-free; a thread that went further wins.
-    fn advance_to(&self, epoch: u64) {
-        // ORDERING: Release: publishes the buckets cleared before; pairs with
-        // the Acquire in `load`.
-        self.0.fetch_max(epoch, Ordering::Release);
-    }
-}
-
-/// The calls of one bucket in one ring.
+/// The calls of one bucket in one ring. The first lane counts all calls, the
+/// second the slow ones among them, so that a call in time is one step and
+/// the overlap of slow and failed is known.
 ///
 /// Layout    | 63..48 tag | 47..24 calls | 23..0 failed |
 /// Invariant failed <= calls; a bucket that has counted 2^24 - 1 calls counts
@@ -292,11 +172,12 @@ impl Head<'_> {
 /// Writers   `add`, `clear`. Readers `read`.
 /// Orderings `add` releases the head it was shown and the other lane, `clear`
 ///           and `read` acquire them.
-struct Bucket<'w>(&'w AtomicU64);
+struct Bucket<'w> {
+    word: &'w AtomicU64,
+    tag: Tag,
+}
 
 const CALLS_SHIFT: u32 = 24;
-const TAG_SHIFT: u32 = 48;
-const TAG_MASK: u64 = (1 << 16) - 1;
 const MOST: u64 = (1 << 24) - 1;
 
 struct Tally {
@@ -311,12 +192,12 @@ impl Bucket<'_> {
     /// Linearises at the exchange; a lost race repeats it, and means that
     /// another call was counted or the bucket was reused: lock-free.
     #[inline(always)]
-    fn add(&self, tag: u64, failed: bool) -> bool {
+    fn add(&self, failed: bool) -> bool {
         // ORDERING: Relaxed: the exchange fails on any stale value, and the
         // head's Acquire shows this thread the tag it must at least see.
-        let mut word = self.0.load(Ordering::Relaxed);
+        let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            if word >> TAG_SHIFT != tag & TAG_MASK || calls(word) == MOST {
+            if !self.tag.is_on(word) || calls(word) == MOST {
                 return false;
             }
             let counted = word + (1 << CALLS_SHIFT) + u64::from(failed);
@@ -325,28 +206,25 @@ impl Bucket<'_> {
             // bucket to clear it sees the head that was read before it
             // counted; pairs with the Acquire in `read` and in `clear`.
             // Relaxed on failure: the next exchange judges the value.
-            match self
-                .0
-                .compare_exchange_weak(word, counted, Ordering::Release, Ordering::Relaxed)
-            {
+            match self.word.compare_exchange_weak(
+                word,
+                counted,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return true,
                 Err(current) => word = current,
             }
         }
     }
 
-    /// Makes the bucket empty under a new tag, as long as `is_due`.
-    fn clear(&self, tag: u64, is_due: impl Fn() -> bool) {
-        clear(self.0, (tag & TAG_MASK) << TAG_SHIFT, is_due);
-    }
-
-    fn read(&self, tag: u64) -> Tally {
+    fn read(&self) -> Tally {
         // ORDERING: Acquire: pairs with the Release in `add`, slow before all.
         // SURVIVES: loom 0.7 explores no stale load behind an exchange (with
         // plain stores instead, it finds this one). Without it a processor
         // may show the slow lane's count before the other lane's.
-        let word = self.0.load(Ordering::Acquire);
-        if word >> TAG_SHIFT != tag & TAG_MASK {
+        let word = self.word.load(Ordering::Acquire);
+        if !self.tag.is_on(word) {
             return Tally {
                 calls: 0,
                 failed: 0,
