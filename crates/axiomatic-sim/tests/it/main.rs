@@ -1,0 +1,6 @@
+//! What the crate promises, seen from outside.
+
+mod agenda;
+mod load;
+mod queues;
+mod runs;
