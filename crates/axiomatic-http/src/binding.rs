@@ -4,6 +4,7 @@ use axiomatic_core::binding::Classified;
 use axiomatic_core::{Carrier, Classify, Complete, Context, Outcome, Refusable, Settle};
 use http::{HeaderMap, Request, Response, StatusCode};
 
+use crate::body_end::ToBodyEnd;
 use crate::retry_after;
 
 /// The binding for HTTP.
@@ -61,8 +62,10 @@ use crate::retry_after;
 /// # When a call is over
 ///
 /// When the head of the answer is there. For a body that takes longer than
-/// the head and can fail, that is too early; completion at the end of the
-/// body is planned, as another binding, since it changes the response's type.
+/// the head and can fail, that is too early:
+/// [`to_body_end`](Http::to_body_end) is the binding whose calls are over when
+/// the body is. It changes the response's type. [`body_end`](crate::body_end)
+/// says for which bodies it is wrong.
 ///
 /// # Time
 ///
@@ -77,6 +80,13 @@ impl Http {
     /// The same binding with another classification.
     pub fn classified_by<F>(self, classify: F) -> Classified<Self, F> {
         Classified::new(self, classify)
+    }
+
+    /// The same binding, but a call is over when the body of its answer is.
+    /// What is to be classified otherwise comes after it:
+    /// `Http.to_body_end().classified_by(…)`.
+    pub const fn to_body_end(self) -> ToBodyEnd<Self> {
+        ToBodyEnd::new(self)
     }
 }
 
@@ -101,10 +111,7 @@ impl<B, E: Refusable> Classify<Response<B>, E> for Http {
     fn classify(&self, result: Result<&Response<B>, &E>) -> Outcome {
         match result {
             Ok(response) => outcome(response.status(), response.headers()),
-            Err(error) => match error.rejected() {
-                Some(rejected) => rejected.reason().outcome(),
-                None => Outcome::Transient,
-            },
+            Err(error) => unanswered(error),
         }
     }
 }
@@ -119,7 +126,16 @@ impl<P: Settle, B> Complete<P, Response<B>> for Http {
     }
 }
 
-fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
+/// What a call is worth that has an error for an answer.
+#[inline]
+pub(crate) fn unanswered<E: Refusable>(error: &E) -> Outcome {
+    match error.rejected() {
+        Some(rejected) => rejected.reason().outcome(),
+        None => Outcome::Transient,
+    }
+}
+
+pub(crate) fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
     match status.as_u16() {
         ..400 => Outcome::Success,
         408 | 425 => Outcome::Transient,

@@ -7,6 +7,8 @@
 //! | Item | Side | Does |
 //! |---|---|---|
 //! | [`Http`] | client, server | the binding: what a status means, where the context of a request is |
+//! | [`Http::to_body_end`] | client, server | the same, but a call is over when its [body is](body_end) |
+//! | [`Grpc`] | client, server | the binding for gRPC: what a `grpc-status` means, also in trailers |
 //! | [`retry_after`] | both | `Retry-After`, read in both its forms and written in one |
 //! | [`RejectionLayer`] | server | a refusal becomes a 429, 503 or 504 with `Retry-After` |
 //!
@@ -27,13 +29,29 @@
 //! assert_eq!(read, Outcome::Throttled { retry_after: Some(Duration::from_secs(2)) });
 //! ```
 //!
-//! It depends on `http` and tower's two traits, on no client and no server:
-//! hyper, reqwest, axum and tonic all speak these types.
+//! It depends on `http`, `http-body` and tower's two traits, on no client and
+//! no server: hyper, reqwest, axum and tonic all speak these types.
+//!
+//! # When a call is over
+//!
+//! | Binding | At | For |
+//! |---|---|---|
+//! | [`Http`] | the head | answers that are small or in one piece; streams that stay open |
+//! | [`Http.to_body_end()`](Http::to_body_end) | the end of the body | answers that can break while they are sent |
+//! | [`Grpc`] | the end of the body, where gRPC has its status | unary calls, and streams that end |
+//! | [`Grpc.at_head()`](Grpc::at_head) | the head | gRPC streams that stay open |
+//!
+//! A call that is not over holds its permit: a probe's place in a half-open
+//! breaker, a slot of a bulkhead. [`body_end`] says what follows from that.
 #![forbid(unsafe_code)]
 
 mod binding;
+pub mod body_end;
+pub mod grpc;
 pub mod rejection;
 pub mod retry_after;
 
 pub use binding::Http;
+pub use body_end::ToBodyEnd;
+pub use grpc::Grpc;
 pub use rejection::{RejectionLayer, RejectionService};

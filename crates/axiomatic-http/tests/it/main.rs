@@ -1,5 +1,9 @@
-//! The rejection layer behind tower and inside axum, and `Retry-After` under
-//! anything that may be sent.
+//! The bindings and the rejection layer behind tower, inside axum and over
+//! hyper, and `Retry-After` under anything that may be sent.
 
+mod body_end;
+mod grpc;
+mod loopback;
 mod rejection;
 mod retry_after;
+mod scripted;
