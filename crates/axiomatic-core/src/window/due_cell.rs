@@ -70,19 +70,29 @@ impl Seat {
 
 impl DueWindow {
     /// The most steps of a window.
-    pub const MOST_STEPS: u64 = 128;
+    pub const MOST_STEPS: u32 = 128;
 
     /// A window over the last `span`, which sees a call that is overdue
-    /// within `resolution`, or within a 128th of the span if that is longer,
-    /// for calls that are due at most `span` ahead.
+    /// within `resolution`, or within a 64th of the span if that is longer, for
+    /// calls that are due at most `span` ahead.
     pub fn last(span: Duration, resolution: Duration) -> Self {
+        Self::over(span, resolution, Rings::spread)
+    }
+
+    /// The same with one ring, for windows by the thousand.
+    pub fn compact(span: Duration, resolution: Duration) -> Self {
+        Self::over(span, resolution, Rings::single)
+    }
+
+    fn over(span: Duration, resolution: Duration, rings: fn(u64) -> Rings) -> Self {
         let span = saturating_nanos(span).max(1);
-        let step = saturating_nanos(resolution).max(span / Self::MOST_STEPS);
-        let step_shift = step.max(1).ilog2();
+        let shortest = span.div_ceil(u64::from(Self::MOST_STEPS));
+        let finest = saturating_nanos(resolution).max(1).ilog2();
+        let step_shift = finest.max(shortest.next_power_of_two().ilog2());
         let steps = span.div_ceil(1 << step_shift);
         DueWindow {
             // The window, as much ahead of it, and the step of the present.
-            rings: Rings::spread(2 * steps + 1),
+            rings: rings(2 * steps + 1),
             present: Present(AtomicU64::new(0)),
             step_shift,
             steps,

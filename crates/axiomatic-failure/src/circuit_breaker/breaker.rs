@@ -1,11 +1,14 @@
 use std::fmt;
+use std::time::Duration;
 
 use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Instant;
-use axiomatic_core::{Mode, Name, Rejected};
+use axiomatic_core::{Context, Mode, Name, Rejected};
 
 use super::mechanism::Core;
 use super::state::Event;
+#[cfg(feature = "subscribe")]
+use super::subscription::Transitions;
 use super::ticket::Ticket;
 use super::{CircuitBreakerLayer, Config, OwnedPermit, Permit, Snapshot, State, UpdateError};
 
@@ -55,33 +58,87 @@ impl CircuitBreaker {
     /// known.
     #[inline(always)]
     pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Rejected> {
-        let ticket = self.core.admit(|| now);
+        self.admit_with(now, None)
+    }
+
+    /// The same for a call with this context, which may have a slow threshold
+    /// of its own.
+    ///
+    /// ```
+    /// use axiomatic_core::{Context, Outcome};
+    /// use axiomatic_failure::circuit_breaker::Config;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let breaker = Config::default().slow_after(Duration::from_millis(200)).build()?;
+    /// let report = Context::default().with_slow_after(Duration::from_secs(5));
+    /// let permit = breaker.admit_for(&report, breaker.now())?;
+    /// permit.record(breaker.now(), Outcome::Success);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](CircuitBreaker::admit).
+    pub fn admit_for(&self, context: &Context, now: Instant) -> Result<Permit<'_>, Rejected> {
+        self.admit_with(now, context.slow_after())
+    }
+
+    #[inline(always)]
+    fn admit_with(&self, now: Instant, own: Option<Duration>) -> Result<Permit<'_>, Rejected> {
+        let ticket = self.core.admit(|| now, own);
         if ticket.is_refused() {
             return Err(self.core.rejected(ticket));
         }
         Ok(Permit::new(&self.core, ticket))
     }
 
-    /// The same for a call that outlives the borrow of the breaker.
+    /// As [`admit`](CircuitBreaker::admit), for a call that outlives the
+    /// borrow of the breaker.
     ///
     /// # Errors
     ///
     /// As [`admit`](CircuitBreaker::admit).
     #[inline(always)]
     pub fn admit_owned(&self, now: Instant) -> Result<OwnedPermit, Rejected> {
-        self.admit_reading(|| now)
+        self.admit_reading(|| now, None)
+    }
+
+    /// As [`admit_for`](CircuitBreaker::admit_for), for a call that outlives
+    /// the borrow of the breaker.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](CircuitBreaker::admit).
+    pub fn admit_owned_for(
+        &self,
+        context: &Context,
+        now: Instant,
+    ) -> Result<OwnedPermit, Rejected> {
+        self.admit_reading(|| now, context.slow_after())
     }
 
     /// The same, with a clock that is read only if the answer depends on it:
     /// a closed breaker that does not measure slowness needs no time to
     /// admit.
     #[inline(always)]
-    pub(super) fn admit_reading(&self, now: impl Fn() -> Instant) -> Result<OwnedPermit, Rejected> {
-        let ticket = self.core.admit(now);
+    pub(super) fn admit_reading(
+        &self,
+        now: impl Fn() -> Instant,
+        own: Option<Duration>,
+    ) -> Result<OwnedPermit, Rejected> {
+        let ticket = self.core.admit(now, own);
         if ticket.is_refused() {
             return Err(self.core.rejected(ticket));
         }
         Ok(OwnedPermit::new(self.core.hold(), ticket))
+    }
+
+    /// Whether the slow threshold of a call's context is asked for.
+    #[inline(always)]
+    pub(super) fn measures_slowness(&self) -> bool {
+        self.core.measures_slowness()
     }
 
     /// The refusal that a call would meet now, without asking for one.
@@ -147,6 +204,31 @@ impl CircuitBreaker {
         self.core.mode()
     }
 
+    /// The same for the adaptive part of a breaker alone; on a breaker without
+    /// one it has no effect. In shadow, the share that it would refuse shows
+    /// in the snapshot, and the calls pass and are counted.
+    pub fn set_adaptive_mode(&self, mode: Mode) {
+        self.core.set_adaptive_mode(mode);
+    }
+
+    /// The transitions from now on, for whoever wants to know of them without
+    /// reading the log: bounded, and no caller of the breaker ever waits for
+    /// a subscriber.
+    ///
+    /// ```
+    /// use axiomatic_failure::circuit_breaker::{CircuitBreaker, State};
+    ///
+    /// let breaker = CircuitBreaker::default();
+    /// let mut transitions = breaker.subscribe();
+    /// breaker.force_open();
+    /// let transition = transitions.try_next().expect("one").expect("none missed");
+    /// assert_eq!(transition.to(), State::ForcedOpen);
+    /// ```
+    #[cfg(feature = "subscribe")]
+    pub fn subscribe(&self) -> Transitions {
+        self.core.subscribe()
+    }
+
     /// Changes thresholds, durations and probe counts while calls are under
     /// way; the state and the window's content stay. Name, clock and seed are
     /// those of the construction, the mode is that of
@@ -155,8 +237,9 @@ impl CircuitBreaker {
     /// # Errors
     ///
     /// [`UpdateError`] if the configuration could not have been built, or if
-    /// it changes what is fixed at construction: the window, and more
-    /// concurrent probes than there are leases. Nothing was changed then.
+    /// it changes what is fixed at construction: the window, whether slow
+    /// calls are seen in flight, whether it is adaptive, and more concurrent
+    /// probes than there are leases. Nothing was changed then.
     pub fn update(&self, config: &Config) -> Result<(), UpdateError> {
         self.core.update(config)
     }

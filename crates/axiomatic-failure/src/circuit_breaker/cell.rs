@@ -1,14 +1,17 @@
+use axiomatic_core::Ratio;
 use axiomatic_core::sync::{AtomicU64, Ordering};
 use axiomatic_core::time::Instant;
 
-use super::state::{Generation, Phase, Probes, Span, Stance};
+use super::state::{Generation, Phase, Probes, Span, Stage, Stance, Thinned};
 
 /// The phase of a breaker, in one word, so that a verdict and the transition
 /// it causes are one step.
 ///
 /// Layout    | 63..62 stance | 61..24 generation | 23..0 payload |
-///           0 closed: nothing | 1 open: its span | 2 half-open: 23..16 probes
-///           in flight, 15..8 good, 7..0 bad | 3 forced: 0 open, 1 closed
+///           0 calls pass: all of them, 0 | a stage of a ramp, 1 in 23..22 |
+///           all but a share in parts per million, 2 in 23..22
+///           1 open: its span | 2 half-open: 23..16 probes in flight, 15..8
+///           good, 7..0 bad | 3 forced: 0 open, 1 closed
 /// Invariant the generation grows with every change of stance.
 /// Writers   `replace`. Readers `load` (hot).
 /// Orderings `replace` releases, `load` acquires: who sees a phase sees what
@@ -18,7 +21,13 @@ pub(super) struct Cell(AtomicU64);
 
 pub(super) const STANCE_SHIFT: u32 = 62;
 pub(super) const GENERATION_SHIFT: u32 = 24;
-const PAYLOAD: u64 = (1 << GENERATION_SHIFT) - 1;
+pub(super) const PAYLOAD: u64 = (1 << GENERATION_SHIFT) - 1;
+const STANCE: u64 = 0b11 << STANCE_SHIFT;
+/// What follows in the payload of stance 0.
+const KIND_SHIFT: u32 = 22;
+const KIND: u64 = 0b11 << KIND_SHIFT;
+const RAMPING: u64 = 1 << KIND_SHIFT;
+const THINNING: u64 = 2 << KIND_SHIFT;
 const _: () = assert!(GENERATION_SHIFT + Generation::BITS == STANCE_SHIFT);
 
 impl Cell {
@@ -58,8 +67,7 @@ impl Cell {
     }
 }
 
-/// A phase, packed. The word of a closed phase is the same for the whole of
-/// its generation, so that calls compare words and decode nothing.
+/// A phase, packed. Calls compare the parts of words and decode nothing.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word(u64);
 
@@ -67,6 +75,11 @@ impl Word {
     pub(super) fn of(phase: Phase) -> Self {
         let (stance, payload) = match phase.stance {
             Stance::Closed => (0, 0),
+            Stance::Ramping(stage) => (0, RAMPING | stage.number()),
+            Stance::Thinning(thinned) => {
+                let share = thinned.refused().as_parts_per_million();
+                (0, THINNING | u64::from(share))
+            }
             Stance::Open(span) => (1, span.number()),
             Stance::HalfOpen(probes) => (
                 2,
@@ -85,9 +98,16 @@ impl Word {
         self.0
     }
 
+    /// Whether every call passes.
     #[inline]
     pub(super) fn is_closed(self) -> bool {
-        self.0 >> STANCE_SHIFT == 0
+        self.0 & (STANCE | PAYLOAD) == 0
+    }
+
+    /// Whether calls pass and are counted, all of them or a share.
+    #[inline]
+    pub(super) fn counts_calls(self) -> bool {
+        self.0 & STANCE == 0
     }
 
     /// Until when an open phase lasts. The common refusal needs no more of
@@ -106,7 +126,11 @@ impl Word {
     pub(super) fn phase(self) -> Phase {
         let payload = self.0 & PAYLOAD;
         let stance = match self.0 >> STANCE_SHIFT {
-            0 => Stance::Closed,
+            0 if payload & KIND == RAMPING => Stance::Ramping(Stage::from_number(payload & !KIND)),
+            0 => {
+                let refused = Ratio::parts_per_million((payload & !KIND) as u32);
+                Thinned::by(refused).map_or(Stance::Closed, Stance::Thinning)
+            }
             1 => Stance::Open(Span::from_number(payload)),
             2 => Stance::HalfOpen(Probes {
                 in_flight: (payload >> 16) as u8,

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
 use axiomatic_core::time::Clock;
-use axiomatic_core::window::{CountWindow, TimeWindow};
+use axiomatic_core::window::{CountWindow, DueWindow, TimeWindow};
 use axiomatic_core::{Mode, Name, Ratio};
 
-use super::{CircuitBreaker, ConfigError, HalfOpen, OpenFor, ThrottledCounts, TripWhen};
+use super::{
+    Adaptive, CircuitBreaker, ConfigError, HalfOpen, OpenFor, Ramp, ThrottledCounts, TripWhen,
+};
 
 /// What a breaker is: its window, when it trips, how long it stays open and
 /// how it comes back.
@@ -39,12 +41,19 @@ pub struct Config {
     pub(super) window: Window,
     pub(super) trip_when: TripWhen,
     pub(super) slow_after: Option<Duration>,
+    pub(super) sees_in_flight: bool,
     pub(super) throttled: ThrottledCounts,
     pub(super) open_for: OpenFor,
     pub(super) half_open: HalfOpen,
+    pub(super) ramp: Option<Ramp>,
+    pub(super) adaptive: Option<Adaptive>,
+    /// Whether it can open. One that is adaptive and nothing else does not.
+    pub(super) trips: bool,
     pub(super) mode: Mode,
     pub(super) clock: Option<Clock>,
     pub(super) seed: Option<u64>,
+    /// One of thousands: memory counts more than threads that meet.
+    pub(super) compact: bool,
 }
 
 impl Config {
@@ -52,19 +61,24 @@ impl Config {
     pub fn new(window: Window) -> Self {
         let sample = match window.0 {
             Shape::Calls(calls) => calls.clamp(1, 20),
-            Shape::Time { .. } => 20,
+            Shape::Time { .. } | Shape::Due { .. } => 20,
         };
         Config {
             name: Name::UNNAMED,
             window,
             trip_when: TripWhen::failure_rate(Ratio::percent(50), sample),
             slow_after: None,
+            sees_in_flight: false,
             throttled: ThrottledCounts::AsFailure,
             open_for: OpenFor::backoff(Duration::from_secs(1), Duration::from_secs(60)),
             half_open: HalfOpen::successes(3),
+            ramp: None,
+            adaptive: None,
+            trips: true,
             mode: Mode::Enforce,
             clock: None,
             seed: None,
+            compact: false,
         }
     }
 
@@ -82,10 +96,31 @@ impl Config {
         self
     }
 
-    /// From which duration on a call counts as slow.
+    /// From which duration on a call counts as slow, unless its
+    /// [`Context`](axiomatic_core::Context::slow_after) says otherwise.
     #[must_use]
     pub fn slow_after(mut self, duration: Duration) -> Self {
         self.slow_after = Some(duration);
+        self
+    }
+
+    /// A call counts as slow as soon as it is, and not only when it ends: so
+    /// a dependency that hangs trips the breaker at the slow threshold, and
+    /// not at the timeout. It is counted once, whatever becomes of it later;
+    /// its failure still counts.
+    ///
+    /// The window then holds calls by when they were due. It has to be one of
+    /// time, and at least as long as the threshold; it slides in steps of up
+    /// to a quarter of the threshold, or a 64th of the window if that is
+    /// longer, and that is how late a hanging call is seen. A call costs one
+    /// atomic step more.
+    #[must_use]
+    pub fn slow_in_flight(mut self) -> Self {
+        self.window.0 = match self.window.0 {
+            Shape::Time { span, .. } => Shape::Due { span },
+            shape => shape,
+        };
+        self.sees_in_flight = true;
         self
     }
 
@@ -107,6 +142,32 @@ impl Config {
     #[must_use]
     pub fn half_open(mut self, half_open: HalfOpen) -> Self {
         self.half_open = half_open;
+        self
+    }
+
+    /// How it gives the load back once the probes were good; by default all
+    /// at once.
+    #[must_use]
+    pub fn ramp(mut self, ramp: Ramp) -> Self {
+        self.ramp = Some(ramp);
+        self
+    }
+
+    /// It refuses a share of the calls, as large as the failures ask for, and
+    /// never opens by itself: what trips it otherwise does not count.
+    #[must_use]
+    pub fn adaptive(mut self, adaptive: Adaptive) -> Self {
+        self.adaptive = Some(adaptive);
+        self.trips = false;
+        self
+    }
+
+    /// Both: it refuses a share while a part fails, and opens when
+    /// [`trip_when`](Config::trip_when) is met.
+    #[must_use]
+    pub fn dual(mut self, adaptive: Adaptive) -> Self {
+        self.adaptive = Some(adaptive);
+        self.trips = true;
         self
     }
 
@@ -144,12 +205,35 @@ impl Config {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.window.check()?;
-        self.trip_when.check(self.window)?;
-        if self.trip_when.judges_slowness() && self.slow_after.is_none() {
-            return Err(ConfigError::SlowWithoutThreshold);
+        if self.trips {
+            self.trip_when.check(self.window)?;
+            if self.trip_when.judges_slowness() && self.slow_after.is_none() {
+                return Err(ConfigError::SlowWithoutThreshold);
+            }
+        }
+        if self.sees_in_flight {
+            let fits = matches!(
+                (self.window.0, self.slow_after),
+                (Shape::Due { span }, Some(threshold)) if !threshold.is_zero() && threshold <= span
+            );
+            if !fits {
+                return Err(ConfigError::SlowInFlight);
+            }
         }
         self.open_for.check()?;
-        self.half_open.check()
+        self.half_open.check()?;
+        self.ramp.as_ref().map_or(Ok(()), Ramp::check)?;
+        match &self.adaptive {
+            None => Ok(()),
+            Some(_) if matches!(self.window.0, Shape::Calls(_)) => Err(ConfigError::Adaptive),
+            Some(adaptive) => adaptive.check(),
+        }
+    }
+
+    /// Whether a slow call is evidence, and not only counted.
+    pub(super) fn judges_slowness(&self) -> bool {
+        let adapts = self.adaptive.is_some() && self.slow_after.is_some();
+        adapts || self.trips && self.trip_when.judges_slowness()
     }
 }
 
@@ -165,7 +249,14 @@ pub struct Window(pub(super) Shape);
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    Time { span: Duration, buckets: u32 },
+    Time {
+        span: Duration,
+        buckets: u32,
+    },
+    /// The same, by when calls were due.
+    Due {
+        span: Duration,
+    },
     Calls(u32),
 }
 
@@ -188,7 +279,7 @@ impl Window {
     pub const fn in_buckets(self, buckets: u32) -> Self {
         match self.0 {
             Shape::Time { span, .. } => Window(Shape::Time { span, buckets }),
-            Shape::Calls(_) => self,
+            Shape::Due { .. } | Shape::Calls(_) => self,
         }
     }
 
@@ -199,6 +290,7 @@ impl Window {
                 (1..=TimeWindow::MOST_BUCKETS).contains(&buckets)
                     && span / buckets >= TimeWindow::SHORTEST_BUCKET
             }
+            Shape::Due { span } => span / DueWindow::MOST_STEPS >= TimeWindow::SHORTEST_BUCKET,
         };
         if fits {
             Ok(())

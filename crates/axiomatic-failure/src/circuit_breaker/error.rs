@@ -4,6 +4,7 @@ use std::fmt;
 use axiomatic_core::Ratio;
 use axiomatic_core::window::{CountWindow, TimeWindow};
 
+use super::state::Stage;
 use super::{OpenFor, TripWhen};
 
 /// Why a configuration cannot work.
@@ -32,6 +33,17 @@ pub enum ConfigError {
     /// A half-open breaker needs a probe, a place for it and a lease of at
     /// most [`HalfOpen::LONGEST_LEASE`](super::HalfOpen::LONGEST_LEASE).
     HalfOpen,
+    /// To see slow calls in flight takes a window of time and a slow
+    /// threshold, the latter above zero and at most as long as the former.
+    SlowInFlight,
+    /// A ramp lasts longer than nothing and at most four times
+    /// [`OpenFor::LONGEST`].
+    Ramp,
+    /// An adaptive breaker needs a window of time, a multiple of at least
+    /// 100 % or a tolerated failure rate below that and a gain above 0 and at
+    /// most 100 %, a most share of refusals between the two, and a time
+    /// between its steps.
+    Adaptive,
 }
 
 impl fmt::Display for ConfigError {
@@ -69,6 +81,19 @@ impl fmt::Display for ConfigError {
                 f,
                 "a half-open breaker needs a required probe, a place for it and a lease"
             ),
+            ConfigError::SlowInFlight => write!(
+                f,
+                "to see slow calls in flight takes a window of time that is at least as long as `slow_after`"
+            ),
+            ConfigError::Ramp => write!(
+                f,
+                "a ramp lasts longer than nothing and at most {:?}",
+                OpenFor::LONGEST * Stage::COUNT
+            ),
+            ConfigError::Adaptive => write!(
+                f,
+                "an adaptive breaker needs a window of time, shares between 0 and 100 %, a multiple of at least 100 % and a step"
+            ),
         }
     }
 }
@@ -88,6 +113,8 @@ pub enum UpdateError {
         /// How many can be.
         leases: u8,
     },
+    /// Whether it is adaptive is decided at construction.
+    AdaptiveIsFixed,
 }
 
 impl From<ConfigError> for UpdateError {
@@ -107,6 +134,12 @@ impl fmt::Display for UpdateError {
                 f,
                 "a running breaker cannot have more than the {leases} concurrent probes it was built for"
             ),
+            UpdateError::AdaptiveIsFixed => {
+                write!(
+                    f,
+                    "a running breaker cannot become adaptive, or cease to be"
+                )
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What is known of the present generation, and whether it suffices to open.
 
 use axiomatic_core::time::Instant;
-use axiomatic_core::window::{CountWindow, Counts, Observation, TimeWindow};
+use axiomatic_core::window::{CountWindow, Counts, DueWindow, Observation, Seat, TimeWindow};
 
-use super::Window;
+use super::Config;
 use super::config::Shape;
 use super::counter_cell::{Patience, Streak};
 use super::policy::{Condition, Share};
@@ -16,17 +16,38 @@ pub(super) struct Evidence {
     patience: Patience,
 }
 
-/// The window, in either of its kinds. The generation is its era.
+/// The window, in any of its kinds. The generation is its era.
 enum Record {
     Time(TimeWindow),
+    Due(DueWindow),
     Calls(CountWindow),
 }
 
+/// A call as its window knows it.
+#[derive(Copy, Clone)]
+pub(super) struct Call {
+    pub(super) generation: Generation,
+    /// Where it is watched while under way.
+    pub(super) seat: Option<Seat>,
+    pub(super) due: Instant,
+}
+
 impl Evidence {
-    pub(super) fn new(window: Window) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Evidence {
-            window: match window.0 {
+            window: match config.window.0 {
+                Shape::Time { span, buckets } if config.compact => {
+                    Record::Time(TimeWindow::compact(span, buckets))
+                }
                 Shape::Time { span, buckets } => Record::Time(TimeWindow::last(span, buckets)),
+                Shape::Due { span } => {
+                    let resolution = config.slow_after.unwrap_or_default() / 4;
+                    Record::Due(if config.compact {
+                        DueWindow::compact(span, resolution)
+                    } else {
+                        DueWindow::last(span, resolution)
+                    })
+                }
                 Shape::Calls(calls) => Record::Calls(CountWindow::last(calls)),
             },
             streak: Streak::new(),
@@ -34,11 +55,36 @@ impl Evidence {
         }
     }
 
+    /// A call begins. Where it is watched, if it is.
+    #[inline(always)]
+    pub(super) fn begin(&self, generation: Generation, now: Instant, due: Instant) -> Option<Seat> {
+        match &self.window {
+            Record::Due(window) => window.begin(generation.number(), now, due),
+            Record::Time(_) | Record::Calls(_) => None,
+        }
+    }
+
+    /// Whether calls under way may have become slow since anybody asked.
+    #[inline(always)]
+    pub(super) fn begins_step(&self, generation: Generation, now: Instant) -> bool {
+        match &self.window {
+            Record::Due(window) => window.begins_step(generation.number(), now),
+            Record::Time(_) | Record::Calls(_) => false,
+        }
+    }
+
+    /// A call ends without a verdict.
+    pub(super) fn forget(&self, call: Call) {
+        if let (Record::Due(window), Some(seat)) = (&self.window, call.seat) {
+            window.forget(call.generation.number(), seat, call.due);
+        }
+    }
+
     /// A call worked, in time: nothing to decide.
     #[inline(always)]
-    pub(super) fn fine(&self, generation: Generation, now: Instant) {
-        self.streak.succeeded(generation);
-        self.window.record(generation, now, Observation::Fine);
+    pub(super) fn fine(&self, call: Call, now: Instant) {
+        self.streak.succeeded(call.generation);
+        self.window.record(call, now, Observation::Fine);
     }
 
     /// A call worked, though not in time: no streak of failures any more.
@@ -46,18 +92,22 @@ impl Evidence {
         self.streak.succeeded(generation);
     }
 
-    /// Records a call that failed or was slow, and says whether the evidence
-    /// suffices now.
-    pub(super) fn suffices_with(
+    /// Records a call that failed or was slow.
+    pub(super) fn bad(&self, call: Call, now: Instant, observation: Observation) {
+        self.window.record(call, now, observation);
+    }
+
+    /// Whether the evidence suffices to open, now that a call was
+    /// [`bad`](Evidence::bad).
+    pub(super) fn suffices(
         &self,
         generation: Generation,
         now: Instant,
-        observation: Observation,
+        failed: bool,
         flags: Flags,
         settings: &Settings,
     ) -> bool {
-        self.window.record(generation, now, observation);
-        let streak = if observation.is_failed() {
+        let streak = if failed {
             self.streak.failed(generation)
         } else {
             0
@@ -68,6 +118,20 @@ impl Evidence {
         };
         streak > 0 && settings.conditions().any(is_streak)
             || flags.judges_rates() && self.rate_is_reached(generation, now, settings)
+    }
+
+    /// Whether a rate is reached because time has passed: calls under way
+    /// have become slow, and nobody numbered them.
+    pub(super) fn suffices_by_now(
+        &self,
+        generation: Generation,
+        now: Instant,
+        settings: &Settings,
+    ) -> bool {
+        let counts = self.counts(generation, now);
+        settings
+            .conditions()
+            .any(|condition| condition.to_go(&counts) == Some(0))
     }
 
     /// Whether a rate is reached. The window is read only where that can be,
@@ -100,6 +164,7 @@ impl Evidence {
     pub(super) fn counts(&self, generation: Generation, now: Instant) -> Counts {
         match &self.window {
             Record::Time(window) => window.counts(generation.number(), now),
+            Record::Due(window) => window.counts(generation.number(), now),
             Record::Calls(window) => window.counts(generation.number()),
         }
     }
@@ -132,10 +197,14 @@ impl Condition {
 
 impl Record {
     #[inline(always)]
-    fn record(&self, generation: Generation, now: Instant, observation: Observation) {
-        match self {
-            Record::Time(window) => window.record(generation.number(), now, observation),
-            Record::Calls(window) => window.record(generation.number(), observation),
+    fn record(&self, call: Call, now: Instant, observation: Observation) {
+        let era = call.generation.number();
+        let (failed, slow) = (observation.is_failed(), observation.is_slow());
+        match (self, call.seat) {
+            (Record::Time(window), _) => window.record(era, now, observation),
+            (Record::Due(window), Some(seat)) => window.end(era, seat, call.due, now, failed),
+            (Record::Due(window), None) => window.record(era, now, failed, slow),
+            (Record::Calls(window), _) => window.record(era, observation),
         }
     }
 
@@ -144,6 +213,7 @@ impl Record {
     fn stretch(&self, generation: Generation, now: Instant) -> u64 {
         match self {
             Record::Time(window) => window.stretch(generation.number(), now),
+            Record::Due(window) => window.stretch(generation.number(), now),
             Record::Calls(_) => generation.number(),
         }
     }

@@ -14,15 +14,18 @@ use std::time::Duration;
 use axiomatic_core::hash::entropy;
 use axiomatic_core::shared::{Stash, Stashed};
 use axiomatic_core::time::{Clock, Instant};
-use axiomatic_core::window::Observation;
-use axiomatic_core::{Mode, Name, Outcome, Pattern, Reason, Rejected};
+use axiomatic_core::window::{Counts, Observation};
+use axiomatic_core::{Mode, Name, Outcome, Pattern, Ratio, Reason, Rejected};
 
 use super::cell::{Cell, Word};
-use super::counter_cell::{Origin, Reopenings, Statistic};
-use super::evidence::Evidence;
+use super::counter_cell::{Origin, Reopenings, Statistic, Turns};
+use super::evidence::{Call, Evidence};
 use super::lease_cell::Leases;
 use super::settings_cell::{CallSettings, Settings};
-use super::state::{self, Answer, Event, Generation, Phase, Rules, Stance, State, Verdict};
+use super::state::{
+    self, Answer, Event, Generation, Phase, Rules, Stance, State, Thinned, Verdict,
+};
+use super::steering::Steering;
 use super::telemetry::Telemetry;
 use super::ticket::{Admission, Ticket};
 use super::{Config, Snapshot, UpdateError, Window};
@@ -34,6 +37,8 @@ pub(super) struct Core {
     leases: Leases,
     settings: Settings,
     reopenings: Reopenings,
+    turns: Turns,
+    steering: Option<Box<Steering>>,
     /// One update at a time: their words must not interleave.
     updating: Mutex<()>,
     window: Window,
@@ -77,10 +82,12 @@ impl Core {
                 clock: config.clock.clone(),
                 origin: Origin::new(now),
             },
-            evidence: Evidence::new(config.window),
+            evidence: Evidence::new(config),
             leases: Leases::new(config.half_open.concurrent),
             settings: Settings::new(config),
             reopenings: Reopenings::new(),
+            turns: Turns::new(),
+            steering: config.adaptive.map(|_| Box::new(Steering::new(config))),
             updating: Mutex::new(()),
             window: config.window,
             seed: config.seed.unwrap_or_else(entropy),
@@ -107,32 +114,84 @@ impl Core {
 
     // --- Admission ------------------------------------------------------
 
-    /// Asks. The clock is read only if the answer depends on the time.
+    /// Asks, for a call with a slow threshold of its own or without. The
+    /// clock is read only if the answer depends on the time.
     #[inline(always)]
-    pub(super) fn admit(&self, now: impl Fn() -> Instant) -> Ticket {
+    pub(super) fn admit(&self, now: impl Fn() -> Instant, own: Option<Duration>) -> Ticket {
         if self.front.call.mode.is_off() {
             return Ticket::UNRECORDED;
         }
         let word = self.front.cell.look();
-        if word.is_closed() {
-            let admitted = self.front.call.measures_slowness().then(now);
-            return Ticket::call(word, admitted);
+        if !word.is_closed() {
+            return self.admit_unless_closed(word, &now, own);
         }
-        self.admit_unless_closed(word, &now)
+        if !self.measures_slowness() {
+            return Ticket::call(word, None, None);
+        }
+        let now = now();
+        let due = self.due(now, own);
+        if !self.front.call.flags().sees_in_flight() {
+            return Ticket::call(word, None, Some(due));
+        }
+        self.admit_seen(word, now, due, own)
+    }
+
+    /// Lets a call pass that is watched while it is under way.
+    #[inline(always)]
+    fn admit_seen(&self, word: Word, now: Instant, due: Instant, own: Option<Duration>) -> Ticket {
+        let generation = word.generation();
+        if self.evidence.begins_step(generation, now) {
+            return self.admit_after_looking(word, now, own);
+        }
+        let seat = self.evidence.begin(generation, now, due);
+        Ticket::call(word, seat, Some(due))
     }
 
     #[inline(never)]
-    fn admit_unless_closed(&self, word: Word, now: &dyn Fn() -> Instant) -> Ticket {
+    fn admit_after_looking(&self, word: Word, now: Instant, own: Option<Duration>) -> Ticket {
+        self.time_has_passed(word.generation(), now);
+        self.admit_unless_closed(self.front.cell.look(), &|| now, own)
+    }
+
+    /// Whether calls are slow from some time on.
+    #[inline(always)]
+    pub(super) fn measures_slowness(&self) -> bool {
+        self.front.call.measures_slowness()
+    }
+
+    /// From when on a call that begins now is slow.
+    #[inline(always)]
+    fn due(&self, now: Instant, own: Option<Duration>) -> Instant {
+        match own {
+            Some(threshold) => now + threshold,
+            None => {
+                let threshold = self.front.call.slow_after();
+                Instant::from_nanos(now.as_nanos().saturating_add(threshold))
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn admit_unless_closed(
+        &self,
+        word: Word,
+        now: &dyn Fn() -> Instant,
+        own: Option<Duration>,
+    ) -> Ticket {
         let mut ticket = self.still_open(word, now);
         if !ticket.is_refused() {
-            ticket = self.ask(word.phase(), now);
+            ticket = self.ask(word.phase(), now, own);
         }
         if ticket.is_refused() && self.front.call.mode.load() == Mode::Shadow {
-            self.would_refuse.count();
-            self.telemetry.would_refuse();
+            self.would_refuse();
             return Ticket::UNRECORDED;
         }
         ticket
+    }
+
+    fn would_refuse(&self) {
+        self.would_refuse.count();
+        self.telemetry.would_refuse();
     }
 
     /// The common answer of an open breaker, without entering the loop:
@@ -151,24 +210,82 @@ impl Core {
     }
 
     #[inline(never)]
-    fn ask(&self, phase: Phase, clock: &dyn Fn() -> Instant) -> Ticket {
+    fn ask(&self, phase: Phase, clock: &dyn Fn() -> Instant, own: Option<Duration>) -> Ticket {
         if phase.stance == Stance::ForcedOpen {
             return Ticket::refused(None);
         }
         let now = clock();
+        if self.evidence.begins_step(phase.generation, now) {
+            self.time_has_passed(phase.generation, now);
+        } else if matches!(phase.stance, Stance::Thinning(_)) {
+            self.steer(phase, now);
+        }
         let (phase, answer) = self.step(now, None, |phase| Event::Asked {
             lease_ran_out: matches!(phase.stance, Stance::HalfOpen(_))
                 && self.leases.ran_out(phase.generation, self.local(now)),
+            stage_is_proven: matches!(phase.stance, Stance::Ramping(_))
+                && self.wait_in(phase, now) == Some(Duration::ZERO)
+                && self.stage_is_proven(phase.generation, now),
         });
+        let due = self.measures_slowness().then(|| self.due(now, own));
         match answer {
             Answer::Probe => {
-                let due = self.local(now) + self.settings.half_open().lease;
-                let slot = self.leases.claim(phase.generation, due);
-                Ticket::probe(phase.generation, slot, now)
+                let lease_ends = self.local(now) + self.settings.half_open().lease;
+                let slot = self.leases.claim(phase.generation, lease_ends);
+                Ticket::probe(phase.generation, slot, due)
             }
             Answer::Refuse(wait) => Ticket::refused(wait),
-            _ if phase.stance == Stance::ForcedClosed => Ticket::forced(phase.generation, now),
-            _ => Ticket::call(Word::of(phase), Some(now)),
+            _ if phase.stance == Stance::ForcedClosed => Ticket::forced(phase.generation, due),
+            _ if !self.is_in_turn(phase, now) => Ticket::refused(self.wait_in(phase, now)),
+            _ => {
+                let seat = due.and_then(|due| self.evidence.begin(phase.generation, now, due));
+                Ticket::call(Word::of(phase), seat, due)
+            }
+        }
+    }
+
+    /// Whether this call is one of the share that passes.
+    fn is_in_turn(&self, phase: Phase, now: Instant) -> bool {
+        let share = phase.admitting();
+        if share == Ratio::ONE || self.turns.take(phase.generation, share) {
+            return true;
+        }
+        match &self.steering {
+            Some(steering) if matches!(phase.stance, Stance::Thinning(_)) => {
+                if steering.mode() == Mode::Enforce {
+                    steering.refused(phase.generation, now);
+                    return false;
+                }
+                self.would_refuse();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// How long a call that is not in turn should wait: the rest of a ramp's
+    /// stage, nothing if the ramp was switched off. Nobody knows how long a
+    /// controller will go on.
+    fn wait_in(&self, phase: Phase, now: Instant) -> Option<Duration> {
+        let stage = self
+            .settings
+            .ramp()
+            .map_or(Duration::ZERO, |ramp| ramp.stage);
+        let is_ramping = matches!(phase.stance, Stance::Ramping(_));
+        is_ramping.then(|| phase.generation.began() + stage - self.local(now))
+    }
+
+    /// Whether a stage of a ramp has shown what it should.
+    fn stage_is_proven(&self, generation: Generation, now: Instant) -> bool {
+        let counts = self.evidence.counts(generation, now);
+        counts.total() > self.bad_of(&counts)
+    }
+
+    fn bad_of(&self, counts: &Counts) -> u64 {
+        if self.front.call.flags().judges_slowness() {
+            counts.failed_or_slow()
+        } else {
+            counts.failed()
         }
     }
 
@@ -199,7 +316,12 @@ impl Core {
     fn look_unless_open(&self, phase: Phase) -> Ticket {
         let is_due = |generation| self.leases.ran_out(generation, self.local(self.now()));
         match phase.stance {
-            Stance::Closed | Stance::ForcedClosed | Stance::Open(_) => Ticket::UNRECORDED,
+            // Whose turn it is shows when it asks.
+            Stance::Closed
+            | Stance::Ramping(_)
+            | Stance::Thinning(_)
+            | Stance::ForcedClosed
+            | Stance::Open(_) => Ticket::UNRECORDED,
             Stance::ForcedOpen => Ticket::refused(None),
             Stance::HalfOpen(probes) if probes.in_flight < self.settings.half_open().concurrent => {
                 Ticket::UNRECORDED
@@ -208,7 +330,7 @@ impl Core {
             // Asking takes a place away from whoever is overdue. Should that
             // give it to us, we give it back: we only looked.
             Stance::HalfOpen(_) => {
-                let ticket = self.ask(phase, &|| self.now());
+                let ticket = self.ask(phase, &|| self.now(), None);
                 self.forget(ticket);
                 ticket
             }
@@ -234,8 +356,16 @@ impl Core {
     pub(super) fn settle(&self, ticket: Ticket, now: Instant, outcome: Outcome) {
         let is_good = matches!(outcome, Outcome::Success | Outcome::Permanent);
         let word = self.front.cell.look();
-        if is_good && ticket.is_call_of(word) && !ticket.took(self.front.call.slow_after(), now) {
-            self.evidence.fine(word.generation(), now);
+        if is_good && ticket.is_call_of(word) && !ticket.is_slow(now) {
+            let call = Call {
+                generation: word.generation(),
+                seat: ticket.seat(),
+                due: ticket.due(),
+            };
+            self.evidence.fine(call, now);
+            if self.evidence.begins_step(call.generation, now) {
+                self.time_has_passed(call.generation, now);
+            }
         } else {
             self.settle_unless_fine(ticket, now, outcome);
         }
@@ -250,18 +380,23 @@ impl Core {
             Outcome::Throttled { retry_after } if flags.throttled_fails() => (true, retry_after),
             Outcome::Throttled { .. } | Outcome::Ignored => return self.forget(ticket),
         };
-        let slow = self.is_slow(ticket, now);
+        let slow = ticket.is_slow(now);
         match ticket.admission() {
-            Admission::Call(generation) => {
+            Admission::Call(generation, seat) => {
                 if !failed {
                     self.evidence.ends_streak(generation);
                 }
-                self.settle_call(generation, now, Observation::of(failed, slow), hint);
+                let call = Call {
+                    generation,
+                    seat,
+                    due: ticket.due(),
+                };
+                self.settle_call(call, now, Observation::of(failed, slow), hint);
             }
             Admission::Probe(generation, slot) => {
                 let bad = failed || slow && flags.judges_slowness();
                 let verdict = if bad { Verdict::Bad } else { Verdict::Good };
-                self.settle_probe(generation, slot, now, verdict, hint);
+                self.settle_probe(generation, slot, self.local(now), verdict, hint);
             }
             Admission::Unrecorded => {}
         }
@@ -271,43 +406,53 @@ impl Core {
     /// none is needed: nothing is decided.
     #[inline(always)]
     pub(super) fn forget(&self, ticket: Ticket) {
-        if ticket.is_probe() {
-            self.forget_probe(ticket);
+        if ticket.holds() {
+            self.give_back(ticket);
         }
     }
 
     #[inline(never)]
-    fn forget_probe(&self, ticket: Ticket) {
-        if let Admission::Probe(generation, slot) = ticket.admission() {
-            self.settle_probe(generation, slot, ticket.admitted(), Verdict::Neutral, None);
+    fn give_back(&self, ticket: Ticket) {
+        match ticket.admission() {
+            Admission::Probe(generation, slot) => {
+                let began = generation.began();
+                self.settle_probe(generation, slot, began, Verdict::Neutral, None);
+            }
+            Admission::Call(generation, seat) => self.evidence.forget(Call {
+                generation,
+                seat,
+                due: ticket.due(),
+            }),
+            Admission::Unrecorded => {}
         }
     }
 
     /// The caller stopped waiting. If that took longer than a slow call does,
     /// it was one.
     pub(super) fn cancelled(&self, ticket: Ticket, now: Instant) {
-        if !self.is_slow(ticket, now) {
+        if !ticket.is_slow(now) {
             return self.forget(ticket);
         }
         match ticket.admission() {
             // It was no success, so it ends no streak either.
-            Admission::Call(generation) => {
-                self.settle_call(generation, now, Observation::Slow, None);
+            Admission::Call(generation, seat) => {
+                let call = Call {
+                    generation,
+                    seat,
+                    due: ticket.due(),
+                };
+                self.settle_call(call, now, Observation::Slow, None);
             }
             Admission::Probe(generation, slot) if self.front.call.flags().judges_slowness() => {
-                self.settle_probe(generation, slot, now, Verdict::Bad, None);
+                self.settle_probe(generation, slot, self.local(now), Verdict::Bad, None);
             }
             Admission::Probe(..) | Admission::Unrecorded => self.forget(ticket),
         }
     }
 
-    fn is_slow(&self, ticket: Ticket, now: Instant) -> bool {
-        ticket.took(self.front.call.slow_after(), now)
-    }
-
     fn settle_call(
         &self,
-        generation: Generation,
+        call: Call,
         now: Instant,
         observation: Observation,
         hint: Option<Duration>,
@@ -316,18 +461,75 @@ impl Core {
         // nothing. One that becomes old after this look is recorded in its
         // own era, which nobody reads any more.
         let phase = self.front.cell.load();
-        if phase.generation != generation {
+        if phase.generation != call.generation {
             return self.late.count();
         }
-        let flags = self.front.call.flags();
         if observation == Observation::Fine {
-            return self.evidence.fine(generation, now);
+            return self.evidence.fine(call, now);
         }
-        let suffices =
-            self.evidence
-                .suffices_with(generation, now, observation, flags, &self.settings);
-        if suffices && phase.stance == Stance::Closed {
-            self.step(now, hint, |_| Event::Tripped(generation));
+        self.evidence.bad(call, now, observation);
+        let failed = observation.is_failed();
+        let flags = self.front.call.flags();
+        let suffices = match phase.stance {
+            Stance::Ramping(_) => self.is_over_guard(call.generation, now),
+            _ => self
+                .evidence
+                .suffices(call.generation, now, failed, flags, &self.settings),
+        };
+        self.conclude(phase, now, suffices, hint);
+    }
+
+    /// Calls that are under way may have become slow: judges by what is known
+    /// at `now`.
+    #[inline(never)]
+    fn time_has_passed(&self, generation: Generation, now: Instant) {
+        let phase = self.front.cell.load();
+        if phase.generation != generation {
+            return;
+        }
+        let suffices = match phase.stance {
+            Stance::Ramping(_) => self.is_over_guard(generation, now),
+            _ => self
+                .evidence
+                .suffices_by_now(generation, now, &self.settings),
+        };
+        self.conclude(phase, now, suffices, None);
+    }
+
+    /// Opens, if the evidence suffices; otherwise an adaptive breaker steers.
+    fn conclude(&self, phase: Phase, now: Instant, suffices: bool, hint: Option<Duration>) {
+        if suffices {
+            let trip = |_| Event::Tripped(phase.generation);
+            self.step(now, hint, trip);
+        } else {
+            self.steer(phase, now);
+        }
+    }
+
+    /// Whether more failed in this stage of a ramp than its guard forgives.
+    fn is_over_guard(&self, generation: Generation, now: Instant) -> bool {
+        let counts = self.evidence.counts(generation, now);
+        let bad = self.bad_of(&counts);
+        let guard = self.settings.ramp();
+        guard.is_some_and(|ramp| ramp.is_over_guard(&counts, bad))
+    }
+
+    /// A step of the controller, if there is one and its time has come.
+    fn steer(&self, phase: Phase, now: Instant) {
+        let Some(steering) = &self.steering else {
+            return;
+        };
+        let steers = matches!(phase.stance, Stance::Closed | Stance::Thinning(_));
+        let adaptive = self.settings.adaptive();
+        if !steers || !steering.is_due(now, adaptive.every) {
+            return;
+        }
+        let counts = self.evidence.counts(phase.generation, now);
+        let bad = self.bad_of(&counts);
+        let refused = steering.next(&adaptive, phase, &counts, bad, now);
+        if refused != phase.thinned() {
+            let thinned = Thinned::by(refused);
+            self.step(now, None, |_| Event::Steered(phase.generation, thinned));
         }
     }
 
@@ -335,7 +537,7 @@ impl Core {
         &self,
         generation: Generation,
         slot: Option<u8>,
-        now: Instant,
+        local: Instant,
         verdict: Verdict,
         hint: Option<Duration>,
     ) {
@@ -343,7 +545,7 @@ impl Core {
         if let Some(slot) = slot {
             self.leases.release(generation, slot);
         }
-        let (_, answer) = self.step(now, hint, |_| Event::Settled(generation, verdict));
+        let (_, answer) = self.step_at(local, hint, |_| Event::Settled(generation, verdict));
         if answer == Answer::Late {
             self.late.count();
         }
@@ -351,23 +553,33 @@ impl Core {
 
     // --- Transitions ----------------------------------------------------
 
-    /// Applies an event at `now` to whatever phase it finds, and says which phase that
-    /// led to.
-    ///
-    /// Linearises at the cell's exchange; a lost race judges the event anew,
-    /// in the phase that won.
+    /// Applies an event at `now` to whatever phase it finds, and says which
+    /// phase that led to.
     fn step(
         &self,
         now: Instant,
         hint: Option<Duration>,
         event: impl Fn(Phase) -> Event,
     ) -> (Phase, Answer) {
-        let now = self.local(now);
+        self.step_at(self.local(now), hint, event)
+    }
+
+    /// The same in the breaker's own time.
+    ///
+    /// Linearises at the cell's exchange; a lost race judges the event anew,
+    /// in the phase that won.
+    fn step_at(
+        &self,
+        now: Instant,
+        hint: Option<Duration>,
+        event: impl Fn(Phase) -> Event,
+    ) -> (Phase, Answer) {
         let half_open = self.settings.half_open();
         let open_for = self.settings.open_for();
+        let ramp = self.settings.ramp();
         let mut from = self.front.cell.load();
         loop {
-            let was_stable = from.stance == Stance::Closed
+            let was_stable = matches!(from.stance, Stance::Closed | Stance::Thinning(_))
                 && now - from.generation.began() >= open_for.stable_after;
             let reopenings = if was_stable {
                 0
@@ -379,6 +591,7 @@ impl Core {
                 allowed: half_open.allowed,
                 concurrent: half_open.concurrent,
                 open_for: open_for.duration(reopenings, hint, self.seed, from.generation),
+                stage: ramp.map(|ramp| ramp.stage),
             };
             let (to, answer) = state::next(from, event(from), now, &rules);
             if to == from {
@@ -389,7 +602,7 @@ impl Core {
                     if to.state() == State::Open {
                         self.reopenings.store(reopenings.saturating_add(1));
                     }
-                    if to.generation != from.generation {
+                    if to.generation != from.generation || to.state() != from.state() {
                         self.telemetry.moved(from, to, now, || self.state());
                     }
                     return (to, answer);
@@ -417,6 +630,17 @@ impl Core {
         self.front.call.mode.store(mode);
     }
 
+    pub(super) fn set_adaptive_mode(&self, mode: Mode) {
+        if let Some(steering) = &self.steering {
+            steering.set_mode(mode);
+        }
+    }
+
+    #[cfg(feature = "subscribe")]
+    pub(super) fn subscribe(&self) -> super::subscription::Transitions {
+        self.telemetry.subscribe()
+    }
+
     /// Does as an operator says.
     pub(super) fn apply(&self, now: Instant, event: Event) {
         self.step(now, None, |_| event);
@@ -435,6 +659,9 @@ impl Core {
         let leases = self.leases.slots();
         if config.half_open.concurrent > leases {
             return Err(UpdateError::LeasesAreFixed { leases });
+        }
+        if config.adaptive.is_some() != self.steering.is_some() {
+            return Err(UpdateError::AdaptiveIsFixed);
         }
         let _one_at_a_time = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         self.settings.store(config);
@@ -461,6 +688,7 @@ impl Core {
                 _ => 0,
             },
             counts,
+            admitting: phase.admitting(),
             reopenings: self.reopenings.load(),
             late: self.late.load(),
             would_refuse: self.would_refuse.load(),

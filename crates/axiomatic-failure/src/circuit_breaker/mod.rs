@@ -145,6 +145,7 @@
 //!
 //! Michael Nygard, *Release It!*, 2007, chapter "Stability patterns".
 
+mod adaptive;
 mod breaker;
 mod cell;
 mod config;
@@ -157,13 +158,18 @@ mod lease_cell;
 mod mechanism;
 mod permit;
 mod policy;
+mod ramp;
 mod service;
 mod settings_cell;
 mod snapshot;
 mod state;
+mod steering;
+#[cfg(feature = "subscribe")]
+mod subscription;
 mod telemetry;
 mod ticket;
 
+pub use adaptive::Adaptive;
 pub use breaker::CircuitBreaker;
 pub use config::{Config, Window};
 pub use error::{ConfigError, UpdateError};
@@ -171,6 +177,9 @@ pub use future::ResponseFuture;
 pub use layer::CircuitBreakerLayer;
 pub use permit::{OwnedPermit, Permit};
 pub use policy::{HalfOpen, OpenFor, ThrottledCounts, TripWhen};
+pub use ramp::Ramp;
 pub use service::CircuitBreakerService;
 pub use snapshot::Snapshot;
 pub use state::State;
+#[cfg(feature = "subscribe")]
+pub use subscription::{Missed, Transition, Transitions};

@@ -100,7 +100,14 @@ where
                 return ResponseFuture::refused(not_ready.with_name(self.breaker.name()));
             }
         }
-        match self.breaker.admit_reading(|| self.breaker.now()) {
+        // Reading a context may take a look into the request's extensions.
+        let slow_after = if self.breaker.measures_slowness() {
+            self.binding.context(&request).slow_after()
+        } else {
+            None
+        };
+        let now = || self.breaker.now();
+        match self.breaker.admit_reading(now, slow_after) {
             Ok(permit) => {
                 self.readiness = Readiness::Unknown;
                 let permit = PanicIsFailure::guard(permit);

@@ -1,3 +1,6 @@
+//! The configuration while it is in use: it changes live, word by word. It is
+//! one file because the words are packed and read in the same place.
+
 use std::time::Duration;
 
 use axiomatic_core::Ratio;
@@ -6,9 +9,10 @@ use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::sync::{AtomicU8, AtomicU64, Ordering};
 use axiomatic_core::time::{Clock, saturating_nanos};
 
+use super::adaptive::Law;
 use super::policy::{Condition, Share};
 use super::state::Generation;
-use super::{Config, HalfOpen, OpenFor, ThrottledCounts, TripWhen};
+use super::{Adaptive, Config, HalfOpen, OpenFor, Ramp, ThrottledCounts, TripWhen};
 
 /// The settings that every call looks at, small enough to stand beside the
 /// phase.
@@ -30,6 +34,7 @@ const SLOWNESS: u8 = 1;
 const THROTTLED_FAILS: u8 = 2;
 const PRECISE: u8 = 4;
 const RATES: u8 = 8;
+const IN_FLIGHT: u8 = 16;
 
 impl CallSettings {
     pub(super) fn new(config: &Config) -> Self {
@@ -80,6 +85,12 @@ impl Flags {
         self.0 & THROTTLED_FAILS != 0
     }
 
+    /// Whether calls are watched while they are under way.
+    #[inline]
+    pub(super) fn sees_in_flight(self) -> bool {
+        self.0 & IN_FLIGHT != 0
+    }
+
     #[inline]
     pub(super) fn needs_precise_clock(self) -> bool {
         self.0 & PRECISE != 0
@@ -96,13 +107,14 @@ fn flags(config: &Config) -> u8 {
         .slow_after
         .is_some_and(|threshold| threshold < 50 * Clock::coarse_tick());
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    flag(config.trip_when.judges_slowness(), SLOWNESS)
+    flag(config.judges_slowness(), SLOWNESS)
         | flag(
             config.throttled == ThrottledCounts::AsFailure,
             THROTTLED_FAILS,
         )
         | flag(precise, PRECISE)
-        | flag(config.trip_when.judges_rates(), RATES)
+        | flag(config.trips && config.trip_when.judges_rates(), RATES)
+        | flag(config.sees_in_flight, IN_FLIGHT)
 }
 
 /// The settings that only failures and transitions look at.
@@ -116,6 +128,11 @@ pub(super) struct Settings {
     jitter: Word,
     stable_after: Word,
     longest_hint: Word,
+    stage: Word,
+    guard: Word,
+    law: [Word; 2],
+    every: Word,
+    at_most: Word,
 }
 
 impl Settings {
@@ -130,13 +147,18 @@ impl Settings {
             jitter: Word::new(0),
             stable_after: Word::new(0),
             longest_hint: Word::new(0),
+            stage: Word::new(0),
+            guard: Word::new(0),
+            law: [Word::new(0), Word::new(0)],
+            every: Word::new(0),
+            at_most: Word::new(0),
         };
         settings.store(config);
         settings
     }
 
     pub(super) fn store(&self, config: &Config) {
-        let mut conditions = config.trip_when.conditions();
+        let mut conditions = config.trip_when.conditions().filter(|_| config.trips);
         for place in &self.conditions {
             place.store(conditions.next().map_or(0, pack));
         }
@@ -156,6 +178,28 @@ impl Settings {
             .store(saturating_nanos(open_for.stable_after));
         self.longest_hint
             .store(saturating_nanos(open_for.longest_hint));
+        if let Some(ramp) = config.ramp {
+            self.guard.store(two(ramp.forgiven, ramp.sample));
+        }
+        let stage = config.ramp.map_or(0, |ramp| saturating_nanos(ramp.stage));
+        self.stage.store(stage);
+        if let Some(adaptive) = config.adaptive {
+            let [law, gain] = match adaptive.law {
+                Law::Accepting { multiple } => [two(multiple, 0), 0],
+                Law::Steering {
+                    ideal,
+                    dead_zone,
+                    gain,
+                } => [
+                    two(ideal, dead_zone.as_parts_per_million()),
+                    u64::from(gain.as_parts_per_million()),
+                ],
+            };
+            self.law[0].store(law);
+            self.law[1].store(gain);
+            self.every.store(saturating_nanos(adaptive.every));
+            self.at_most.store(two(adaptive.at_most, adaptive.sample));
+        }
         // ORDERING: Release: who sees the version sees the conditions that
         // it counts; pairs with the Acquire in `version`.
         self.version.fetch_add(1, Ordering::Release);
@@ -182,6 +226,37 @@ impl Settings {
             required: (probes >> 8) as u8,
             allowed: probes as u8,
             lease: Duration::from_nanos(self.lease.load()),
+        }
+    }
+
+    pub(super) fn ramp(&self) -> Option<Ramp> {
+        let stage = Duration::from_nanos(self.stage.load());
+        let (forgiven, sample) = one_and_other(self.guard.load());
+        (!stage.is_zero()).then_some(Ramp {
+            stage,
+            forgiven,
+            sample,
+        })
+    }
+
+    /// What an adaptive breaker steers by; of another, nonsense.
+    pub(super) fn adaptive(&self) -> Adaptive {
+        let (first, second) = one_and_other(self.law[0].load());
+        // Only a controller has a gain.
+        let law = match self.law[1].load() {
+            0 => Law::Accepting { multiple: first },
+            gain => Law::Steering {
+                ideal: first,
+                dead_zone: Ratio::parts_per_million(second),
+                gain: Ratio::parts_per_million(gain as u32),
+            },
+        };
+        let (at_most, sample) = one_and_other(self.at_most.load());
+        Adaptive {
+            law,
+            every: Duration::from_nanos(self.every.load()),
+            at_most,
+            sample,
         }
     }
 
@@ -240,6 +315,15 @@ impl Word {
         // ORDERING: Relaxed: a setting.
         self.0.store(value, Ordering::Relaxed);
     }
+}
+
+/// Layout | 63..32 a share in parts per million | 31..0 a number |
+fn two(share: Ratio, number: u32) -> u64 {
+    u64::from(share.as_parts_per_million()) << 32 | u64::from(number)
+}
+
+fn one_and_other(word: u64) -> (Ratio, u32) {
+    (Ratio::parts_per_million((word >> 32) as u32), word as u32)
 }
 
 /// Layout | 63..60 kind | 59..32 share in parts per million | 31..0 sample |

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use axiomatic_core::time::Instant;
 use axiomatic_core::window::Counts;
-use axiomatic_core::{Mode, Name};
+use axiomatic_core::{Mode, Name, Ratio};
 
 use super::State;
 
@@ -28,6 +28,7 @@ pub struct Snapshot {
     pub(super) until: Option<Instant>,
     pub(super) probes: u8,
     pub(super) counts: Counts,
+    pub(super) admitting: Ratio,
     pub(super) reopenings: u32,
     pub(super) late: u64,
     pub(super) would_refuse: u64,
@@ -65,6 +66,12 @@ impl Snapshot {
         self.probes
     }
 
+    /// What share of the calls passed: all while it is closed, none while it
+    /// is open or probes.
+    pub fn admitting(&self) -> Ratio {
+        self.admitting
+    }
+
     /// What the window held.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -92,6 +99,9 @@ impl fmt::Display for Snapshot {
         write!(f, " since {:.1?}", self.age())?;
         if let Some(remaining) = self.remaining() {
             write!(f, ", {remaining:.1?} to go")?;
+        }
+        if matches!(self.state, State::Ramping | State::Thinning) {
+            write!(f, ", {} of the calls pass", self.admitting)?;
         }
         if self.probes > 0 {
             write!(f, ", {} probes under way", self.probes)?;

@@ -4,13 +4,17 @@
 //! | From | Event | If | To |
 //! |---|---|---|---|
 //! | closed | asked | | closed, passes |
-//! | closed | tripped | in this generation | open |
+//! | ramping | asked | its stage is over and proven | ramping, the next stage; closed after the last |
+//! | ramping | asked | otherwise | ramping, passes in turn |
+//! | thinning | asked | | thinning, passes in turn |
+//! | closed, thinning | steered | in this generation | thinning, another share; closed if it is nothing |
+//! | closed, ramping, thinning | tripped | in this generation | open |
 //! | open | asked | before its end | open, refuses |
 //! | open | asked | at its end or later | half-open, the asker is the first probe |
 //! | half-open | asked | a probe's lease ran out | open, refuses |
 //! | half-open | asked | a place is free | half-open, one more probe |
 //! | half-open | asked | no place is free | half-open, refuses |
-//! | half-open | probe good | as many as required | closed |
+//! | half-open | probe good | as many as required | closed; the first stage of a ramp if there is one |
 //! | half-open | probe bad | more than allowed | open |
 //! | half-open | probe settled | otherwise | half-open, one probe less |
 //! | any but itself | forced | | forced |
@@ -20,6 +24,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use axiomatic_core::Ratio;
 use axiomatic_core::time::Instant;
 
 /// What a breaker does at present.
@@ -36,6 +41,10 @@ pub enum State {
     ForcedOpen,
     /// Calls pass and are counted, until an operator says otherwise.
     ForcedClosed,
+    /// After an outage, a growing share of the calls passes.
+    Ramping,
+    /// A share of the calls is refused, as large as the failures ask for.
+    Thinning,
 }
 
 impl State {
@@ -46,6 +55,8 @@ impl State {
             State::HalfOpen => "half-open",
             State::ForcedOpen => "forced open",
             State::ForcedClosed => "forced closed",
+            State::Ramping => "ramping",
+            State::Thinning => "thinning",
         }
     }
 }
@@ -138,10 +149,60 @@ pub(super) struct Phase {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stance {
     Closed,
+    Ramping(Stage),
+    Thinning(Thinned),
     Open(Span),
     HalfOpen(Probes),
     ForcedOpen,
     ForcedClosed,
+}
+
+/// How far a ramp has come. Each stage is a generation of its own, which
+/// dates it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stage(u8);
+
+impl Stage {
+    pub(super) const FIRST: Stage = Stage(0);
+    pub(super) const COUNT: u32 = Stage::SHARES.len() as u32;
+    /// What passes in each stage; after the last, everything does.
+    const SHARES: [Ratio; 4] = [
+        Ratio::percent(5),
+        Ratio::percent(10),
+        Ratio::percent(25),
+        Ratio::percent(50),
+    ];
+
+    pub(super) const fn number(self) -> u64 {
+        self.0 as u64
+    }
+
+    pub(super) const fn from_number(number: u64) -> Self {
+        Stage((number % Stage::COUNT as u64) as u8)
+    }
+
+    const fn admitting(self) -> Ratio {
+        Stage::SHARES[self.0 as usize]
+    }
+
+    fn next(self) -> Option<Stage> {
+        (u32::from(self.0) + 1 < Stage::COUNT).then_some(Stage(self.0 + 1))
+    }
+}
+
+/// What share of the calls is refused: some, and never more than all.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Thinned(Ratio);
+
+impl Thinned {
+    /// None if the share is nothing.
+    pub(super) fn by(refused: Ratio) -> Option<Self> {
+        (refused > Ratio::ZERO).then(|| Thinned(refused.min(Ratio::ONE)))
+    }
+
+    pub(super) const fn refused(self) -> Ratio {
+        self.0
+    }
 }
 
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -166,6 +227,28 @@ impl Phase {
             Stance::HalfOpen(_) => State::HalfOpen,
             Stance::ForcedOpen => State::ForcedOpen,
             Stance::ForcedClosed => State::ForcedClosed,
+            Stance::Ramping(_) => State::Ramping,
+            Stance::Thinning(_) => State::Thinning,
+        }
+    }
+
+    /// What share of the calls passes.
+    pub(super) fn admitting(self) -> Ratio {
+        match self.stance {
+            Stance::Closed | Stance::ForcedClosed => Ratio::ONE,
+            Stance::Open(_) | Stance::HalfOpen(_) | Stance::ForcedOpen => Ratio::ZERO,
+            Stance::Ramping(stage) => stage.admitting(),
+            Stance::Thinning(thinned) => Ratio::parts_per_million(
+                Ratio::ONE.as_parts_per_million() - thinned.refused().as_parts_per_million(),
+            ),
+        }
+    }
+
+    /// What share of the calls is refused, where that is steered.
+    pub(super) fn thinned(self) -> Ratio {
+        match self.stance {
+            Stance::Thinning(thinned) => thinned.refused(),
+            _ => Ratio::ZERO,
         }
     }
 
@@ -196,8 +279,14 @@ impl Phase {
 #[derive(Copy, Clone, Debug)]
 pub(super) enum Event {
     /// A caller asks. `lease_ran_out` says that a probe of this phase's
-    /// generation is overdue.
-    Asked { lease_ran_out: bool },
+    /// generation is overdue, `stage_is_proven` that calls of this stage of a
+    /// ramp have worked.
+    Asked {
+        lease_ran_out: bool,
+        stage_is_proven: bool,
+    },
+    /// The controller asks for another share of refusals.
+    Steered(Generation, Option<Thinned>),
     /// The evidence of a generation suffices to open.
     Tripped(Generation),
     /// A probe of a generation is over.
@@ -227,12 +316,15 @@ pub(super) struct Rules {
     pub(super) concurrent: u8,
     /// How long it stays open, should it open now.
     pub(super) open_for: Duration,
+    /// How long each stage of a ramp lasts at least; none without a ramp.
+    pub(super) stage: Option<Duration>,
 }
 
 /// What the caller who caused an event is told.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Go ahead, and say what became of it.
+    /// Go ahead, and say what became of it; if only a share passes, when it
+    /// is your turn.
     Pass,
     /// Go ahead as a probe.
     Probe,
@@ -254,11 +346,37 @@ pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (
         (_, Event::ForcedClosed) => (phase.then(now, Stance::ForcedClosed), Noted),
         (_, Event::Reset) => (phase.then(now, Stance::Closed), Noted),
 
-        (Stance::Closed | Stance::ForcedClosed, Event::Asked { .. }) => (phase, Pass),
+        (
+            Stance::Ramping(stage),
+            Event::Asked {
+                stage_is_proven: true,
+                ..
+            },
+        ) if rules
+            .stage
+            .is_none_or(|stage| now >= phase.generation.began() + stage) =>
+        {
+            let next = stage.next().filter(|_| rules.stage.is_some());
+            let stance = next.map_or(Stance::Closed, Stance::Ramping);
+            (phase.then(now, stance), Pass)
+        }
+        (
+            Stance::Closed | Stance::Ramping(_) | Stance::Thinning(_) | Stance::ForcedClosed,
+            Event::Asked { .. },
+        ) => (phase, Pass),
         (Stance::ForcedOpen, Event::Asked { .. }) => (phase, Refuse(None)),
 
-        (Stance::Closed, Event::Tripped(generation)) if generation == phase.generation => {
+        (Stance::Closed | Stance::Ramping(_) | Stance::Thinning(_), Event::Tripped(generation))
+            if generation == phase.generation =>
+        {
             (phase.opened(now, rules.open_for), Noted)
+        }
+
+        (Stance::Closed | Stance::Thinning(_), Event::Steered(generation, thinned))
+            if generation == phase.generation =>
+        {
+            let stance = thinned.map_or(Stance::Closed, Stance::Thinning);
+            (Phase { stance, ..phase }, Noted)
         }
 
         (Stance::Open(span), Event::Asked { .. }) => {
@@ -273,7 +391,7 @@ pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (
             (phase.then(now, Stance::HalfOpen(first)), Probe)
         }
 
-        (Stance::HalfOpen(probes), Event::Asked { lease_ran_out }) => {
+        (Stance::HalfOpen(probes), Event::Asked { lease_ran_out, .. }) => {
             if lease_ran_out {
                 (
                     phase.opened(now, rules.open_for),
@@ -306,14 +424,17 @@ pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (
             // Each verdict is judged by its own count: a dropped probe
             // decides nothing, even if the rules were changed meanwhile.
             let to = match verdict {
-                Verdict::Good if probes.good >= rules.required => phase.then(now, Stance::Closed),
+                Verdict::Good if probes.good >= rules.required => {
+                    let ramp = rules.stage.map(|_| Stance::Ramping(Stage::FIRST));
+                    phase.then(now, ramp.unwrap_or(Stance::Closed))
+                }
                 Verdict::Bad if probes.bad > rules.allowed => phase.opened(now, rules.open_for),
                 _ => phase.probing(probes),
             };
             (to, Noted)
         }
 
-        (_, Event::Tripped(_) | Event::Settled(..)) => (phase, Late),
+        (_, Event::Tripped(_) | Event::Settled(..) | Event::Steered(..)) => (phase, Late),
     }
 }
 

@@ -5,21 +5,27 @@ use axiomatic_core::Name;
 use axiomatic_core::time::Instant;
 
 use super::state::{Phase, State};
+#[cfg(feature = "subscribe")]
+use super::subscription::{Subscribers, Transition, Transitions};
 
 pub(super) struct Telemetry {
-    #[cfg(feature = "tracing")]
+    #[cfg(any(feature = "tracing", feature = "subscribe"))]
     name: Name,
+    #[cfg(feature = "subscribe")]
+    subscribers: Subscribers,
     #[cfg(feature = "metrics")]
     metrics: Metrics,
 }
 
 impl Telemetry {
     pub(super) fn new(name: Name) -> Self {
-        #[cfg(not(any(feature = "tracing", feature = "metrics")))]
+        #[cfg(not(any(feature = "tracing", feature = "metrics", feature = "subscribe")))]
         let _ = name;
         Telemetry {
-            #[cfg(feature = "tracing")]
+            #[cfg(any(feature = "tracing", feature = "subscribe"))]
             name,
+            #[cfg(feature = "subscribe")]
+            subscribers: Subscribers::new(),
             #[cfg(feature = "metrics")]
             metrics: Metrics::new(name),
         }
@@ -36,11 +42,26 @@ impl Telemetry {
             from = from.state().as_str(),
             to = to.state().as_str(),
             after_ms = (now - from.generation.began()).as_millis() as u64,
+            admitting_ppm = to.admitting().as_parts_per_million(),
             "transition"
         );
+        #[cfg(feature = "subscribe")]
+        self.subscribers.tell(|| Transition {
+            name: self.name,
+            from: from.state(),
+            to: to.state(),
+            after: now - from.generation.began(),
+            admitting: to.admitting(),
+            number: to.generation.number(),
+        });
         #[cfg(feature = "metrics")]
         self.metrics.moved(to, current());
         let _ = (from, to, now, current);
+    }
+
+    #[cfg(feature = "subscribe")]
+    pub(super) fn subscribe(&self) -> Transitions {
+        self.subscribers.subscribe()
     }
 
     /// A call was let through in shadow that would have been refused.
@@ -62,7 +83,7 @@ struct Metrics {
     state: metrics::Gauge,
     refused: metrics::Counter,
     would_refuse: metrics::Counter,
-    transitions: [metrics::Counter; 5],
+    transitions: [metrics::Counter; STATES.len()],
 }
 
 #[cfg(feature = "metrics")]
@@ -95,10 +116,12 @@ impl Metrics {
 }
 
 #[cfg(feature = "metrics")]
-const STATES: [State; 5] = [
+const STATES: [State; 7] = [
     State::Closed,
     State::Open,
     State::HalfOpen,
     State::ForcedOpen,
     State::ForcedClosed,
+    State::Ramping,
+    State::Thinning,
 ];

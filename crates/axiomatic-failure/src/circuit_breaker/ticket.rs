@@ -1,8 +1,10 @@
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use axiomatic_core::time::{Instant, saturating_nanos};
+use axiomatic_core::window::Seat;
 
-use super::cell::{GENERATION_SHIFT, STANCE_SHIFT, Word};
+use super::cell::{GENERATION_SHIFT, PAYLOAD, STANCE_SHIFT, Word};
 use super::state::Generation;
 
 /// What a permit remembers of its admission, or the refusal instead of one.
@@ -13,27 +15,29 @@ use super::state::Generation;
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Ticket {
     kind: Kind,
-    /// A call: when it was admitted, or 0 if its slowness is not measured. A
-    /// refusal: the wait in nanoseconds, or all ones if it is not known.
+    /// A call or a probe: from when on it is slow, [`NEVER`] if that is not
+    /// measured. A refusal: the wait in nanoseconds, [`UNKNOWN`] if it is.
     nanos: u64,
 }
 
 /// Layout | 63..62 kind | 61..24 generation | 23..0 payload |
-///        a call: the word of the closed phase that admitted it, kind 0
+///        a call: kind 0, the number of the seat where it is watched, or 0
 ///        a probe: kind 2, its slot, or all ones if it has none
 ///        a call while forced closed: kind 3
 ///        nothing to record: kind 1, payload 0; refused: kind 1, payload 1
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 struct Kind(u64);
 
-// The word of a call is the word of its phase, so the places are the cell's.
+// A call's kind and generation are those of its phase's word, so that two
+// words are compared instead of decoded.
 const KIND_SHIFT: u32 = STANCE_SHIFT;
-const NO_SLOT: u64 = (1 << GENERATION_SHIFT) - 1;
+const NO_SLOT: u64 = PAYLOAD;
+const NEVER: u64 = u64::MAX;
 const UNKNOWN: u64 = u64::MAX;
 
 /// A ticket, read.
 pub(super) enum Admission {
-    Call(Generation),
+    Call(Generation, Option<Seat>),
     Probe(Generation, Option<u8>),
     /// The breaker stood aside, or would have refused in shadow; or the
     /// permit is settled.
@@ -44,32 +48,33 @@ impl Ticket {
     /// A permit that has nothing to tell.
     pub(super) const UNRECORDED: Ticket = Ticket {
         kind: Kind(1 << KIND_SHIFT),
-        nanos: 0,
+        nanos: NEVER,
     };
 
     const REFUSED: Kind = Kind(1 << KIND_SHIFT | 1);
 
-    /// A call that a closed breaker let through.
-    #[inline]
-    pub(super) fn call(closed: Word, admitted: Option<Instant>) -> Self {
+    /// A call of a phase in which calls pass.
+    #[inline(always)]
+    pub(super) fn call(word: Word, seat: Option<Seat>, due: Option<Instant>) -> Self {
+        let seat = seat.map_or(0, |seat| u64::from(seat.number().get()));
         Ticket {
-            kind: Kind(closed.as_bits()),
-            nanos: admitted.map_or(0, Instant::as_nanos),
+            kind: Kind(word.as_bits() & !PAYLOAD | seat),
+            nanos: nanos(due),
         }
     }
 
-    pub(super) fn forced(generation: Generation, admitted: Instant) -> Self {
+    pub(super) fn forced(generation: Generation, due: Option<Instant>) -> Self {
         Ticket {
             kind: Kind(3 << KIND_SHIFT | generation.number() << GENERATION_SHIFT),
-            nanos: admitted.as_nanos(),
+            nanos: nanos(due),
         }
     }
 
-    pub(super) fn probe(generation: Generation, slot: Option<u8>, admitted: Instant) -> Self {
+    pub(super) fn probe(generation: Generation, slot: Option<u8>, due: Option<Instant>) -> Self {
         let slot = slot.map_or(NO_SLOT, u64::from);
         Ticket {
             kind: Kind(2 << KIND_SHIFT | generation.number() << GENERATION_SHIFT | slot),
-            nanos: admitted.as_nanos(),
+            nanos: nanos(due),
         }
     }
 
@@ -101,21 +106,30 @@ impl Ticket {
         (self.nanos != UNKNOWN).then_some(self.nanos)
     }
 
-    /// Whether this is a call of the closed phase that `current` is.
+    /// Whether this is a call of the generation that `current` is in, and
+    /// calls are counted there.
     #[inline]
     pub(super) fn is_call_of(self, current: Word) -> bool {
-        self.kind.0 == current.as_bits() && current.is_closed()
+        (self.kind.0 ^ current.as_bits()) >> GENERATION_SHIFT == 0 && current.counts_calls()
     }
 
+    /// Where a call is watched.
     #[inline]
-    pub(super) fn is_probe(self) -> bool {
-        self.kind.0 >> KIND_SHIFT == 2
+    pub(super) fn seat(self) -> Option<Seat> {
+        let number = NonZeroU8::new((self.kind.0 & PAYLOAD) as u8)?;
+        (self.kind.0 >> KIND_SHIFT == 0).then(|| Seat::from_number(number))
+    }
+
+    /// Whether it has something to give back even without a verdict.
+    #[inline]
+    pub(super) fn holds(self) -> bool {
+        self.kind.0 >> KIND_SHIFT == 2 || self.seat().is_some()
     }
 
     pub(super) fn admission(self) -> Admission {
         let generation = Generation::from_number(self.kind.0 >> GENERATION_SHIFT);
         match self.kind.0 >> KIND_SHIFT {
-            0 | 3 => Admission::Call(generation),
+            0 | 3 => Admission::Call(generation, self.seat()),
             2 => {
                 let slot = self.kind.0 & NO_SLOT;
                 let slot = (slot != NO_SLOT).then_some(slot as u8);
@@ -125,14 +139,19 @@ impl Ticket {
         }
     }
 
-    /// When it was admitted; the origin if that was not measured.
-    pub(super) fn admitted(self) -> Instant {
+    /// From when on the call is slow; the end of time if that is not measured.
+    #[inline]
+    pub(super) fn due(self) -> Instant {
         Instant::from_nanos(self.nanos)
     }
 
-    /// Whether the call took at least so many nanoseconds.
     #[inline]
-    pub(super) fn took(self, nanos: u64, now: Instant) -> bool {
-        now.as_nanos().saturating_sub(self.nanos) >= nanos && self.nanos != 0
+    pub(super) fn is_slow(self, now: Instant) -> bool {
+        now >= self.due()
     }
+}
+
+#[inline(always)]
+fn nanos(due: Option<Instant>) -> u64 {
+    due.map_or(NEVER, Instant::as_nanos)
 }

@@ -7,10 +7,23 @@ const RULES: Rules = Rules {
     allowed: 1,
     concurrent: 2,
     open_for: Duration::from_secs(1),
+    stage: None,
+};
+
+/// With a ramp of two seconds a stage.
+const RAMPED: Rules = Rules {
+    stage: Some(Duration::from_secs(2)),
+    ..RULES
 };
 
 const ASKED: Event = Event::Asked {
     lease_ran_out: false,
+    stage_is_proven: false,
+};
+
+const PROVEN: Event = Event::Asked {
+    lease_ran_out: false,
+    stage_is_proven: true,
 };
 
 fn at(millis: u64) -> Instant {
@@ -44,8 +57,14 @@ fn open() -> Phase {
 
 /// Takes the step, and holds it to what is true of every step.
 fn step(from: Phase, event: Event, millis: u64) -> (Phase, Answer) {
-    let (to, answer) = next(from, event, at(millis), &RULES);
-    if from.state() == to.state() && !matches!(event, Event::Reset) {
+    step_by(&RULES, from, event, millis)
+}
+
+fn step_by(rules: &Rules, from: Phase, event: Event, millis: u64) -> (Phase, Answer) {
+    let (to, answer) = next(from, event, at(millis), rules);
+    let is_thinning = |state| matches!(state, State::Closed | State::Thinning);
+    let stays = from.state() == to.state() || is_thinning(from.state()) && is_thinning(to.state());
+    if stays && !matches!(event, Event::Reset) {
         assert!(to.generation >= from.generation);
     } else {
         assert!(to.generation > from.generation, "a new generation");
@@ -126,6 +145,7 @@ fn half_open_fills_its_places() {
 fn half_open_opens_when_a_lease_ran_out() {
     let event = Event::Asked {
         lease_ran_out: true,
+        stage_is_proven: false,
     };
     let (to, answer) = step(half_open(1, 1, 0), event, 10_000);
     assert_eq!(to.state(), State::Open);
@@ -168,9 +188,85 @@ fn half_open_ignores_probes_of_another_generation() {
 }
 
 #[test]
+fn half_open_ramps_where_there_is_a_ramp() {
+    let from = half_open(1, 1, 0);
+    let good = Event::Settled(from.generation, Verdict::Good);
+    let (to, _) = step_by(&RAMPED, from, good, 10_000);
+    assert_eq!(to.stance, Stance::Ramping(Stage::FIRST));
+}
+
+#[test]
+fn a_ramp_goes_through_its_stages_to_closed() {
+    let mut from = phase(Stance::Ramping(Stage::FIRST));
+    let mut shares = Vec::new();
+    for stage in 1..=u64::from(Stage::COUNT) {
+        shares.push(from.admitting());
+        let end = 10_000 + 2_010 * stage;
+        // Neither proof nor time alone suffices.
+        let early = step_by(&RAMPED, from, PROVEN, end - 100);
+        assert_eq!(early, (from, Answer::Pass));
+        let unproven = step_by(&RAMPED, from, ASKED, end);
+        assert_eq!(unproven, (from, Answer::Pass));
+        let (to, answer) = step_by(&RAMPED, from, PROVEN, end);
+        assert_eq!(answer, Answer::Pass);
+        assert!(to.generation > from.generation, "each stage dates itself");
+        from = to;
+    }
+    assert_eq!(from.state(), State::Closed);
+    assert_eq!(shares, [5, 10, 25, 50].map(Ratio::percent));
+}
+
+#[test]
+fn a_ramp_that_was_switched_off_ends_once_it_is_proven() {
+    let from = phase(Stance::Ramping(Stage::FIRST));
+    assert_eq!(step(from, ASKED, 10_000).0, from);
+    assert_eq!(step(from, PROVEN, 10_000).0.state(), State::Closed);
+}
+
+#[test]
+fn ramping_and_thinning_open_when_tripped() {
+    let thinning = Stance::Thinning(Thinned::by(Ratio::percent(30)).unwrap());
+    for stance in [Stance::Ramping(Stage::FIRST), thinning] {
+        let from = phase(stance);
+        assert_eq!(step(from, ASKED, 10_000), (from, Answer::Pass));
+        let trip = Event::Tripped(from.generation);
+        assert_eq!(step(from, trip, 10_000).0.state(), State::Open);
+        let stale = Event::Tripped(Generation::beginning(at(9_000)));
+        assert_eq!(step(from, stale, 10_000).0, from);
+    }
+}
+
+#[test]
+fn steering_stays_within_its_generation() {
+    let closed = phase(Stance::Closed);
+    let steer = |share| Event::Steered(closed.generation, Thinned::by(Ratio::percent(share)));
+    let (thinning, _) = step(closed, steer(30), 10_500);
+    assert_eq!(thinning.generation, closed.generation);
+    assert_eq!(thinning.admitting(), Ratio::percent(70));
+    let (more, _) = step(thinning, steer(200), 10_600);
+    assert_eq!(more.admitting(), Ratio::ZERO, "never more than all");
+    assert_eq!(step(more, steer(0), 10_700).0, closed);
+
+    let stale = Event::Steered(
+        Generation::beginning(at(9_000)),
+        Thinned::by(Ratio::percent(30)),
+    );
+    assert_eq!(step(closed, stale, 10_500), (closed, Answer::Late));
+    let ramping = phase(Stance::Ramping(Stage::FIRST));
+    assert_eq!(step(ramping, steer(30), 10_500).0, ramping);
+}
+
+#[test]
 fn an_operator_wins_over_every_state() {
     let forced = phase(Stance::ForcedClosed);
-    for from in [phase(Stance::Closed), open(), half_open(1, 1, 0), forced] {
+    let ramping = phase(Stance::Ramping(Stage::FIRST));
+    for from in [
+        phase(Stance::Closed),
+        open(),
+        half_open(1, 1, 0),
+        ramping,
+        forced,
+    ] {
         let to = step(from, Event::ForcedOpen, 10_000).0;
         assert_eq!(to.state(), State::ForcedOpen);
         assert_eq!(step(to, ASKED, 99_000), (to, Answer::Refuse(None)));
