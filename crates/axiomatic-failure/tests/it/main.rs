@@ -3,4 +3,5 @@
 mod circuit_breaker;
 mod model;
 mod reference;
+mod regressions;
 mod service;
