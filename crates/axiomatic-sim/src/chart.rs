@@ -229,7 +229,7 @@ fn escaped(text: &str) -> String {
 const STYLE: &str = "\
 text{font:12px system-ui,sans-serif;fill:#1f2328}
 .title{font-size:15px;font-weight:600}
-.small{font-size:11px;fill:#59636e}
+.small{font-size:11px;font-weight:400;fill:#59636e}
 .paper{fill:#fff}.shade{fill:#1f2328;opacity:.07}.grid{stroke:#d1d9e0}
 .blue{fill:#0072b2}.orange{fill:#d55e00}.purple{fill:#aa4499}.gray{fill:#a8b0b8}.ink{fill:#1f2328}
 .line{fill:none;stroke-width:1.2}.line.ink{stroke:#1f2328}.line.blue{stroke:#0072b2}
@@ -256,7 +256,11 @@ impl fmt::Display for Chart {
             f,
             r#"<rect class="paper" width="{WIDTH}" height="{height}"/>"#
         )?;
-        writeln!(f, r#"<text class="title" x="{LEFT}" y="28">{title}</text>"#)?;
+        writeln!(
+            f,
+            r#"<text class="title" x="{LEFT}" y="28">{title}<tspan class="small" dx="10">{}</tspan></text>"#,
+            escaped(&self.unit)
+        )?;
         self.legend(f)?;
         let scale = self.scale();
         for (number, panel) in self.panels.iter().enumerate() {
@@ -297,26 +301,19 @@ impl Chart {
         panel: &Panel,
     ) -> fmt::Result {
         let plot = top + PLOT_TOP;
-        let (title, unit) = (escaped(&panel.title), escaped(&self.unit));
         writeln!(
             f,
-            r#"<text x="{LEFT}" y="{}">{title}<tspan class="small" dx="8">{unit}</tspan></text>"#,
-            top + 15
+            r#"<text x="{LEFT}" y="{}">{}</text>"#,
+            top + 15,
+            escaped(&panel.title)
         )?;
-        for (stretch, label) in &self.shaded {
+        for (stretch, _) in &self.shaded {
             let [from, until] = [stretch.start, stretch.end].map(saturating_nanos);
             let (x, end) = (scale.x(from), scale.x(until));
             let width = x.to(end);
             writeln!(
                 f,
-                r#"<rect class="shade" x="{x}" y="{plot}" width="{width}" height="{PLOT}"><title>{}</title></rect>"#,
-                escaped(label)
-            )?;
-            writeln!(
-                f,
-                r#"<text class="small" x="{x}" y="{}">{}</text>"#,
-                top + 15,
-                escaped(label)
+                r#"<rect class="shade" x="{x}" y="{plot}" width="{width}" height="{PLOT}"/>"#
             )?;
         }
         for value in scale.values() {
@@ -339,6 +336,17 @@ impl Chart {
         for line in &panel.lines {
             let (class, steps) = (line.color.class(), scale.steps(plot, &line.values));
             writeln!(f, r#"<path class="line {class}" d="M{steps}"/>"#)?;
+        }
+        // In front of the areas, which may reach up to it.
+        for (stretch, label) in &self.shaded {
+            let middle = (stretch.start + stretch.end) / 2;
+            writeln!(
+                f,
+                r#"<text x="{}" y="{}" text-anchor="middle">{}</text>"#,
+                scale.x(saturating_nanos(middle)),
+                plot + 15,
+                escaped(label)
+            )?;
         }
         for second in scale.seconds() {
             let x = scale.x(second * SECOND);

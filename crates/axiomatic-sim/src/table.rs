@@ -19,18 +19,27 @@ use std::fmt;
 #[derive(Clone, Debug)]
 pub struct Table {
     columns: usize,
+    text_columns: usize,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table with these headings. The first column stands to the left, the
-    /// others, which are numbers, to the right.
+    /// A table with these headings. The first column is text and stands to
+    /// the left, the others are numbers and stand to the right.
     pub fn new<T: Into<String>>(headings: impl IntoIterator<Item = T>) -> Self {
         let headings: Vec<String> = headings.into_iter().map(Into::into).collect();
         Table {
             columns: headings.len(),
+            text_columns: 1,
             rows: vec![headings],
         }
+    }
+
+    /// So many of the first columns are text.
+    #[must_use]
+    pub const fn with_text_columns(mut self, columns: usize) -> Self {
+        self.text_columns = columns;
+        self
     }
 
     /// One more row; cells that are missing are empty, and those that have no
@@ -52,22 +61,19 @@ impl fmt::Display for Table {
         let widths: Vec<usize> = (0..self.columns).map(width).collect();
         for (number, row) in self.rows.iter().enumerate() {
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                if column == 0 {
-                    write!(f, "| {cell:<width$} |")?;
+                if column < self.text_columns {
+                    write!(f, "| {cell:<width$} ")?;
                 } else {
-                    write!(f, " {cell:>width$} |")?;
+                    write!(f, "| {cell:>width$} ")?;
                 }
             }
-            writeln!(f)?;
+            writeln!(f, "|")?;
             if number == 0 {
                 for (column, width) in widths.iter().enumerate() {
-                    if column == 0 {
-                        write!(f, "|{}|", "-".repeat(width + 2))?;
-                    } else {
-                        write!(f, "{}:|", "-".repeat(width + 1))?;
-                    }
+                    let end = if column < self.text_columns { '-' } else { ':' };
+                    write!(f, "|{}{end}", "-".repeat(width + 1))?;
                 }
-                writeln!(f)?;
+                writeln!(f, "|")?;
             }
         }
         Ok(())
