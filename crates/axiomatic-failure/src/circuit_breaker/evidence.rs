@@ -82,9 +82,23 @@ impl Evidence {
 
     /// A call worked, in time: nothing to decide.
     #[inline(always)]
-    pub(super) fn fine(&self, call: Call, now: Instant) {
-        self.streak.succeeded(call.generation);
-        self.window.record(call, now, Observation::Fine);
+    pub(super) fn fine(&self, generation: Generation, now: Instant) {
+        self.streak.succeeded(generation);
+        let era = generation.number();
+        match &self.window {
+            Record::Time(window) => window.record(era, now, Observation::Fine),
+            Record::Due(window) => window.record(era, now, false, false),
+            Record::Calls(window) => window.record(era, Observation::Fine),
+        }
+    }
+
+    /// The same, of a call that was watched.
+    #[inline(always)]
+    pub(super) fn fine_seen(&self, generation: Generation, seat: Seat, due: Instant, now: Instant) {
+        self.streak.succeeded(generation);
+        if let Record::Due(window) = &self.window {
+            window.end(generation.number(), seat, due, now, false);
+        }
     }
 
     /// A call worked, though not in time: no streak of failures any more.
@@ -92,13 +106,20 @@ impl Evidence {
         self.streak.succeeded(generation);
     }
 
-    /// Records a call that failed or was slow.
-    pub(super) fn bad(&self, call: Call, now: Instant, observation: Observation) {
-        self.window.record(call, now, observation);
+    /// Records a call whatever became of it.
+    pub(super) fn record(&self, call: Call, now: Instant, observation: Observation) {
+        let era = call.generation.number();
+        let (failed, slow) = (observation.is_failed(), observation.is_slow());
+        match (&self.window, call.seat) {
+            (Record::Time(window), _) => window.record(era, now, observation),
+            (Record::Due(window), Some(seat)) => window.end(era, seat, call.due, now, failed),
+            (Record::Due(window), None) => window.record(era, now, failed, slow),
+            (Record::Calls(window), _) => window.record(era, observation),
+        }
     }
 
-    /// Whether the evidence suffices to open, now that a call was
-    /// [`bad`](Evidence::bad).
+    /// Whether the evidence suffices to open, now that a call that
+    /// failed or was slow was recorded.
     pub(super) fn suffices(
         &self,
         generation: Generation,
@@ -196,18 +217,6 @@ impl Condition {
 }
 
 impl Record {
-    #[inline(always)]
-    fn record(&self, call: Call, now: Instant, observation: Observation) {
-        let era = call.generation.number();
-        let (failed, slow) = (observation.is_failed(), observation.is_slow());
-        match (self, call.seat) {
-            (Record::Time(window), _) => window.record(era, now, observation),
-            (Record::Due(window), Some(seat)) => window.end(era, seat, call.due, now, failed),
-            (Record::Due(window), None) => window.record(era, now, failed, slow),
-            (Record::Calls(window), _) => window.record(era, observation),
-        }
-    }
-
     /// Names a stretch in which the window's total does not shrink: in a
     /// window of calls, a call leaves only when another comes.
     fn stretch(&self, generation: Generation, now: Instant) -> u64 {

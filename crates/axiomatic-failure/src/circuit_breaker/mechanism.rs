@@ -14,7 +14,7 @@ use std::time::Duration;
 use axiomatic_core::hash::entropy;
 use axiomatic_core::shared::{Stash, Stashed};
 use axiomatic_core::time::{Clock, Instant};
-use axiomatic_core::window::{Counts, Observation};
+use axiomatic_core::window::{Counts, Observation, Seat};
 use axiomatic_core::{Mode, Name, Outcome, Pattern, Ratio, Reason, Rejected};
 
 use super::cell::{Cell, Word};
@@ -356,18 +356,20 @@ impl Core {
     pub(super) fn settle(&self, ticket: Ticket, now: Instant, outcome: Outcome) {
         let is_good = matches!(outcome, Outcome::Success | Outcome::Permanent);
         let word = self.front.cell.look();
-        if is_good && ticket.is_call_of(word) && !ticket.is_slow(now) {
-            let call = Call {
-                generation: word.generation(),
-                seat: ticket.seat(),
-                due: ticket.due(),
-            };
-            self.evidence.fine(call, now);
-            if self.evidence.begins_step(call.generation, now) {
-                self.time_has_passed(call.generation, now);
-            }
-        } else {
-            self.settle_unless_fine(ticket, now, outcome);
+        let is_fine = is_good && ticket.is_call_of(word) && !ticket.is_slow(now);
+        match ticket.seat() {
+            _ if !is_fine => self.settle_unless_fine(ticket, now, outcome),
+            None => self.evidence.fine(word.generation(), now),
+            Some(seat) => self.settle_seen(word.generation(), seat, ticket.due(), now),
+        }
+    }
+
+    /// A call that was watched worked, in time.
+    #[inline(always)]
+    fn settle_seen(&self, generation: Generation, seat: Seat, due: Instant, now: Instant) {
+        self.evidence.fine_seen(generation, seat, due, now);
+        if self.evidence.begins_step(generation, now) {
+            self.time_has_passed(generation, now);
         }
     }
 
@@ -464,10 +466,10 @@ impl Core {
         if phase.generation != call.generation {
             return self.late.count();
         }
+        self.evidence.record(call, now, observation);
         if observation == Observation::Fine {
-            return self.evidence.fine(call, now);
+            return;
         }
-        self.evidence.bad(call, now, observation);
         let failed = observation.is_failed();
         let flags = self.front.call.flags();
         let suffices = match phase.stance {

@@ -113,22 +113,26 @@ impl Ticket {
         (self.kind.0 ^ current.as_bits()) >> GENERATION_SHIFT == 0 && current.counts_calls()
     }
 
-    /// Where a call is watched.
-    #[inline]
+    /// Where a call is watched. To be asked of calls only.
+    #[inline(always)]
     pub(super) fn seat(self) -> Option<Seat> {
-        let number = NonZeroU8::new((self.kind.0 & PAYLOAD) as u8)?;
-        (self.kind.0 >> KIND_SHIFT == 0).then(|| Seat::from_number(number))
+        NonZeroU8::new((self.kind.0 & PAYLOAD) as u8).map(Seat::from_number)
     }
 
-    /// Whether it has something to give back even without a verdict.
-    #[inline]
+    /// Whether it has something to give back even without a verdict: a probe
+    /// its place, a call its seat.
+    #[inline(always)]
     pub(super) fn holds(self) -> bool {
-        self.kind.0 >> KIND_SHIFT == 2 || self.seat().is_some()
+        match self.kind.0 >> KIND_SHIFT {
+            0 => self.seat().is_some(),
+            kind => kind == 2,
+        }
     }
 
     pub(super) fn admission(self) -> Admission {
         let generation = Generation::from_number(self.kind.0 >> GENERATION_SHIFT);
         match self.kind.0 >> KIND_SHIFT {
+            // One that is forced has no payload, and so no seat.
             0 | 3 => Admission::Call(generation, self.seat()),
             2 => {
                 let slot = self.kind.0 & NO_SLOT;

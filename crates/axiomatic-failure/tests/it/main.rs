@@ -1,7 +1,11 @@
 //! What the failure patterns promise, seen from outside.
 
+mod adaptive;
 mod circuit_breaker;
 mod model;
+mod ramp;
 mod reference;
 mod regressions;
 mod service;
+mod slow_in_flight;
+mod subscription;

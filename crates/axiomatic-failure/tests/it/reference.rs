@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{Mode, Outcome, Ratio};
+use axiomatic_core::window::DueWindow;
+use axiomatic_core::{Context, Mode, Outcome, Ratio, Rejected};
 use axiomatic_failure::circuit_breaker::{
-    Config, HalfOpen, OpenFor, OwnedPermit, State, ThrottledCounts, TripWhen, Window,
+    Adaptive, CircuitBreaker, Config, HalfOpen, OpenFor, OwnedPermit, Ramp, State, ThrottledCounts,
+    TripWhen, Window,
 };
 
 /// All times of a script are multiples of this, and all durations of a
@@ -47,11 +49,19 @@ pub(crate) struct Setup {
     pub(crate) allowed: u8,
     pub(crate) concurrent: u8,
     pub(crate) lease_ticks: u8,
+    /// Whether slow calls are seen in flight; then the window is one of time.
+    pub(crate) in_flight: bool,
+    /// Ticks of a stage, percent forgiven, sample.
+    pub(crate) ramp: Option<(u8, u8, u8)>,
+    /// Percent of what is accepted, ticks of a step, sample, and whether it
+    /// trips as well.
+    pub(crate) adaptive: Option<(u8, u8, u8, bool)>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Admit,
+    /// With a slow threshold of its own in ticks, or 0.
+    Admit(u8),
     Wait(u8),
     Record(u8, Outcome),
     Drop(u8),
@@ -76,10 +86,16 @@ pub(crate) enum Bug {
     OpeningsNeverGrow,
     OneProbeTooMany,
     ShadowTakesProbesForCalls,
+    SlowCallsCountAgainWhenTheyEnd,
+    LateFailuresAreForgotten,
+    ThresholdsOfCallsAreIgnored,
+    RampsLetEverythingThrough,
+    RampsNeverEnd,
+    RefusalsAreNoRequests,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Bug; 9] = [
+    pub(crate) const ALL: [Bug; 15] = [
         Bug::StaleResultsDecide,
         Bug::DroppedProbesSucceed,
         Bug::CancelledProbesSucceed,
@@ -89,6 +105,12 @@ impl Bug {
         Bug::OpeningsNeverGrow,
         Bug::OneProbeTooMany,
         Bug::ShadowTakesProbesForCalls,
+        Bug::SlowCallsCountAgainWhenTheyEnd,
+        Bug::LateFailuresAreForgotten,
+        Bug::ThresholdsOfCallsAreIgnored,
+        Bug::RampsLetEverythingThrough,
+        Bug::RampsNeverEnd,
+        Bug::RefusalsAreNoRequests,
     ];
 }
 
@@ -96,21 +118,26 @@ impl Bug {
 struct Ticket {
     kind: Kind,
     generation: u64,
-    admitted: Instant,
+    due: Option<Instant>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq)]
 enum Kind {
-    Call,
+    /// With the number of what is known of it while it is under way.
+    Call(Option<usize>),
     Probe(u64),
     Unrecorded,
 }
 
 #[derive(Copy, Clone, Debug)]
 struct Call {
-    ended: Instant,
+    /// When it ended; in a window that sees calls in flight, when it was due.
+    at: Instant,
     failed: bool,
     slow: bool,
+    /// Under way: it counts once it is overdue, and as slow.
+    pending: bool,
+    gone: bool,
 }
 
 struct Reference {
@@ -122,6 +149,14 @@ struct Reference {
     since: Instant,
     until: Instant,
     calls: Vec<Call>,
+    /// The last step of a window that sees calls in flight.
+    present: u64,
+    /// Who asked in this generation while only a share passes.
+    turns: u64,
+    stage: usize,
+    refused: Vec<Instant>,
+    refusing: u64,
+    next_control: Instant,
     streak: u32,
     /// Probes under way in this generation, and when each is overdue.
     probes: BTreeMap<u64, Instant>,
@@ -144,6 +179,12 @@ impl Reference {
             since: now,
             until: now,
             calls: Vec::new(),
+            present: 0,
+            turns: 0,
+            stage: 0,
+            refused: Vec::new(),
+            refusing: 0,
+            next_control: Instant::from_nanos(0),
             streak: 0,
             probes: BTreeMap::new(),
             next_probe: 0,
@@ -166,6 +207,11 @@ impl Reference {
         if !self.has(Bug::ClosingKeepsTheWindow) {
             self.calls.clear();
         }
+        self.present = 0;
+        self.turns = 0;
+        self.refused.clear();
+        self.refusing = 0;
+        self.stage = 0;
         self.streak = 0;
         self.probes.clear();
         self.good = 0;
@@ -174,7 +220,7 @@ impl Reference {
 
     fn open(&mut self, now: Instant) {
         let stable = just_before(u32::from(self.setup.stable_ticks));
-        if self.state == State::Closed && now - self.since >= stable {
+        if matches!(self.state, State::Closed | State::Thinning) && now - self.since >= stable {
             self.reopenings = 0;
         }
         let first = just_before(u32::from(self.setup.open_ticks));
@@ -190,33 +236,38 @@ impl Reference {
         self.until = now + open_for;
     }
 
-    fn admit(&mut self, now: Instant) -> Result<Ticket, Option<Instant>> {
+    fn admit(&mut self, now: Instant, own: u8) -> Result<Ticket, Option<Instant>> {
         if self.mode == Mode::Off {
-            return Ok(self.ticket(Kind::Unrecorded, now));
+            return Ok(self.ticket(Kind::Unrecorded, None));
         }
-        let answer = self.ask(now);
+        let answer = self.ask(now, own);
         match answer {
             Err(_) if self.mode == Mode::Shadow => {
                 self.would_refuse += 1;
                 let kind = if self.has(Bug::ShadowTakesProbesForCalls) {
-                    Kind::Call
+                    Kind::Call(None)
                 } else {
                     Kind::Unrecorded
                 };
-                Ok(self.ticket(kind, now))
+                Ok(self.ticket(kind, self.due(now, own)))
             }
             answer => answer,
         }
     }
 
-    fn ask(&mut self, now: Instant) -> Result<Ticket, Option<Instant>> {
+    fn ask(&mut self, now: Instant, own: u8) -> Result<Ticket, Option<Instant>> {
+        if self.state != State::ForcedOpen && !self.is_open(now) && !self.time_passes(now) {
+            if self.state == State::Thinning {
+                self.steer(now);
+            }
+        }
         match self.state {
-            State::Closed | State::ForcedClosed => Ok(self.ticket(Kind::Call, now)),
+            State::Closed | State::ForcedClosed => Ok(self.call(now, own)),
             State::ForcedOpen => Err(None),
             State::Open if now < self.until => Err(Some(self.until)),
             State::Open => {
                 self.enter(State::HalfOpen, now);
-                Ok(self.probe(now))
+                Ok(self.probe(now, own))
             }
             State::HalfOpen => {
                 let overdue = self.probes.values().any(|due| *due <= now);
@@ -227,8 +278,18 @@ impl Reference {
                 let places = usize::from(self.setup.concurrent)
                     + usize::from(self.has(Bug::OneProbeTooMany));
                 if self.probes.len() < places {
-                    Ok(self.probe(now))
+                    Ok(self.probe(now, own))
                 } else {
+                    Err(None)
+                }
+            }
+            State::Ramping => self.ask_ramping(now, own),
+            State::Thinning => {
+                let share = 1_000_000 - self.refusing;
+                if self.takes_turn(share) {
+                    Ok(self.call(now, own))
+                } else {
+                    self.refused.push(now);
                     Err(None)
                 }
             }
@@ -236,30 +297,160 @@ impl Reference {
         }
     }
 
-    fn probe(&mut self, now: Instant) -> Ticket {
-        let id = self.next_probe;
-        self.next_probe += 1;
-        let due = now + just_before(u32::from(self.setup.lease_ticks));
-        self.probes.insert(id, due);
-        self.ticket(Kind::Probe(id), now)
+    fn is_open(&self, now: Instant) -> bool {
+        self.state == State::Open && now < self.until
     }
 
-    fn ticket(&self, kind: Kind, now: Instant) -> Ticket {
+    fn ask_ramping(&mut self, now: Instant, own: u8) -> Result<Ticket, Option<Instant>> {
+        const SHARES: [u64; 4] = [50_000, 100_000, 250_000, 500_000];
+        let (stage_ticks, ..) = self.setup.ramp.expect("it ramps");
+        let ends = self.since + just_before(stage_ticks.into());
+        let counts = self.counts(now);
+        let proven = counts.0 > self.bad_of(counts);
+        if now >= ends && proven && !self.has(Bug::RampsNeverEnd) {
+            let stage = self.stage + 1;
+            if stage == SHARES.len() {
+                self.enter(State::Closed, now);
+                return Ok(self.call(now, own));
+            }
+            self.enter(State::Ramping, now);
+            self.stage = stage;
+        }
+        let passes = self.takes_turn(SHARES[self.stage]);
+        if passes || self.has(Bug::RampsLetEverythingThrough) {
+            return Ok(self.call(now, own));
+        }
+        let ends = self.since + just_before(stage_ticks.into());
+        Err(Some(ends.max(now)))
+    }
+
+    fn takes_turn(&mut self, share: u64) -> bool {
+        self.turns += 1;
+        (self.turns - 1) * share % 1_000_000 < share
+    }
+
+    /// A call that passes. Where calls are seen in flight, it is known from
+    /// now on.
+    fn call(&mut self, now: Instant, own: u8) -> Ticket {
+        let due = self.due(now, own);
+        let seen = due.filter(|_| self.setup.in_flight && self.state != State::ForcedClosed);
+        let seat = seen.map(|due| {
+            self.calls.push(Call {
+                at: due,
+                failed: false,
+                slow: false,
+                pending: true,
+                gone: false,
+            });
+            self.calls.len() - 1
+        });
+        self.ticket(Kind::Call(seat), due)
+    }
+
+    fn probe(&mut self, now: Instant, own: u8) -> Ticket {
+        let id = self.next_probe;
+        self.next_probe += 1;
+        let lease_ends = now + just_before(u32::from(self.setup.lease_ticks));
+        self.probes.insert(id, lease_ends);
+        self.ticket(Kind::Probe(id), self.due(now, own))
+    }
+
+    fn ticket(&self, kind: Kind, due: Option<Instant>) -> Ticket {
         Ticket {
             kind,
             generation: self.generation,
-            admitted: now,
+            due,
         }
     }
 
-    fn is_slow(&self, ticket: Ticket, now: Instant) -> bool {
-        self.setup
-            .slow_after
-            .is_some_and(|after| now - ticket.admitted >= just_before(u32::from(after)))
+    fn due(&self, now: Instant, own: u8) -> Option<Instant> {
+        let after = self.setup.slow_after?;
+        let is_own = own > 0 && !self.has(Bug::ThresholdsOfCallsAreIgnored);
+        Some(now + just_before(u32::from(if is_own { own } else { after })))
+    }
+
+    fn is_slow(ticket: Ticket, now: Instant) -> bool {
+        ticket.due.is_some_and(|due| now >= due)
+    }
+
+    fn trips(&self) -> bool {
+        self.setup.adaptive.is_none_or(|(.., trips)| trips)
+    }
+
+    /// Whether a step of a window that sees calls in flight began; then what
+    /// became slow meanwhile is judged.
+    fn time_passes(&mut self, now: Instant) -> bool {
+        let step = now.as_nanos() / self.setup.step_nanos();
+        if !self.setup.in_flight || step <= self.present {
+            return false;
+        }
+        self.present = step;
+        match self.state {
+            State::Ramping if self.is_over_guard(now) => self.open(now),
+            State::Closed | State::Thinning if self.rate_is_reached(now) => self.open(now),
+            State::Closed | State::Thinning => self.steer(now),
+            _ => {}
+        }
+        true
+    }
+
+    fn is_over_guard(&self, now: Instant) -> bool {
+        let (_, percent, sample) = self.setup.ramp.expect("it ramps");
+        let counts = self.counts(now);
+        let whole = counts.0.max(sample.into());
+        self.bad_of(counts) * 100 > whole * u64::from(percent)
+    }
+
+    fn bad_of(&self, (_, failed, _, either): (u64, u64, u64, u64)) -> u64 {
+        if self.judges_slowness() {
+            either
+        } else {
+            failed
+        }
+    }
+
+    /// The published formula, in floating point.
+    fn steer(&mut self, now: Instant) {
+        let Some((percent, ticks_of_step, sample, _)) = self.setup.adaptive else {
+            return;
+        };
+        if now < self.next_control {
+            return;
+        }
+        self.next_control = now + just_before(ticks_of_step.into());
+        let counts = self.counts(now);
+        let bucket = |at: Instant| at.as_nanos() / TICK.as_nanos() as u64;
+        let refused = self
+            .refused
+            .iter()
+            .filter(|at| bucket(**at) + 10 > bucket(now))
+            .count() as u64;
+        let refused = if self.has(Bug::RefusalsAreNoRequests) {
+            0
+        } else {
+            refused
+        };
+        let requests = counts.0 + refused;
+        let accepts = (counts.0 - self.bad_of(counts)) as f64;
+        let k = 1.0 + f64::from(percent) / 100.0;
+        let share = (requests as f64 - k * accepts) / (requests as f64 + 1.0);
+        let share = if requests < u64::from(sample) {
+            0.0
+        } else {
+            share.clamp(0.0, 0.95)
+        };
+        self.refusing = (share * 1_000_000.0 + 1e-6) as u64;
+        self.state = if self.refusing == 0 {
+            State::Closed
+        } else {
+            State::Thinning
+        };
     }
 
     fn judges_slowness(&self) -> bool {
-        self.setup.slow_rate.is_some() || self.setup.combined_rate.is_some()
+        let conditions = self.setup.slow_rate.is_some() || self.setup.combined_rate.is_some();
+        let adapts = self.setup.adaptive.is_some() && self.setup.slow_after.is_some();
+        adapts || self.trips() && conditions
     }
 
     fn record(&mut self, ticket: Ticket, now: Instant, outcome: Outcome) {
@@ -274,10 +465,10 @@ impl Reference {
                 return self.drop(ticket, now);
             }
         };
-        let slow = self.is_slow(ticket, now);
+        let slow = Self::is_slow(ticket, now);
         match ticket.kind {
             Kind::Unrecorded => {}
-            Kind::Call => self.call_ended(ticket, now, failed, slow, !failed),
+            Kind::Call(seat) => self.call_ended(ticket, seat, now, failed, !failed),
             Kind::Probe(id) => {
                 let bad = failed || slow && self.judges_slowness();
                 self.probe_ended(ticket, id, now, Some(!bad));
@@ -286,9 +477,9 @@ impl Reference {
     }
 
     fn cancel(&mut self, ticket: Ticket, now: Instant) {
-        let slow = self.is_slow(ticket, now);
+        let slow = Self::is_slow(ticket, now);
         match ticket.kind {
-            Kind::Call if slow => self.call_ended(ticket, now, false, true, false),
+            Kind::Call(seat) if slow => self.call_ended(ticket, seat, now, false, false),
             Kind::Probe(id) if slow && self.judges_slowness() => {
                 self.probe_ended(ticket, id, now, Some(false));
             }
@@ -300,29 +491,101 @@ impl Reference {
     }
 
     fn drop(&mut self, ticket: Ticket, now: Instant) {
-        if let Kind::Probe(id) = ticket.kind {
-            let verdict = self.has(Bug::DroppedProbesSucceed).then_some(true);
-            self.probe_ended(ticket, id, now, verdict);
+        match ticket.kind {
+            Kind::Probe(id) => {
+                let verdict = self.has(Bug::DroppedProbesSucceed).then_some(true);
+                self.probe_ended(ticket, id, now, verdict);
+            }
+            // Unless it was seen to be slow, it was never there.
+            Kind::Call(Some(seat)) if ticket.generation == self.generation => {
+                let step = self.setup.step_nanos();
+                if self.calls[seat].at.as_nanos() / step >= self.present {
+                    self.calls[seat].gone = true;
+                }
+            }
+            Kind::Call(_) | Kind::Unrecorded => {}
         }
     }
 
-    fn call_ended(&mut self, ticket: Ticket, now: Instant, failed: bool, slow: bool, ends: bool) {
+    fn call_ended(
+        &mut self,
+        ticket: Ticket,
+        seat: Option<usize>,
+        now: Instant,
+        failed: bool,
+        ends: bool,
+    ) {
         if ticket.generation != self.generation && !self.has(Bug::StaleResultsDecide) {
             self.late += 1;
             return;
         }
-        self.calls.push(Call {
-            ended: now,
-            failed,
-            slow,
-        });
+        let slow = Self::is_slow(ticket, now);
+        match seat {
+            Some(seat) if ticket.generation == self.generation => {
+                self.seen_call_ended(seat, now, failed, slow);
+            }
+            _ => {
+                let step = self.setup.step_nanos();
+                self.calls.push(Call {
+                    // In a window that sees calls in flight, a slow one that
+                    // it did not see belongs to a step that is over.
+                    at: if self.setup.in_flight && slow {
+                        Instant::from_nanos(now.as_nanos() - step)
+                    } else {
+                        now
+                    },
+                    failed,
+                    slow,
+                    pending: false,
+                    gone: false,
+                });
+            }
+        }
         if failed {
             self.streak += 1;
         } else if ends {
             self.streak = 0;
         }
-        if (failed || slow) && self.state == State::Closed && self.suffices(now, failed) {
-            self.open(now);
+        let decides = failed || slow;
+        match self.state {
+            State::Ramping if decides && self.is_over_guard(now) => self.open(now),
+            State::Closed | State::Thinning if decides && self.suffices(now, failed) => {
+                self.open(now);
+            }
+            State::Closed | State::Thinning if decides => self.steer(now),
+            // A good call tells the time, too.
+            _ if !decides && seat.is_some() => {
+                self.time_passes(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn seen_call_ended(&mut self, seat: usize, now: Instant, failed: bool, slow: bool) {
+        let again = slow && self.has(Bug::SlowCallsCountAgainWhenTheyEnd);
+        let forgets = self.has(Bug::LateFailuresAreForgotten);
+        let call = &mut self.calls[seat];
+        call.failed = failed && !(slow && forgets);
+        call.slow = slow;
+        call.pending = slow;
+        // So long ago that the window has forgotten it: only the failure is
+        // news.
+        let step = self.setup.step_nanos();
+        let places = (2 * self.setup.steps() + 1).next_power_of_two();
+        let head = self
+            .calls
+            .iter()
+            .map(|call| call.at.as_nanos() / step)
+            .max();
+        let is_forgotten = head.unwrap_or(0) - self.calls[seat].at.as_nanos() / step >= places;
+        if again || is_forgotten && failed {
+            self.calls.push(Call {
+                at: now,
+                failed,
+                slow: again,
+                pending: false,
+                gone: false,
+            });
         }
     }
 
@@ -331,27 +594,46 @@ impl Reference {
             .setup
             .consecutive
             .is_some_and(|limit| failed && self.streak >= u32::from(limit));
+        self.trips() && (streak || self.rate_is_reached(now))
+    }
+
+    fn rate_is_reached(&self, now: Instant) -> bool {
         let (total, failures, slow, either) = self.counts(now);
         let rate = |condition: Option<(u8, u8)>, part: u64| {
             condition.is_some_and(|(percent, sample)| {
                 total >= u64::from(sample) && part * 100 >= total * u64::from(percent)
             })
         };
-        streak
-            || rate(self.setup.failure_rate, failures)
-            || rate(self.setup.slow_rate, slow)
-            || rate(self.setup.combined_rate, either)
+        self.trips()
+            && (rate(self.setup.failure_rate, failures)
+                || rate(self.setup.slow_rate, slow)
+                || rate(self.setup.combined_rate, either))
     }
 
     fn counts(&self, now: Instant) -> (u64, u64, u64, u64) {
         let bucket = |at: Instant| at.as_nanos() / TICK.as_nanos() as u64;
-        let held: Vec<&Call> = match usize::from(self.setup.window_calls) {
+        let step = self.setup.step_nanos();
+        let present = (now.as_nanos() / step).max(self.present);
+        let held: Vec<Call> = match usize::from(self.setup.window_calls) {
+            _ if self.setup.in_flight => self
+                .calls
+                .iter()
+                .filter(|call| !call.gone)
+                .filter(|call| call.at.as_nanos() / step + self.setup.steps() > present)
+                // What is pending or was late counts once its step is over.
+                .filter(|call| !(call.pending || call.slow) || call.at.as_nanos() / step < present)
+                .map(|call| Call {
+                    slow: call.slow || call.pending,
+                    ..*call
+                })
+                .collect(),
             0 => self
                 .calls
                 .iter()
-                .filter(|call| bucket(call.ended) + 10 > bucket(now))
+                .filter(|call| bucket(call.at) + 10 > bucket(now))
+                .copied()
                 .collect(),
-            most => self.calls.iter().rev().take(most).collect(),
+            most => self.calls.iter().rev().take(most).copied().collect(),
         };
         let count = |is: fn(&Call) -> bool| held.iter().filter(|call| is(call)).count() as u64;
         (
@@ -374,7 +656,8 @@ impl Reference {
             Some(true) => {
                 self.good += 1;
                 if self.good >= u32::from(self.setup.required) {
-                    self.enter(State::Closed, now);
+                    let ramps = self.setup.ramp.is_some();
+                    self.enter(if ramps { State::Ramping } else { State::Closed }, now);
                 }
             }
             Some(false) => {
@@ -444,7 +727,41 @@ impl Setup {
         if let Some(after) = self.slow_after {
             config = config.slow_after(just_before(after.into()));
         }
-        config
+        if self.in_flight {
+            config = config.slow_in_flight();
+        }
+        if let Some((stage_ticks, percent, sample)) = self.ramp {
+            let ramp = Ramp::over(4 * just_before(stage_ticks.into()));
+            config = config.ramp(ramp.forgiving(Ratio::percent(percent.into()), sample.into()));
+        }
+        match self.adaptive {
+            None => config,
+            Some((percent, step_ticks, sample, trips)) => {
+                let adaptive = Adaptive::accepting(Ratio::percent(100 + u16::from(percent)))
+                    .every(just_before(step_ticks.into()))
+                    .sample(sample.into());
+                if trips {
+                    config.dual(adaptive)
+                } else {
+                    config.adaptive(adaptive)
+                }
+            }
+        }
+    }
+
+    /// The window that sees calls in flight tells its own steps.
+    fn due_window(&self) -> DueWindow {
+        let after = just_before(self.slow_after.unwrap_or(1).into());
+        DueWindow::compact(ticks(10), after / 4)
+    }
+
+    fn step_nanos(&self) -> u64 {
+        self.due_window().step().as_nanos() as u64
+    }
+
+    fn steps(&self) -> u64 {
+        let window = self.due_window();
+        window.span().as_nanos() as u64 / self.step_nanos()
     }
 
     /// Other conditions, as an operator might choose while calls are under
@@ -477,7 +794,7 @@ pub(crate) fn compare(setup: &Setup, steps: &[Step], bug: Option<Bug>) -> Result
             (!permits.is_empty()).then(|| permits.swap_remove(usize::from(which) % permits.len()))
         };
         match step {
-            Step::Admit => match (breaker.admit_owned(now), reference.admit(now)) {
+            Step::Admit(own) => match (admit(&breaker, *own, now), reference.admit(now, *own)) {
                 (Ok(permit), Ok(ticket)) => permits.push((permit, ticket)),
                 (Err(rejected), Err(until)) => {
                     let expected = until.map(|until| until - now);
@@ -581,6 +898,16 @@ pub(crate) fn compare(setup: &Setup, steps: &[Step], bug: Option<Bug>) -> Result
     Ok(())
 }
 
+fn admit(breaker: &CircuitBreaker, own: u8, now: Instant) -> Result<OwnedPermit, Rejected> {
+    match own {
+        0 => breaker.admit_owned(now),
+        own => {
+            let context = Context::default().with_slow_after(just_before(own.into()));
+            breaker.admit_owned_for(&context, now)
+        }
+    }
+}
+
 fn is_close(real: Option<Duration>, expected: Option<Duration>) -> bool {
     match (real, expected) {
         (Some(real), Some(expected)) => real.abs_diff(expected) < LESS / 2,
@@ -617,12 +944,36 @@ pub(crate) fn decode(bytes: &[u8]) -> (Setup, Vec<Step>) {
         allowed: setup_byte() % 3,
         concurrent: setup_byte() % 3 + 1,
         lease_ticks: setup_byte() % 6 + 1,
+        in_flight: false,
+        ramp: None,
+        adaptive: None,
+    };
+    // What came later stands behind a switch of its own, so that older
+    // scripts mean what they meant.
+    let extended = is_on(7);
+    let setup = if extended {
+        let (switches, ramp, adaptive) = (setup_byte(), setup_byte(), setup_byte());
+        let is_on = |bit: u8| switches >> bit & 1 == 1;
+        Setup {
+            in_flight: slow && setup.window_calls == 0 && is_on(0),
+            ramp: is_on(1).then_some((ramp % 4 + 1, ramp / 4 % 60, ramp / 16)),
+            adaptive: (setup.window_calls == 0 && is_on(2)).then_some((
+                adaptive % 100,
+                adaptive % 3 + 1,
+                adaptive / 32,
+                is_on(3),
+            )),
+            ..setup
+        }
+    } else {
+        setup
     };
     let mut steps = Vec::new();
     while let Some(kind) = bytes.next() {
         let mut operand = || bytes.next().unwrap_or(0);
         steps.push(match kind % 16 {
-            0..=4 => Step::Admit,
+            0..=4 if extended => Step::Admit(kind / 16 % 6),
+            0..=4 => Step::Admit(0),
             5 => Step::Wait(operand() % 4),
             6 => Step::Wait(operand() % 16),
             7 => Step::Record(operand(), Outcome::Success),
