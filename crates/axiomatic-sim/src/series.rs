@@ -132,8 +132,9 @@ impl Series {
         wide.collect()
     }
 
-    /// How long after `onset` a policy first turned a call away, if it did
-    /// before `end`.
+    /// How long after the onset of a fault a policy first turned a call away,
+    /// if it did before the fault was over. Of a bin only the first refusal is
+    /// known, so a fault should begin where a bin does.
     pub fn detection(&self, fault: Range<Duration>) -> Option<Duration> {
         let refusals = self.bins.iter().filter_map(|bin| bin.first_refusal);
         let first = refusals.filter(|at| fault.contains(at)).min()?;

@@ -43,7 +43,7 @@ fn healthy() -> Dependency {
     Dependency::new(USUAL)
 }
 
-/// One in a thousand fails always, as it does.
+/// Of a healthy service too, one call in a thousand fails.
 fn background() -> Timeline<Ratio> {
     Timeline::always(Ratio::per_mille(1))
 }
