@@ -1,3 +1,6 @@
+//! Completion at the end of the body, by hand and by scripted bodies. It is
+//! one file because it is one list: what the page promises, a test each.
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::marker::{PhantomData, PhantomPinned};

@@ -1,3 +1,5 @@
+//! What answers of gRPC mean, code by code, and where they say it.
+
 use std::task::Poll;
 use std::time::Duration;
 
