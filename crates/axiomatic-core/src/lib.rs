@@ -15,6 +15,7 @@
 //! | [`binding`] | [`Carrier`], [`Complete`], [`Plain`]: how a layer reads a protocol |
 //! | [`window`] | sliding windows over the last N calls or the last T seconds |
 //! | [`hash`] | the hash contract: named algorithms over bytes, seeds, rendezvous order |
+//! | `keyed` | `Keyed`: one value for each key, in bounded memory (feature `keyed`) |
 //! | [`ratio`] | [`Ratio`]: exact shares in integers |
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
 //!
@@ -24,6 +25,7 @@
 //!
 //! # Features
 //!
+//! - `keyed`: the keyed store, and with it the crates papaya and seize.
 //! - `tokio`: conversions between [`time::Instant`] and tokio's.
 //! - `test-util`: clocks follow tokio's paused time. It is the one feature
 //!   that changes behaviour, as in tokio itself; enable it in dev-dependencies.
@@ -32,6 +34,8 @@
 pub mod binding;
 pub mod context;
 pub mod hash;
+#[cfg(any(feature = "keyed", axiomatic_loom))]
+pub mod keyed;
 pub mod mode;
 #[doc(hidden)]
 pub mod mode_cell;

@@ -1,13 +1,18 @@
-//! Models of the shipped windows, explored by loom:
-//! `cargo xtask loom`, or
+//! Models of the shipped windows, and of the atomics of the keyed store,
+//! explored by loom: `cargo xtask loom`, or
 //! `RUSTFLAGS="--cfg axiomatic_loom" cargo test --release -p axiomatic-core --test loom`.
 #![cfg(axiomatic_loom)]
 
 use std::time::Duration;
 
+use axiomatic_core::keyed::grace_cell::Graces;
+use axiomatic_core::keyed::phase_cell::{Look, Phase};
+use axiomatic_core::keyed::slots_cell::Slots;
 use axiomatic_core::time::Instant;
 use axiomatic_core::window::{CountWindow, Observation, TimeWindow};
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::thread;
 
 /// Two threads with few steps are explored without bound; three, or two with
@@ -185,5 +190,163 @@ fn three_writers_across_words_lose_nothing() {
         }
         let counts = window.counts(0);
         assert_eq!((counts.total(), counts.slow()), (24, 2));
+    });
+}
+
+/// What the keyed store makes of its collector, in small: the note that a
+/// reader is inside, the barriers of both sides, and that whoever leaves last
+/// drops the tickets that wait for it.
+#[derive(Default)]
+struct Inside(AtomicU32);
+
+const INSIDE: u32 = 1;
+const INSIDE_WITH_TICKET: u32 = 2;
+
+impl Inside {
+    fn enter(&self) {
+        self.0.store(INSIDE, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    fn leave(&self, graces: &Graces) {
+        if self.0.swap(0, Ordering::Release) == INSIDE_WITH_TICKET {
+            fence(Ordering::Acquire);
+            graces.pass(1);
+        }
+    }
+
+    /// Retires the ticket of round 1.
+    fn retire(&self, graces: &Graces) {
+        graces.issue();
+        fence(Ordering::SeqCst);
+        let with_ticket = INSIDE_WITH_TICKET;
+        let waits =
+            self.0
+                .compare_exchange(INSIDE, with_ticket, Ordering::Release, Ordering::Relaxed);
+        if waits.is_err() {
+            fence(Ordering::Acquire);
+            graces.pass(1);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Value {
+    inside: Inside,
+    /// What makes it not idle; of the reader, hence Relaxed: that the hand
+    /// sees it is the cells' merit.
+    used: AtomicU32,
+}
+
+/// A reader that uses the value if it may, and tells whether it did.
+fn reads(value: &Value, phase: &Phase, graces: &Graces) -> bool {
+    value.inside.enter();
+    let held = phase.hold();
+    if held {
+        value.used.store(1, Ordering::Relaxed);
+    }
+    value.inside.leave(graces);
+    held
+}
+
+/// The second look of the hand: whether it let the value go.
+fn lets_go(value: &Value, phase: &Phase, graces: &Graces) -> bool {
+    if phase.look() != Look::Closed(1) || !graces.has_passed(1) {
+        return false;
+    }
+    if value.used.load(Ordering::Relaxed) != 0 {
+        phase.reopen(1);
+        return false;
+    }
+    phase.go(1)
+}
+
+#[test]
+fn a_value_in_use_is_never_evicted() {
+    loom::model(|| {
+        let parts = Arc::new((Value::default(), Phase::new(), Graces::new()));
+        let other = Arc::clone(&parts);
+        let reader = thread::spawn(move || {
+            let (value, phase, graces) = &*other;
+            reads(value, phase, graces)
+        });
+        let (value, phase, graces) = &*parts;
+        phase.close(1);
+        value.inside.retire(graces);
+        let gone = lets_go(value, phase, graces);
+        let used = reader.join().unwrap();
+        assert!(!(gone && used), "a value was evicted under its user");
+        assert!(gone || used || lets_go(value, phase, graces));
+        assert_eq!(graces.out(), 0);
+    });
+}
+
+#[test]
+fn two_that_open_a_closed_value_and_the_hand_agree() {
+    bounded_model(|| {
+        let phase = Arc::new(Phase::new());
+        phase.close(1);
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let phase = Arc::clone(&phase);
+                thread::spawn(move || phase.hold())
+            })
+            .collect();
+        let gone = phase.go(1);
+        for reader in readers {
+            assert_ne!(reader.join().unwrap(), gone);
+        }
+    });
+}
+
+/// Takes a place, says so in `held`, and gives it back.
+fn takes(slots: &Slots, held: &[UnsafeCell<()>]) -> bool {
+    let Some(place) = slots.reserve() else {
+        return false;
+    };
+    // Panics if another holds the place, or held it and is not known to be
+    // done.
+    held[place as usize].with_mut(|_| ());
+    slots.occupy(place, 7);
+    assert!(slots.taken() <= slots.cap());
+    slots.release(place);
+    true
+}
+
+#[test]
+fn a_place_has_one_holder() {
+    loom::model(|| {
+        let slots = Arc::new((Slots::new(1), [UnsafeCell::new(())]));
+        let other = Arc::clone(&slots);
+        let thread = thread::spawn(move || takes(&other.0, &other.1));
+        let one = takes(&slots.0, &slots.1);
+        assert!(thread.join().unwrap() | one, "the only place was free");
+        assert_eq!(slots.0.taken(), 0);
+    });
+}
+
+#[test]
+fn reserved_never_exceeds_the_cap() {
+    bounded_model(|| {
+        let slots = Arc::new(Slots::new(2));
+        let other = Arc::clone(&slots);
+        // While one takes the topmost place, the other takes both and gives
+        // back the topmost: what lay below it is taken.
+        let thread = thread::spawn(move || {
+            let first = other.reserve();
+            let second = other.reserve();
+            if let (Some(first), Some(_)) = (first, second) {
+                other.release(first);
+                return 1;
+            }
+            u32::from(first.is_some()) + u32::from(second.is_some())
+        });
+        let mut mine = u32::from(slots.reserve().is_some());
+        let others = thread.join().unwrap();
+        while slots.reserve().is_some() {
+            mine += 1;
+        }
+        assert_eq!(mine + others, 2);
+        assert_eq!(slots.taken(), 2);
     });
 }
