@@ -9,6 +9,7 @@ use seize::Collector;
 
 use super::entry::{AsIs, ByKey, BySlot, Key, Place, Stored, Ticket};
 use super::grace_cell::Graces;
+use super::hand::{Hand, LOOKS, MOST_TICKETS, NO_ROUND, Walk};
 use super::phase_cell::{Look, Phase};
 use super::slots_cell::{LIVE, Slots};
 use super::tally_cell::Tally;
@@ -43,60 +44,6 @@ enum Overflow<V> {
     Admit,
 }
 
-/// Where eviction goes on. Held by one thread at a time, and nobody waits for
-/// it: who finds it taken goes without. So it may be held while values are
-/// asked and dropped. One that panics leaves it in order; one that comes back
-/// into the store finds it taken.
-struct Hand {
-    walk: Walk,
-    round: u64,
-}
-
-/// A walk over all places, in strides of about 0.618 of them. In their own
-/// order, keys that were inserted together and are busy together would make
-/// long stretches in which nothing is found.
-#[derive(Copy, Clone)]
-struct Walk {
-    place: u32,
-    stride: u32,
-    cap: u32,
-}
-
-impl Walk {
-    fn over(cap: u32) -> Self {
-        let share = u64::from(cap) * 618 / 1_000;
-        // Without a common divisor, a walk of `cap` strides visits them all.
-        let stride = (share as u32..cap).find(|stride| gcd(*stride, cap) == 1);
-        Walk {
-            place: 0,
-            stride: stride.unwrap_or(1),
-            cap,
-        }
-    }
-
-    fn skip(self, strides: u32) -> Self {
-        let cap = u64::from(self.cap);
-        let walked = u64::from(strides) * u64::from(self.stride);
-        Walk {
-            place: ((u64::from(self.place) + walked) % cap) as u32,
-            ..self
-        }
-    }
-}
-
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// How many places an insertion looks at when they are scarce. Each costs a
-/// lookup by place and the question whether the value is idle; several are
-/// needed because the barrier that follows costs more than all of them.
-const LOOKS: u32 = 8;
-
-/// The most tickets there are at a time: 64 KiB of them. While somebody stays
-/// inside, each new round would add some that wait for it.
-const MOST_TICKETS: u64 = 1024;
-
 impl<K, V> Keyed<K, V>
 where
     K: Hash + Eq + Send + 'static,
@@ -129,10 +76,7 @@ where
             overflow,
             slots: Arc::new(Slots::new(cap.get())),
             scarce: (cap.get() / 16).min(64),
-            hand: Mutex::new(Hand {
-                walk: Walk::over(cap.get()),
-                round: 1,
-            }),
+            hand: Mutex::new(Hand::over(cap.get())),
             tickets: HashMap::builder()
                 .hasher(AsIs::default())
                 .shared_collector(collector)
@@ -194,7 +138,9 @@ where
         let key = self.keyed(key);
         let guard = self.map.guard();
         let removed = self.map.remove(&key, &guard).is_some();
-        guard.flush();
+        if removed {
+            self.reclaim(NO_ROUND, &guard);
+        }
         removed
     }
 
@@ -291,7 +237,7 @@ where
                     // What is there is being evicted. Whoever does it is
                     // helped, not waited for.
                     self.bury(hash, error.current.place.slot, &guard);
-                    guard.flush();
+                    self.reclaim(NO_ROUND, &guard);
                     stored = error.not_inserted;
                     owned = K::from(key.key.to_owned());
                 }
@@ -362,12 +308,11 @@ where
             });
         }
         if waiting && may_close {
-            self.begin_grace(hand, &guard);
-        }
-        if waiting || evicted > 0 {
-            // Now, since this thread may never come back to do it. Its heavy
-            // barrier is the one that closing relies on.
-            guard.flush();
+            // The barrier in here is the one that closing relies on.
+            self.reclaim(round, &guard);
+            hand.round += 1;
+        } else if waiting || evicted > 0 {
+            self.reclaim(NO_ROUND, &guard);
         }
         drop(guard);
         if waiting && self.graces.has_passed(round) {
@@ -381,7 +326,7 @@ where
                 });
             }
             if evicted > before {
-                guard.flush();
+                self.reclaim(NO_ROUND, &guard);
             }
         }
         evicted
@@ -396,16 +341,23 @@ where
         }
     }
 
-    /// Retires tickets of this round, so many that the collector begins to
-    /// wait: it needs one for each thread that is inside. Should there be
-    /// more, what it has been given stays with it and counts the next time.
-    fn begin_grace(&self, hand: &mut Hand, guard: &LocalGuard<'_>) {
-        // The first of them replaces one of an earlier round.
-        for _ in 0..=spread() {
-            let ticket = Ticket::new(&self.graces, hand.round);
-            self.tickets.insert(0, ticket, guard);
+    /// Makes the collector wait for those who are inside, to drop what this
+    /// thread retired: now, since the thread may never come back to do it. For
+    /// each one inside it needs one thing retired, and so is given tickets, as
+    /// many as cores can be busy. Should more be inside, everything stays with
+    /// this thread and counts the next time.
+    ///
+    /// A ticket that is replaced here and not by its own round's hand is
+    /// retired later than that round's closings all the same.
+    fn reclaim(&self, round: u64, guard: &LocalGuard<'_>) {
+        if self.graces.out() < MOST_TICKETS {
+            // The first to be retired is the one that was there.
+            for _ in 0..=spread() {
+                let ticket = Ticket::new(&self.graces, round);
+                self.tickets.insert(0, ticket, guard);
+            }
         }
-        hand.round += 1;
+        guard.flush();
     }
 
     /// Lets a value go that was closed in a round which has had its grace.
@@ -442,20 +394,5 @@ impl<K, V> fmt::Debug for Keyed<K, V> {
         f.debug_struct("Keyed")
             .field("slots", &self.slots)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Walk;
-
-    #[test]
-    fn a_walk_visits_every_place_once() {
-        for cap in (1..200).chain([1_000, 10_000, 65_536, 99_991]) {
-            let walk = Walk::over(cap);
-            let mut visits = vec![0u8; cap as usize];
-            (0..cap).for_each(|step| visits[walk.skip(step).place as usize] += 1);
-            assert!(visits.iter().all(|times| *times == 1), "{cap}");
-        }
     }
 }
