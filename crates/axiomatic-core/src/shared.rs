@@ -63,7 +63,11 @@ const PLACES: usize = 4;
 
 /// One thread's count, alone on its cache line.
 #[repr(align(64))]
-struct Spot<T>(Arc<T>);
+struct Spot<T> {
+    value: Arc<T>,
+    /// Whether threads keep references to it for their next calls.
+    is_kept: bool,
+}
 
 /// A reference for the time of a call.
 pub struct Held<T: Stashed>(Option<Arc<Spot<T>>>);
@@ -71,11 +75,32 @@ pub struct Held<T: Stashed>(Option<Arc<Spot<T>>>);
 impl<T> Shared<T> {
     /// Shares a value.
     pub fn new(value: T) -> Self {
+        Self::over(value, spread(), true)
+    }
+
+    /// Shares one of thousands of values: with one count, which threads that
+    /// meet at the value contend for, and with no reference that outlives its
+    /// call.
+    pub fn compact(value: T) -> Self {
+        Self::over(value, 1, false)
+    }
+
+    fn over(value: T, spots: usize, is_kept: bool) -> Self {
         let value = Arc::new(value);
-        let spots = (0..spread())
-            .map(|_| Arc::new(Spot(Arc::clone(&value))))
-            .collect();
+        let spot = |_| {
+            Arc::new(Spot {
+                value: Arc::clone(&value),
+                is_kept,
+            })
+        };
+        let spots = (0..spots).map(spot).collect();
         Shared { value, spots }
+    }
+
+    /// Whether a call is holding a reference, as far as can be seen: one that
+    /// begins at the same time may be missed.
+    pub fn is_held(&self) -> bool {
+        self.spots.iter().any(|spot| Arc::strong_count(spot) > 1)
     }
 
     /// A reference for the time of a call.
@@ -86,7 +111,12 @@ impl<T> Shared<T> {
     {
         // The count of spots is a power of two.
         let spot = &self.spots[thread_index() & (self.spots.len() - 1)];
-        Held(Some(Stash::take(spot).unwrap_or_else(|| Arc::clone(spot))))
+        let kept = if spot.is_kept {
+            Stash::take(spot)
+        } else {
+            None
+        };
+        Held(Some(kept.unwrap_or_else(|| Arc::clone(spot))))
     }
 
     /// Whether two handles share one value.
@@ -150,7 +180,9 @@ impl<T: Stashed> Drop for Held<T> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(spot) = self.0.take() {
-            Stash::keep(spot);
+            if spot.is_kept {
+                Stash::keep(spot);
+            }
         }
     }
 }
@@ -170,7 +202,7 @@ impl<T: Stashed> Deref for Held<T> {
     #[inline(always)]
     fn deref(&self) -> &T {
         match &self.0 {
-            Some(spot) => &spot.0,
+            Some(spot) => &spot.value,
             None => unreachable!("emptied only by its drop"),
         }
     }
@@ -252,6 +284,18 @@ mod tests {
         .join()
         .unwrap();
         assert!(witnesses.iter().all(|w| Arc::strong_count(w) == 1));
+    }
+
+    #[test]
+    fn a_compact_value_is_held_while_a_call_is_and_no_longer() {
+        let witness = Arc::new(());
+        let shared = Shared::compact(Witness(Arc::clone(&witness)));
+        let held = shared.hold();
+        assert!(shared.is_held());
+        drop(held);
+        assert!(!shared.is_held());
+        drop(shared);
+        assert_eq!(Arc::strong_count(&witness), 1);
     }
 
     #[test]

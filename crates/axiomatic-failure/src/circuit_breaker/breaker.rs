@@ -39,9 +39,20 @@ pub struct CircuitBreaker {
 
 impl CircuitBreaker {
     pub(super) fn from_checked(config: &Config) -> Self {
+        let core = Core::new(config);
         CircuitBreaker {
-            core: Shared::new(Core::new(config)),
+            core: if config.compact {
+                Shared::compact(core)
+            } else {
+                Shared::new(core)
+            },
         }
+    }
+
+    /// Whether it knows nothing that a new one would not know, and no call is
+    /// under way.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        !self.core.is_held() && self.core.is_as_new(now)
     }
 
     /// Asks whether a call may be made at `now`.
@@ -151,6 +162,11 @@ impl CircuitBreaker {
     #[inline]
     pub(super) fn rejected(&self, refused: Ticket) -> Rejected {
         self.core.rejected(refused)
+    }
+
+    /// Counts a call that passes because another refusal is not enforced.
+    pub(super) fn would_refuse(&self) {
+        self.core.would_refuse();
     }
 
     /// Reads the breaker's clock. Only adapters need to.

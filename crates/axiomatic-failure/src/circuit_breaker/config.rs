@@ -109,8 +109,8 @@ impl Config {
     /// not at the timeout. It is counted once, whatever becomes of it later;
     /// its failure still counts.
     ///
-    /// The window then holds calls by when they were due. It has to be one of
-    /// time, and at least as long as the threshold; it slides in steps of up
+    /// The window then holds the calls that began in its span. It has to be one
+    /// of time, and at least twice as long as the threshold; it slides in steps of up
     /// to a quarter of the threshold, or a 64th of the window if that is
     /// longer, and that is how late a hanging call is seen. A call costs one
     /// atomic step more.
@@ -203,6 +203,27 @@ impl Config {
         Ok(CircuitBreaker::from_checked(&self))
     }
 
+    /// For one of the breakers of many keys: small, and in the mode of all.
+    pub(super) fn compact(self) -> Self {
+        Config {
+            mode: Mode::Enforce,
+            compact: true,
+            ..self
+        }
+    }
+
+    /// The same with what a breaker keeps from its construction.
+    pub(super) fn of_the_kind_of(self, other: &Config) -> Self {
+        Config {
+            name: other.name,
+            mode: other.mode,
+            clock: other.clock.clone(),
+            seed: other.seed,
+            compact: other.compact,
+            ..self
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.window.check()?;
         if self.trips {
@@ -214,7 +235,7 @@ impl Config {
         if self.sees_in_flight {
             let fits = matches!(
                 (self.window.0, self.slow_after),
-                (Shape::Due { span }, Some(threshold)) if !threshold.is_zero() && threshold <= span
+                (Shape::Due { span }, Some(threshold)) if !threshold.is_zero() && threshold <= span / 2
             );
             if !fits {
                 return Err(ConfigError::SlowInFlight);
@@ -262,7 +283,8 @@ pub(super) enum Shape {
 
 impl Window {
     /// The calls of the last `span`, sliding by a tenth of it. Prefer this:
-    /// each thread counts on a cache line of its own.
+    /// each thread counts on a cache line of its own. A window of more than
+    /// ten minutes needs more steps, since none may last over a minute.
     pub const fn last(span: Duration) -> Self {
         Window(Shape::Time { span, buckets: 10 })
     }
@@ -288,9 +310,11 @@ impl Window {
             Shape::Calls(calls) => (1..=CountWindow::MOST).contains(&calls),
             Shape::Time { span, buckets } => {
                 (1..=TimeWindow::MOST_BUCKETS).contains(&buckets)
-                    && span / buckets >= TimeWindow::SHORTEST_BUCKET
+                    && (TimeWindow::SHORTEST_BUCKET..=TimeWindow::LONGEST_BUCKET)
+                        .contains(&(span / buckets))
             }
-            Shape::Due { span } => span / DueWindow::MOST_STEPS >= TimeWindow::SHORTEST_BUCKET,
+            Shape::Due { span } => (TimeWindow::SHORTEST_BUCKET..=TimeWindow::LONGEST_BUCKET)
+                .contains(&(span / DueWindow::MOST_STEPS)),
         };
         if fits {
             Ok(())

@@ -12,8 +12,9 @@ use super::{OpenFor, TripWhen};
 #[non_exhaustive]
 pub enum ConfigError {
     /// The window holds no call, or more than [`CountWindow::MOST`], or has
-    /// no bucket, more than [`TimeWindow::MOST_BUCKETS`], or shorter ones
-    /// than [`TimeWindow::SHORTEST_BUCKET`].
+    /// no bucket, more than [`TimeWindow::MOST_BUCKETS`], shorter ones than
+    /// [`TimeWindow::SHORTEST_BUCKET`] or longer ones than
+    /// [`TimeWindow::LONGEST_BUCKET`].
     Window,
     /// More than [`TripWhen::MOST`] conditions.
     TooManyConditions,
@@ -34,7 +35,7 @@ pub enum ConfigError {
     /// most [`HalfOpen::LONGEST_LEASE`](super::HalfOpen::LONGEST_LEASE).
     HalfOpen,
     /// To see slow calls in flight takes a window of time and a slow
-    /// threshold, the latter above zero and at most as long as the former.
+    /// threshold, the latter above zero and at most half as long.
     SlowInFlight,
     /// A ramp lasts longer than nothing and at most four times
     /// [`OpenFor::LONGEST`].
@@ -51,10 +52,11 @@ impl fmt::Display for ConfigError {
         match self {
             ConfigError::Window => write!(
                 f,
-                "a window has 1 to {} calls, or 1 to {} buckets of at least {:?}",
+                "a window has 1 to {} calls, or 1 to {} buckets of {:?} to {:?}",
                 CountWindow::MOST,
                 TimeWindow::MOST_BUCKETS,
-                TimeWindow::SHORTEST_BUCKET
+                TimeWindow::SHORTEST_BUCKET,
+                TimeWindow::LONGEST_BUCKET
             ),
             ConfigError::TooManyConditions => {
                 write!(f, "at most {} conditions can be combined", TripWhen::MOST)
@@ -83,7 +85,7 @@ impl fmt::Display for ConfigError {
             ),
             ConfigError::SlowInFlight => write!(
                 f,
-                "to see slow calls in flight takes a window of time that is at least as long as `slow_after`"
+                "to see slow calls in flight takes a window of time that is at least twice as long as `slow_after`"
             ),
             ConfigError::Ramp => write!(
                 f,

@@ -41,11 +41,11 @@ impl Evidence {
                 }
                 Shape::Time { span, buckets } => Record::Time(TimeWindow::last(span, buckets)),
                 Shape::Due { span } => {
-                    let resolution = config.slow_after.unwrap_or_default() / 4;
+                    let usual = config.slow_after.unwrap_or_default();
                     Record::Due(if config.compact {
-                        DueWindow::compact(span, resolution)
+                        DueWindow::compact(span, usual)
                     } else {
-                        DueWindow::last(span, resolution)
+                        DueWindow::last(span, usual)
                     })
                 }
                 Shape::Calls(calls) => Record::Calls(CountWindow::last(calls)),

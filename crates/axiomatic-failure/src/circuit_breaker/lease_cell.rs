@@ -6,9 +6,18 @@ use super::state::Generation;
 /// When each probe under way is overdue.
 ///
 /// A probe first takes its place in the phase, then a slot here; it frees the
-/// slot first. So a free slot is always found, and a slot of another
-/// generation is free.
+/// slot first. So a probe of the present generation always finds a free slot,
+/// and a slot of an older generation is free.
 pub(super) struct Leases(Box<[Lease]>);
+
+/// What came of an attempt to claim a slot.
+enum Claim {
+    Done,
+    /// Another probe of the generation has it, or got it first.
+    Taken,
+    /// The generation is over: a later one has the slot.
+    Over,
+}
 
 impl Leases {
     pub(super) fn new(slots: u8) -> Self {
@@ -19,21 +28,22 @@ impl Leases {
         self.0.len() as u8
     }
 
-    /// Takes a slot for a probe that is overdue at `due`.
+    /// Takes a slot for a probe that is overdue at `due`. None if the
+    /// generation of the probe is over, and its verdict late in any case.
     ///
     /// Some slot is free at every moment, since at most as many probes have a
-    /// place; a pass that misses it lost races to probes that came or went. A
-    /// probe that finds none in two passes goes without a lease: it cannot
-    /// wedge the breaker unless all others are lost as well.
+    /// place; a pass that misses it lost races to probes that came or went,
+    /// and is repeated. Lock-free.
     pub(super) fn claim(&self, generation: Generation, due: Instant) -> Option<u8> {
-        let mut slots = (0..=u8::MAX).zip(&self.0);
-        // A second pass, for one that came free behind our back.
-        let mut again = (0..=u8::MAX).zip(&self.0);
-        slots
-            .by_ref()
-            .chain(again.by_ref())
-            .find(|(_, lease)| lease.claim(generation, due))
-            .map(|(slot, _)| slot)
+        loop {
+            for (slot, lease) in (0..=u8::MAX).zip(&self.0) {
+                match lease.claim(generation, due) {
+                    Claim::Done => return Some(slot),
+                    Claim::Taken => {}
+                    Claim::Over => return None,
+                }
+            }
+        }
     }
 
     /// Frees the slot of a probe. Within a generation a slot has one holder,
@@ -52,7 +62,8 @@ impl Leases {
 ///
 /// Layout    | 63..26 generation | 25..0 due, in steps of 1.05 ms from the
 ///           generation's beginning |
-/// Invariant 0 is free, and so is a word of another generation.
+/// Invariant 0 is free, and so is a word of an older generation; the
+///           generation of a slot never decreases while it is taken.
 /// Writers   `claim`, `release`. Readers `ran_out`.
 /// Orderings `claim` and `release` are ordered by the cell's `replace` around
 ///           them.
@@ -63,21 +74,27 @@ const LAST_DUE: u64 = (1 << DUE_BITS) - 1;
 const STEP: u64 = 1 << 20;
 
 impl Lease {
-    fn claim(&self, generation: Generation, due: Instant) -> bool {
+    fn claim(&self, generation: Generation, due: Instant) -> Claim {
         // Rounded up, and never 0: an early lease would fail a good probe.
         let nanos = due.as_nanos().saturating_sub(generation.began().as_nanos());
         let due = nanos.div_ceil(STEP).clamp(1, LAST_DUE);
         let claimed = generation.number() << DUE_BITS | due;
         // ORDERING: Relaxed: the exchange fails on any stale value.
         let word = self.0.load(Ordering::Relaxed);
-        if is_of(word, generation) {
-            return false;
+        match (word >> DUE_BITS).cmp(&generation.number()) {
+            std::cmp::Ordering::Greater => return Claim::Over,
+            std::cmp::Ordering::Equal => return Claim::Taken,
+            std::cmp::Ordering::Less => {}
         }
         // ORDERING: Relaxed: a lease publishes nothing but itself; who must
         // see it free or taken is ordered by the cell.
-        self.0
+        match self
+            .0
             .compare_exchange(word, claimed, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        {
+            Ok(_) => Claim::Done,
+            Err(_) => Claim::Taken,
+        }
     }
 
     fn release(&self, generation: Generation) {

@@ -93,7 +93,7 @@ impl Core {
             seed: config.seed.unwrap_or_else(entropy),
             late: Statistic::new(),
             would_refuse: Statistic::new(),
-            telemetry: Telemetry::new(config.name),
+            telemetry: Telemetry::new(config),
         }
     }
 
@@ -189,7 +189,7 @@ impl Core {
         ticket
     }
 
-    fn would_refuse(&self) {
+    pub(super) fn would_refuse(&self) {
         self.would_refuse.count();
         self.telemetry.would_refuse();
     }
@@ -636,6 +636,17 @@ impl Core {
         if let Some(steering) = &self.steering {
             steering.set_mode(mode);
         }
+    }
+
+    /// Closed, with an empty window, and for so long that it has forgotten
+    /// how often it was open.
+    pub(super) fn is_as_new(&self, now: Instant) -> bool {
+        let phase = self.front.cell.load();
+        let closed_for = self.local(now) - phase.generation.began();
+        let was_open = self.reopenings.load() > 0;
+        phase.stance == Stance::Closed
+            && (!was_open || closed_for >= self.settings.open_for().stable_after)
+            && self.evidence.counts(phase.generation, now).total() == 0
     }
 
     #[cfg(feature = "subscribe")]

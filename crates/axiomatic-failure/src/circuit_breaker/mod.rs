@@ -153,6 +153,9 @@ mod counter_cell;
 mod error;
 mod evidence;
 mod future;
+mod gate;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod layer;
 mod lease_cell;
 mod mechanism;
@@ -174,6 +177,9 @@ pub use breaker::CircuitBreaker;
 pub use config::{Config, Window};
 pub use error::{ConfigError, UpdateError};
 pub use future::ResponseFuture;
+pub use gate::Gate;
+#[cfg(feature = "keyed")]
+pub use keyed::{ByKey, KeyedCircuitBreaker, KeyedCircuitBreakerLayer, KeyedCircuitBreakerService};
 pub use layer::CircuitBreakerLayer;
 pub use permit::{OwnedPermit, Permit};
 pub use policy::{HalfOpen, OpenFor, ThrottledCounts, TripWhen};

@@ -5,10 +5,10 @@ use std::task::{Context, Poll, ready};
 use axiomatic_core::{Carrier, Classify, Complete, Pattern, Reason, Refusable, Rejected, Settle};
 use tower_service::Service;
 
-use super::ticket::Ticket;
+use super::gate::{Gate, Refusal};
 use super::{CircuitBreaker, OwnedPermit, ResponseFuture};
 
-/// A service behind a [`CircuitBreaker`].
+/// A service behind a [`CircuitBreaker`], or behind one for each key.
 ///
 /// Ready means: a call now would be refused at once, or the inner service is
 /// ready for it. So an open breaker does not wait for a dependency that hangs
@@ -16,40 +16,36 @@ use super::{CircuitBreaker, OwnedPermit, ResponseFuture};
 /// rather than passed to a service that is not ready. The wait that such a
 /// refusal names is the one at the time of `poll_ready`: a call that follows
 /// at once, as it should, reads no second clock.
-pub struct CircuitBreakerService<S, E, B> {
+///
+/// A refused call leaves the inner service as ready as it was, and it is
+/// asked anew each time: one that fails after it was ready says so.
+pub struct CircuitBreakerService<S, E, B, G = CircuitBreaker> {
     inner: S,
-    readiness: Readiness,
-    breaker: CircuitBreaker,
+    /// Whether the inner service is ready; it stays so until it is called.
+    inner_is_ready: bool,
+    /// The refusal that the last `poll_ready` saw coming, kept so that a call
+    /// reads the clock once.
+    refusal: Option<Refusal>,
+    gate: G,
     binding: B,
     error: PhantomData<fn() -> E>,
 }
 
-/// What the last `poll_ready` found.
-#[derive(Copy, Clone)]
-enum Readiness {
-    Unknown,
-    /// The inner service is ready, and stays so until it is called: a
-    /// refused call leaves it.
-    Inner,
-    /// A call would be refused, and the inner service was not asked. The
-    /// refusal is kept, so that a call reads the clock once.
-    Refusal(Ticket),
-}
-
-impl<S, E, B> CircuitBreakerService<S, E, B> {
-    pub(super) fn new(inner: S, breaker: CircuitBreaker, binding: B) -> Self {
+impl<S, E, B, G> CircuitBreakerService<S, E, B, G> {
+    pub(super) fn new(inner: S, gate: G, binding: B) -> Self {
         CircuitBreakerService {
             inner,
-            readiness: Readiness::Unknown,
-            breaker,
+            inner_is_ready: false,
+            refusal: None,
+            gate,
             binding,
             error: PhantomData,
         }
     }
 
-    /// The breaker in front.
-    pub fn breaker(&self) -> &CircuitBreaker {
-        &self.breaker
+    /// The breaker in front, or what chooses one by key.
+    pub fn gate(&self) -> &G {
+        &self.gate
     }
 
     /// The service behind it.
@@ -58,12 +54,13 @@ impl<S, E, B> CircuitBreakerService<S, E, B> {
     }
 }
 
-impl<S, E, B, Req> Service<Req> for CircuitBreakerService<S, E, B>
+impl<S, E, B, G, Req> Service<Req> for CircuitBreakerService<S, E, B, G>
 where
     S: Service<Req>,
     S::Error: Into<E>,
     E: Refusable,
     B: Carrier<Req> + Classify<S::Response, E> + Complete<OwnedPermit, S::Response> + Clone,
+    G: Gate<Req>,
 {
     type Response = B::Response;
     type Error = E;
@@ -71,45 +68,35 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
-        if let Readiness::Inner = self.readiness {
-            return Poll::Ready(Ok(()));
+        self.refusal = self.gate.look();
+        if self.refusal.is_none() {
+            self.inner_is_ready = false;
+            ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
+            self.inner_is_ready = true;
         }
-        self.readiness = Readiness::Unknown;
-        self.readiness = match self.breaker.look() {
-            Some(refused) => Readiness::Refusal(refused),
-            None => {
-                ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
-                Readiness::Inner
-            }
-        };
         Poll::Ready(Ok(()))
     }
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
+        if let Some(refusal) = self.refusal.take() {
+            return ResponseFuture::refused(self.gate.rejected(refusal));
+        }
         // That the breaker may admit by now does not make the inner service
         // ready.
-        match self.readiness {
-            Readiness::Inner => {}
-            Readiness::Refusal(refused) => {
-                self.readiness = Readiness::Unknown;
-                return ResponseFuture::refused(self.breaker.rejected(refused));
-            }
-            Readiness::Unknown => {
-                let not_ready = Rejected::new(Pattern::CircuitBreaker, Reason::NotReady);
-                return ResponseFuture::refused(not_ready.with_name(self.breaker.name()));
-            }
+        if !self.inner_is_ready {
+            let not_ready = Rejected::new(Pattern::CircuitBreaker, Reason::NotReady);
+            return ResponseFuture::refused(not_ready.with_name(self.gate.name()));
         }
         // Reading a context may take a look into the request's extensions.
-        let slow_after = if self.breaker.measures_slowness() {
+        let slow_after = if self.gate.measures_slowness() {
             self.binding.context(&request).slow_after()
         } else {
             None
         };
-        let now = || self.breaker.now();
-        match self.breaker.admit_reading(now, slow_after) {
+        match self.gate.admit(&request, slow_after) {
             Ok(permit) => {
-                self.readiness = Readiness::Unknown;
+                self.inner_is_ready = false;
                 let permit = PanicIsFailure::guard(permit);
                 let inner = self.inner.call(request);
                 ResponseFuture::called(inner, permit.release(), self.binding.clone())
@@ -144,24 +131,20 @@ impl Drop for PanicIsFailure {
     }
 }
 
-impl<S: Clone, E, B: Clone> Clone for CircuitBreakerService<S, E, B> {
+impl<S: Clone, E, B: Clone, G: Clone> Clone for CircuitBreakerService<S, E, B, G> {
     fn clone(&self) -> Self {
-        CircuitBreakerService {
-            inner: self.inner.clone(),
-            // Readiness belongs to the instance that was asked.
-            readiness: Readiness::Unknown,
-            breaker: self.breaker.clone(),
-            binding: self.binding.clone(),
-            error: PhantomData,
-        }
+        // Readiness belongs to the instance that was asked.
+        CircuitBreakerService::new(self.inner.clone(), self.gate.clone(), self.binding.clone())
     }
 }
 
-impl<S: fmt::Debug, E, B: fmt::Debug> fmt::Debug for CircuitBreakerService<S, E, B> {
+impl<S: fmt::Debug, E, B: fmt::Debug, G: fmt::Debug> fmt::Debug
+    for CircuitBreakerService<S, E, B, G>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreakerService")
             .field("inner", &self.inner)
-            .field("breaker", &self.breaker)
+            .field("gate", &self.gate)
             .field("binding", &self.binding)
             .finish_non_exhaustive()
     }

@@ -12,6 +12,7 @@
 //! | open | asked | before its end | open, refuses |
 //! | open | asked | at its end or later | half-open, the asker is the first probe |
 //! | half-open | asked | a probe's lease ran out | open, refuses |
+//! | half-open | asked | it has lasted for 6 hours | half-open anew, the asker is the first probe |
 //! | half-open | asked | a place is free | half-open, one more probe |
 //! | half-open | asked | no place is free | half-open, refuses |
 //! | half-open | probe good | as many as required | closed; the first stage of a ramp if there is one |
@@ -212,6 +213,19 @@ pub(super) struct Probes {
     pub(super) bad: u8,
 }
 
+impl Probes {
+    const FIRST: Probes = Probes {
+        in_flight: 1,
+        good: 0,
+        bad: 0,
+    };
+}
+
+/// A half-open phase that nobody has decided for so long begins anew: leases
+/// are dated from its beginning, in a number that ends after 19 hours, of
+/// which the longest lease takes 12.
+pub(super) const HALF_OPEN_LASTS: Duration = Duration::from_secs(6 * 3600);
+
 impl Phase {
     pub(super) const fn closed(generation: Generation) -> Self {
         Phase {
@@ -384,11 +398,7 @@ pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (
             if now < end {
                 return (phase, Refuse(Some(end - now)));
             }
-            let first = Probes {
-                in_flight: 1,
-                ..Probes::default()
-            };
-            (phase.then(now, Stance::HalfOpen(first)), Probe)
+            (phase.then(now, Stance::HalfOpen(Probes::FIRST)), Probe)
         }
 
         (Stance::HalfOpen(probes), Event::Asked { lease_ran_out, .. }) => {
@@ -397,6 +407,8 @@ pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (
                     phase.opened(now, rules.open_for),
                     Refuse(Some(rules.open_for)),
                 )
+            } else if now - phase.generation.began() >= HALF_OPEN_LASTS {
+                (phase.then(now, Stance::HalfOpen(Probes::FIRST)), Probe)
             } else if probes.in_flight < rules.concurrent {
                 let in_flight = probes.in_flight + 1;
                 (

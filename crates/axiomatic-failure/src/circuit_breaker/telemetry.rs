@@ -1,9 +1,11 @@
 //! What a breaker tells the outside, published after the step it reports and
 //! under no lock. The names stand in TELEMETRY.md.
 
+#[cfg(any(feature = "tracing", feature = "subscribe"))]
 use axiomatic_core::Name;
 use axiomatic_core::time::Instant;
 
+use super::Config;
 use super::state::{Phase, State};
 #[cfg(feature = "subscribe")]
 use super::subscription::{Subscribers, Transition, Transitions};
@@ -18,20 +20,20 @@ pub(super) struct Telemetry {
 }
 
 impl Telemetry {
-    pub(super) fn new(name: Name) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         #[cfg(not(any(feature = "tracing", feature = "metrics", feature = "subscribe")))]
-        let _ = name;
+        let _ = config;
         Telemetry {
             #[cfg(any(feature = "tracing", feature = "subscribe"))]
-            name,
+            name: config.name,
             #[cfg(feature = "subscribe")]
             subscribers: Subscribers::new(),
             #[cfg(feature = "metrics")]
-            metrics: Metrics::new(name),
+            metrics: Metrics::new(config),
         }
     }
 
-    /// A transition was made. `current` reads the state anew, because two
+    /// A transition was made. `current` reads the state, because two
     /// transitions may be reported in either order, and a gauge must not end
     /// with the older one.
     pub(super) fn moved(&self, from: Phase, to: Phase, now: Instant, current: impl Fn() -> State) {
@@ -55,7 +57,7 @@ impl Telemetry {
             number: to.generation.number(),
         });
         #[cfg(feature = "metrics")]
-        self.metrics.moved(to, current());
+        self.metrics.moved(to, current);
         let _ = (from, to, now, current);
     }
 
@@ -80,7 +82,8 @@ impl Telemetry {
 
 #[cfg(feature = "metrics")]
 struct Metrics {
-    state: metrics::Gauge,
+    /// None for one of many breakers of a name, which would overwrite it.
+    state: Option<metrics::Gauge>,
     refused: metrics::Counter,
     would_refuse: metrics::Counter,
     transitions: [metrics::Counter; STATES.len()],
@@ -88,10 +91,13 @@ struct Metrics {
 
 #[cfg(feature = "metrics")]
 impl Metrics {
-    fn new(name: Name) -> Self {
-        let name = name.as_str();
-        let state = metrics::gauge!("axiomatic_circuit_breaker_state", "name" => name);
-        state.set(f64::from(State::Closed as u8));
+    fn new(config: &Config) -> Self {
+        let name = config.name.as_str();
+        let state = (!config.compact).then(|| {
+            let state = metrics::gauge!("axiomatic_circuit_breaker_state", "name" => name);
+            state.set(f64::from(State::Closed as u8));
+            state
+        });
         Metrics {
             state,
             refused: metrics::counter!("axiomatic_circuit_breaker_refused_total", "name" => name),
@@ -109,9 +115,22 @@ impl Metrics {
         }
     }
 
-    fn moved(&self, to: Phase, current: State) {
+    /// A state that was set is compared with the one that is: whoever sets
+    /// an older one last sees that, and sets it again.
+    fn moved(&self, to: Phase, current: impl Fn() -> State) {
         self.transitions[to.state() as usize].increment(1);
-        self.state.set(f64::from(current as u8));
+        let Some(gauge) = &self.state else {
+            return;
+        };
+        let mut state = current();
+        loop {
+            gauge.set(f64::from(state as u8));
+            let now = current();
+            if now == state {
+                return;
+            }
+            state = now;
+        }
     }
 }
 

@@ -528,11 +528,14 @@ impl Reference {
                 let step = self.setup.step_nanos();
                 self.calls.push(Call {
                     // In a window that sees calls in flight, a slow one that
-                    // it did not see belongs to a step that is over.
-                    at: if self.setup.in_flight && slow {
-                        Instant::from_nanos(now.as_nanos() - step)
-                    } else {
-                        now
+                    // it did not see belongs to a step that is over, any
+                    // other where one that begins now is due.
+                    at: match (self.setup.in_flight, slow) {
+                        (false, _) => now,
+                        (true, true) => Instant::from_nanos(now.as_nanos() - step),
+                        (true, false) => {
+                            Instant::from_nanos(now.as_nanos() + self.setup.ahead() * step)
+                        }
                     },
                     failed,
                     slow,
@@ -579,8 +582,9 @@ impl Reference {
             .max();
         let is_forgotten = head.unwrap_or(0) - self.calls[seat].at.as_nanos() / step >= places;
         if again || is_forgotten && failed {
+            let ahead = self.setup.ahead() * step;
             self.calls.push(Call {
-                at: now,
+                at: Instant::from_nanos(now.as_nanos() + ahead),
                 failed,
                 slow: again,
                 pending: false,
@@ -619,7 +623,10 @@ impl Reference {
                 .calls
                 .iter()
                 .filter(|call| !call.gone)
-                .filter(|call| call.at.as_nanos() / step + self.setup.steps() > present)
+                .filter(|call| {
+                    let begins = present + self.setup.ahead();
+                    call.at.as_nanos() / step + self.setup.steps() > begins
+                })
                 // What is pending or was late counts once its step is over.
                 .filter(|call| !(call.pending || call.slow) || call.at.as_nanos() / step < present)
                 .map(|call| Call {
@@ -752,7 +759,14 @@ impl Setup {
     /// The window that sees calls in flight tells its own steps.
     fn due_window(&self) -> DueWindow {
         let after = just_before(self.slow_after.unwrap_or(1).into());
-        DueWindow::compact(ticks(10), after / 4)
+        DueWindow::compact(ticks(10), after)
+    }
+
+    /// How many steps ahead of now the window ends.
+    fn ahead(&self) -> u64 {
+        let after = just_before(self.slow_after.unwrap_or(1).into());
+        let steps = after.as_nanos() as u64 / self.step_nanos();
+        steps.min(self.steps() / 2)
     }
 
     fn step_nanos(&self) -> u64 {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axiomatic_core::time::ManualClock;
-use axiomatic_core::{BoxError, Outcome, Plain, Reason, Refusable, Rejected};
+use axiomatic_core::{BoxError, Outcome, Pattern, Plain, Reason, Refusable, Rejected};
 use axiomatic_failure::circuit_breaker::{
     CircuitBreaker, CircuitBreakerLayer, OwnedPermit, ResponseFuture, State,
 };
@@ -108,7 +108,41 @@ fn a_refused_call_keeps_the_readied_service() {
     breaker.reset();
     now(service.ready()).unwrap();
     assert!(now(service.call(())).is_ok());
-    assert_eq!((inner.polls.get(), inner.calls.get()), (1, 1));
+    // It is asked anew, in case it has failed meanwhile, and called once.
+    assert_eq!((inner.polls.get(), inner.calls.get()), (2, 1));
+}
+
+#[test]
+fn a_service_that_fails_after_it_was_ready_says_so() {
+    let (_, breaker) = breaker();
+    let mut polls = 0;
+    let inner = tower::util::MapErr::new(
+        Fails(move || {
+            polls += 1;
+            polls > 1
+        }),
+        |()| Rejected::new(Pattern::CircuitBreaker, Reason::NotReady),
+    );
+    let mut service = typed(&breaker).layer(inner);
+    assert!(now(service.ready()).is_ok());
+    assert!(now(service.ready()).is_err());
+}
+
+/// A service whose readiness fails when it is told to.
+struct Fails<F>(F);
+
+impl<F: FnMut() -> bool> Service<()> for Fails<F> {
+    type Response = ();
+    type Error = ();
+    type Future = Ready<Result<(), ()>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        Poll::Ready(if (self.0)() { Err(()) } else { Ok(()) })
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        ready(Ok(()))
+    }
 }
 
 #[test]
@@ -117,7 +151,7 @@ fn all_services_of_a_layer_share_the_breaker() {
     let layer = typed(&breaker);
     let mut one = layer.layer(Inner::default());
     let mut two = layer.clone().layer(Inner::default());
-    one.breaker().force_open();
+    one.gate().force_open();
     now(two.ready()).unwrap();
     assert!(now(two.call(())).is_err());
     now(one.ready()).unwrap();

@@ -64,7 +64,8 @@ fn step_by(rules: &Rules, from: Phase, event: Event, millis: u64) -> (Phase, Ans
     let (to, answer) = next(from, event, at(millis), rules);
     let is_thinning = |state| matches!(state, State::Closed | State::Thinning);
     let stays = from.state() == to.state() || is_thinning(from.state()) && is_thinning(to.state());
-    if stays && !matches!(event, Event::Reset) {
+    let is_anew = matches!(answer, Answer::Probe) && from.state() == to.state();
+    if is_anew || stays && !matches!(event, Event::Reset) {
         assert!(to.generation >= from.generation);
     } else {
         assert!(to.generation > from.generation, "a new generation");
@@ -111,14 +112,7 @@ fn open_refuses_and_says_until_when() {
 fn open_lets_a_first_probe_through_at_its_end() {
     let (to, answer) = step(open(), ASKED, 11_002);
     assert_eq!(answer, Answer::Probe);
-    assert_eq!(
-        to.stance,
-        Stance::HalfOpen(Probes {
-            in_flight: 1,
-            good: 0,
-            bad: 0
-        })
-    );
+    assert_eq!(to.stance, Stance::HalfOpen(Probes::FIRST));
 }
 
 #[test]
@@ -150,6 +144,15 @@ fn half_open_opens_when_a_lease_ran_out() {
     let (to, answer) = step(half_open(1, 1, 0), event, 10_000);
     assert_eq!(to.state(), State::Open);
     assert_eq!(answer, Answer::Refuse(Some(RULES.open_for)));
+}
+
+#[test]
+fn half_open_begins_anew_before_its_leases_run_out_of_numbers() {
+    let lasted = 10_000 + HALF_OPEN_LASTS.as_millis() as u64 + 5;
+    let (to, answer) = step(half_open(0, 1, 1), ASKED, lasted);
+    assert_eq!(answer, Answer::Probe);
+    assert!(to.generation > half_open(0, 1, 1).generation);
+    assert_eq!(to.stance, Stance::HalfOpen(Probes::FIRST));
 }
 
 #[test]
