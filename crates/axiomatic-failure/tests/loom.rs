@@ -10,7 +10,7 @@ use axiomatic_core::Outcome;
 use axiomatic_core::Ratio;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_failure::circuit_breaker::{
-    CircuitBreaker, Config, HalfOpen, OpenFor, State, TripWhen, Window,
+    Adaptive, CircuitBreaker, Config, HalfOpen, OpenFor, Ramp, State, TripWhen, Window,
 };
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +25,33 @@ fn bounded_model(f: impl Fn() + Sync + Send + 'static) {
     if std::env::var_os("AXIOMATIC_LOOM_UNBOUNDED").is_none() {
         builder.preemption_bound = Some(3);
     }
-    builder.check(f);
+    check(&builder, f);
+}
+
+fn model(f: impl Fn() + Sync + Send + 'static) {
+    check(&loom::model::Builder::new(), f);
+}
+
+/// Two threads at two preemptions, for paths on which a ring is cleared.
+fn long_model(f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = 10_000;
+    builder.preemption_bound = Some(2);
+    check(&builder, f);
+}
+
+/// A model that was explored once compared nothing: loom keeps one access of
+/// each atomic, and may see no conflict where there is one.
+fn check(builder: &loom::model::Builder, f: impl Fn() + Sync + Send + 'static) {
+    let explored = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&explored);
+    builder.check(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        f();
+    });
+    let explored = explored.load(std::sync::atomic::Ordering::Relaxed);
+    println!("{explored} executions");
+    assert!(explored > 1, "explored once: no model");
 }
 
 fn start() -> Instant {
@@ -60,7 +86,7 @@ fn due() -> Instant {
 
 #[test]
 fn exactly_one_caller_becomes_the_first_probe() {
-    loom::model(|| {
+    model(|| {
         let breaker = opened(config());
         let other = Arc::clone(&breaker);
         let thread = thread::spawn(move || other.admit_owned(due()).ok());
@@ -90,7 +116,7 @@ fn never_more_probes_than_slots() {
 
 #[test]
 fn never_more_probes_than_slots_while_they_come_and_go() {
-    loom::model(|| {
+    model(|| {
         let breaker = opened(config());
         let inside = Arc::new(AtomicU32::new(0));
         let probe = |breaker: &CircuitBreaker, inside: &AtomicU32| {
@@ -135,7 +161,7 @@ fn a_stale_result_never_moves_a_newer_state() {
 
 #[test]
 fn every_permit_resolves_once() {
-    loom::model(|| {
+    model(|| {
         let half_open = HalfOpen::successes(2).concurrent(2).allowing_failures(2);
         let breaker = opened(config().half_open(half_open));
         let one = breaker.admit_owned(due()).unwrap();
@@ -151,7 +177,7 @@ fn every_permit_resolves_once() {
 
 #[test]
 fn no_transition_is_lost() {
-    loom::model(|| {
+    model(|| {
         let half_open = HalfOpen::successes(1).concurrent(2);
         let breaker = opened(config().half_open(half_open));
         let good = breaker.admit_owned(due()).unwrap();
@@ -167,7 +193,7 @@ fn no_transition_is_lost() {
 
 #[test]
 fn a_dropped_permit_returns_its_slot() {
-    loom::model(|| {
+    model(|| {
         let breaker = opened(config());
         let probe = breaker.admit_owned(due()).unwrap();
         let other = Arc::clone(&breaker);
@@ -184,7 +210,7 @@ fn a_dropped_permit_returns_its_slot() {
 
 #[test]
 fn a_slot_given_back_is_found_by_the_next_probe() {
-    loom::model(|| {
+    model(|| {
         let breaker = opened(config());
         let probe = breaker.admit_owned(due()).unwrap();
         let other = Arc::clone(&breaker);
@@ -201,7 +227,7 @@ fn a_slot_given_back_is_found_by_the_next_probe() {
 
 #[test]
 fn a_lease_that_runs_out_races_with_its_verdict() {
-    loom::model(|| {
+    model(|| {
         let breaker = opened(config());
         let probe = breaker.admit_owned(due()).unwrap();
         let other = Arc::clone(&breaker);
@@ -222,7 +248,7 @@ fn a_lease_that_runs_out_races_with_its_verdict() {
 
 #[test]
 fn a_lease_given_back_never_runs_out() {
-    loom::model(|| {
+    model(|| {
         let breaker = opened(config());
         let probe = breaker.admit_owned(due()).unwrap();
         let other = Arc::clone(&breaker);
@@ -236,6 +262,123 @@ fn a_lease_given_back_never_runs_out() {
             State::HalfOpen => assert_eq!(snapshot.late(), 0),
             // The lease ran out first: what is given back comes late.
             State::Open => assert_eq!(snapshot.late(), 1),
+            state => panic!("{state}"),
+        }
+    });
+}
+
+#[test]
+fn a_claim_that_comes_late_takes_nobodys_lease() {
+    bounded_model(|| {
+        let breaker = opened(config());
+        let other = Arc::clone(&breaker);
+        // A probe that hangs, slow to claim its lease.
+        let thread = thread::spawn(move || std::mem::forget(other.admit(due())));
+        // Meanwhile an operator begins anew, it trips, and probes again.
+        breaker.reset();
+        if let Ok(permit) = breaker.admit(due()) {
+            permit.record(due(), Outcome::Transient);
+        }
+        std::mem::forget(breaker.admit(due() + 4 * SECOND));
+        thread.join().unwrap();
+        // All leases ran out: the first caller finds out, the next probes.
+        let _ = breaker.admit(due() + 104 * SECOND);
+        assert!(breaker.admit(due() + 204 * SECOND).is_ok(), "wedged");
+    });
+}
+
+/// Slow from a second on, seen in flight; one slow call trips. The window has
+/// as few steps as can be: a thread's first call clears a ring of them.
+fn seen_in_flight() -> Config {
+    config_over(Window::last(2 * SECOND))
+        .trip_when(TripWhen::slow_rate(Ratio::percent(50), 1))
+        .slow_after(SECOND)
+        .slow_in_flight()
+}
+
+#[test]
+fn a_call_that_hangs_trips_whoever_asks_next() {
+    long_model(|| {
+        let breaker = Arc::new(seen_in_flight().build().unwrap());
+        let hung = breaker.admit_owned(start()).unwrap();
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || drop(other.admit(due())));
+        // Who asks while another finds out may still pass, and nobody after.
+        drop(breaker.admit(due()));
+        thread.join().unwrap();
+        assert_eq!(breaker.state(), State::Open);
+        assert!(breaker.admit(due()).is_err());
+        drop(hung);
+    });
+}
+
+#[test]
+fn a_call_that_ends_while_it_is_looked_at_is_fine_or_slow_and_not_both() {
+    long_model(|| {
+        let rules = TripWhen::slow_rate(Ratio::ONE, 9);
+        let breaker = Arc::new(seen_in_flight().trip_when(rules).build().unwrap());
+        let ended = breaker.admit_owned(start()).unwrap();
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || drop(other.admit(due())));
+        // In time by this thread's clock.
+        ended.record(start(), Outcome::Success);
+        thread.join().unwrap();
+        let counts = breaker.snapshot().counts();
+        assert_eq!((counts.total(), counts.slow()), (1, 0));
+    });
+}
+
+fn ramping(config: Config) -> Arc<CircuitBreaker> {
+    let breaker = opened(config.ramp(Ramp::over(8 * SECOND)));
+    let probe = breaker.admit(due()).unwrap();
+    probe.record(due(), Outcome::Success);
+    assert_eq!(breaker.state(), State::Ramping);
+    breaker
+}
+
+#[test]
+fn a_share_is_exact_whoever_takes_turns() {
+    model(|| {
+        let breaker = ramping(config());
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || other.admit_owned(due()).ok());
+        let mine = breaker.admit_owned(due()).ok();
+        let theirs = thread.join().unwrap();
+        assert!(mine.is_some() != theirs.is_some(), "one in twenty");
+    });
+}
+
+#[test]
+fn a_stage_ends_once() {
+    bounded_model(|| {
+        let breaker = ramping(config());
+        let permit = breaker.admit(due()).unwrap();
+        permit.record(due(), Outcome::Success);
+        let later = due() + 3 * SECOND;
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || drop(other.admit(later)));
+        drop(breaker.admit(later));
+        thread.join().unwrap();
+        assert_eq!(breaker.snapshot().admitting(), Ratio::percent(10));
+    });
+}
+
+#[test]
+fn steering_never_undoes_a_trip() {
+    bounded_model(|| {
+        let adaptive = Adaptive::steering(Ratio::percent(1)).sample(1);
+        let breaker = config_over(Window::last(10 * SECOND).in_buckets(1))
+            .trip_when(TripWhen::consecutive_failures(2))
+            .dual(adaptive);
+        let breaker = Arc::new(breaker.build().unwrap());
+        let other = Arc::clone(&breaker);
+        let thread = thread::spawn(move || fail(&other));
+        fail(&breaker);
+        thread.join().unwrap();
+        // Both failed, unless the first made the second wait for its turn.
+        match breaker.state() {
+            State::Open => {}
+            State::Thinning => assert_eq!(breaker.snapshot().counts().failed(), 1),
             state => panic!("{state}"),
         }
     });
@@ -257,7 +400,7 @@ fn an_update_is_not_judged_by_the_rules_before_it() {
 
 #[test]
 fn a_streak_counts_every_failure() {
-    loom::model(|| {
+    model(|| {
         let breaker = config()
             .trip_when(TripWhen::consecutive_failures(2))
             .build()
@@ -317,7 +460,7 @@ fn a_promise_that_ends_is_seen_with_its_records() {
 
 #[test]
 fn an_operator_is_never_overruled() {
-    loom::model(|| {
+    model(|| {
         let breaker = opened(config());
         let probe = breaker.admit_owned(due()).unwrap();
         let other = Arc::clone(&breaker);
