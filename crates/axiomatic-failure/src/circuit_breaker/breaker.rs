@@ -49,9 +49,10 @@ impl CircuitBreaker {
         }
     }
 
-    /// Whether it knows nothing that a new one would not know, and no call is
-    /// under way.
+    /// Whether it knows nothing that a new one would not know, no call is
+    /// under way, and nobody else has a handle to it.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
+        // In this order: a call tells what it knows before it lets go.
         !self.core.is_held() && self.core.is_as_new(now)
     }
 
@@ -144,6 +145,17 @@ impl CircuitBreaker {
             return Err(self.core.rejected(ticket));
         }
         Ok(OwnedPermit::new(self.core.hold(), ticket))
+    }
+
+    /// The same where a refusal is not enforced, and so not told to anybody.
+    pub(super) fn admit_unless_refused(
+        &self,
+        now: Instant,
+        own: Option<Duration>,
+    ) -> Option<OwnedPermit> {
+        let ticket = self.core.admit(|| now, own);
+        let is_admitted = !ticket.is_refused();
+        is_admitted.then(|| OwnedPermit::new(self.core.hold(), ticket))
     }
 
     /// Whether the slow threshold of a call's context is asked for.

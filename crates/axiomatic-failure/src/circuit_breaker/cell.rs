@@ -2,7 +2,8 @@ use axiomatic_core::Ratio;
 use axiomatic_core::sync::{AtomicU64, Ordering};
 use axiomatic_core::time::Instant;
 
-use super::state::{Generation, Phase, Probes, Span, Stage, Stance, Thinned};
+use super::generation::{Generation, Span};
+use super::state::{Phase, Probes, Stage, Stance, Thinned};
 
 /// The phase of a breaker, in one word, so that a verdict and the transition
 /// it causes are one step.

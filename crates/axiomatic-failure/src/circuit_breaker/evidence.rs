@@ -5,10 +5,11 @@ use axiomatic_core::window::{CountWindow, Counts, DueWindow, Observation, Seat, 
 
 use super::Config;
 use super::config::Shape;
-use super::counter_cell::{Patience, Streak};
+use super::counter_cell::Streak;
+use super::generation::Generation;
+use super::patience_cell::Patience;
 use super::policy::{Condition, Share};
 use super::settings_cell::{Flags, Settings};
-use super::state::Generation;
 
 pub(super) struct Evidence {
     window: Record,

@@ -2,23 +2,26 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::Hash;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axiomatic_core::keyed::{self, Found, Full, Idle, Keyed, WhenFull};
+use axiomatic_core::keyed::{self, Found, Full, Keyed, WhenFull};
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Context, Mode, Name, Pattern, Reason, Rejected};
 
 use super::gate::{Gate, Refusal, Sealed};
+use super::kept::{Kept, Mould};
 use super::{CircuitBreaker, CircuitBreakerLayer, Config, ConfigError, OwnedPermit, UpdateError};
 
 /// A circuit breaker for each key, a host, a tenant or a path, in bounded
 /// memory: one bad host does not cost the calls to the good ones.
 ///
 /// Breakers are made when their keys are first asked for. One that is closed,
-/// with an empty window and no call under way, gives its place to a new key;
-/// one that is open, half-open or forced never does. When all places are
+/// with an empty window and no call under way, gives its place to a new key,
+/// once it was stable for so long that it has forgotten how often it opened;
+/// one that is open, half-open, ramping, thinning, forced or switched never
+/// does, nor one to which somebody has a handle. When all places are
 /// taken, [`WhenFull`] says what becomes of further keys: they share a
 /// breaker, are refused with [`Reason::Full`], or pass unwatched.
 ///
@@ -42,23 +45,21 @@ use super::{CircuitBreaker, CircuitBreakerLayer, Config, ConfigError, OwnedPermi
 /// Keys never enter names: events and metrics of all keys carry the one name
 /// of the configuration, and there is no gauge of the state.
 /// [`for_each`](KeyedCircuitBreaker::for_each) shows which key is in which.
+///
+/// Take a window of time. In a window of calls none becomes old, so a key
+/// that was called once keeps its place until it is
+/// [removed](KeyedCircuitBreaker::remove). And a streak of failures is
+/// forgotten with the window: no key keeps its place for one failure.
 pub struct KeyedCircuitBreaker<K> {
     shared: Arc<Shared<K>>,
 }
 
 struct Shared<K> {
-    breakers: Keyed<K, CircuitBreaker>,
-    /// What new breakers are made by.
-    config: Arc<Mutex<Config>>,
+    breakers: Keyed<K, Kept>,
+    mould: Arc<Mould>,
     /// Admits whoever is not watched, and reads the clock.
     aside: CircuitBreaker,
     mode: ModeCell,
-}
-
-impl Idle for CircuitBreaker {
-    fn is_idle(&self, now: Instant) -> bool {
-        CircuitBreaker::is_idle(self, now)
-    }
 }
 
 impl<K> KeyedCircuitBreaker<K>
@@ -78,17 +79,13 @@ where
             mode: Mode::Off,
             ..config.clone()
         });
-        let config = Arc::new(Mutex::new(config));
-        let of_new = Arc::clone(&config);
-        let make = move |_: keyed::Owner<'_, K>| {
-            // Cloned, so that nothing is built under the lock.
-            let config = lock(&of_new).clone();
-            CircuitBreaker::from_checked(&config)
-        };
+        let mould = Arc::new(Mould::new(config));
+        let of_new = Arc::clone(&mould);
+        let make = move |_: keyed::Owner<'_, K>| of_new.make();
         Ok(KeyedCircuitBreaker {
             shared: Arc::new(Shared {
                 breakers: Keyed::new(cap, when_full, make),
-                config,
+                mould,
                 aside,
                 mode,
             }),
@@ -144,38 +141,59 @@ where
         if mode == Mode::Off {
             return shared.aside.admit_owned(now);
         }
+        let is_enforced = mode == Mode::Enforce;
         let answer = shared.breakers.with(key, now, |found| match found {
-            Found::Own(breaker) | Found::Shared(breaker) => {
-                breaker.admit_reading(|| now, slow_after)
+            Found::Own(kept) | Found::Shared(kept) => {
+                let breaker = shared.mould.updated(kept);
+                if is_enforced {
+                    return breaker.admit_reading(|| now, slow_after).map(Some);
+                }
+                Ok(breaker.admit_unless_refused(now, slow_after))
             }
-            Found::Full(Full::Admit) => shared.aside.admit_owned(now),
-            Found::Full(Full::Refuse) => {
+            Found::Full(Full::Admit) => shared.aside.admit_owned(now).map(Some),
+            Found::Full(Full::Refuse) if is_enforced => {
                 let full = Rejected::new(Pattern::CircuitBreaker, Reason::Full);
                 Err(full.with_name(shared.aside.name()))
             }
+            Found::Full(Full::Refuse) => Ok(None),
         });
         match answer {
-            Err(_) if mode == Mode::Shadow => {
+            Ok(Some(permit)) => Ok(permit),
+            Ok(None) => {
                 shared.aside.would_refuse();
                 shared.aside.admit_owned(now)
             }
-            answer => answer,
+            Err(rejected) => Err(rejected),
         }
     }
 
     /// The breaker of a key, made if it is new: its state, its switches. None
-    /// if there is no place for it.
+    /// if there is no place for it. Without a place and with
+    /// [`WhenFull::Shared`], it is the one that such keys share.
+    ///
+    /// The key keeps its place as long as there is such a handle, so what is
+    /// done to it is done to the key. What a breaker was told apart from the
+    /// others by [`update`](CircuitBreaker::update) or
+    /// [`set_adaptive_mode`](CircuitBreaker::set_adaptive_mode) goes with it
+    /// when it is idle and the handle is gone.
     pub fn breaker<Q>(&self, key: &Q, now: Instant) -> Option<CircuitBreaker>
     where
         K: Borrow<Q> + From<Q::Owned>,
         Q: ?Sized + Hash + Eq + ToOwned,
     {
-        self.shared.breakers.find(key, now).value()
+        let shared = &*self.shared;
+        shared.breakers.with(key, now, |found| {
+            let kept = found.value()?;
+            Some(shared.mould.updated(kept).clone())
+        })
     }
 
     /// Shows every key with its breaker, in no order.
-    pub fn for_each(&self, each: impl FnMut(&K, &CircuitBreaker)) {
-        self.shared.breakers.for_each(each);
+    pub fn for_each(&self, mut each: impl FnMut(&K, &CircuitBreaker)) {
+        let shared = &*self.shared;
+        shared
+            .breakers
+            .for_each(|key, kept| each(key, shared.mould.updated(kept)));
     }
 
     /// Forgets a key, whatever the state of its breaker; false if it was not
@@ -193,27 +211,18 @@ where
         self.shared.breakers.evict_idle(now)
     }
 
-    /// Changes the breakers of all keys, and what new ones are made by. A
-    /// breaker that is being made at this moment may be the last of the old
-    /// kind: an update that must reach every key is made twice.
+    /// Changes the breakers of all keys, those that are made later and those
+    /// that are being made: a call that asks after this has returned is judged
+    /// by this configuration.
     ///
     /// # Errors
     ///
     /// As [`CircuitBreaker::update`]; nothing was changed then.
     pub fn update(&self, config: &Config) -> Result<(), UpdateError> {
-        let updated = {
-            let mut current = lock(&self.shared.config);
-            let updated = config.clone().of_the_kind_of(&current);
-            // The one that stands aside was built by the same configuration,
-            // and so refuses what all would.
-            self.shared.aside.update(&updated)?;
-            *current = updated.clone();
-            updated
-        };
-        self.for_each(|_, breaker| {
-            let taken = breaker.update(&updated);
-            debug_assert!(taken.is_ok(), "the one aside took it");
-        });
+        self.shared.mould.update(config, &self.shared.aside)?;
+        // A breaker is brought up to date when it is looked at, and one that
+        // nobody asks for should not be the last to know.
+        self.for_each(|_, _| {});
         Ok(())
     }
 
@@ -275,10 +284,6 @@ where
             key_of,
         })
     }
-}
-
-fn lock(config: &Mutex<Config>) -> std::sync::MutexGuard<'_, Config> {
-    config.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K> Clone for KeyedCircuitBreaker<K> {

@@ -1,7 +1,7 @@
 use axiomatic_core::sync::{AtomicU64, Ordering};
 use axiomatic_core::time::Instant;
 
-use super::state::Generation;
+use super::generation::Generation;
 
 /// When each probe under way is overdue.
 ///

@@ -146,6 +146,7 @@
 //! Michael Nygard, *Release It!*, 2007, chapter "Stability patterns".
 
 mod adaptive;
+mod admission;
 mod breaker;
 mod cell;
 mod config;
@@ -154,11 +155,16 @@ mod error;
 mod evidence;
 mod future;
 mod gate;
+mod generation;
+#[cfg(feature = "keyed")]
+mod kept;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod layer;
 mod lease_cell;
 mod mechanism;
+mod origin_cell;
+mod patience_cell;
 mod permit;
 mod policy;
 mod ramp;
@@ -171,6 +177,10 @@ mod steering;
 mod subscription;
 mod telemetry;
 mod ticket;
+#[cfg(feature = "keyed")]
+mod version_cell;
+mod turns_cell;
+mod verdict;
 
 pub use adaptive::Adaptive;
 pub use breaker::CircuitBreaker;

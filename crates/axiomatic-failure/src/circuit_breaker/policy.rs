@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use axiomatic_core::Ratio;
+use axiomatic_core::hash::mix;
 
 use super::config::Shape;
 use super::counter_cell::LONGEST_STREAK;
+use super::generation::Generation;
 use super::{ConfigError, Window};
 
 /// What trips a breaker: one condition or several, any of which suffices.
@@ -213,6 +215,27 @@ impl OpenFor {
         self
     }
 
+    /// How long the opening that follows `generation` lasts, after so many
+    /// reopenings and with this hint from the server. Seed and generation are
+    /// its dice, so that it is a pure function.
+    pub(super) fn duration(
+        &self,
+        reopenings: u32,
+        hint: Option<Duration>,
+        seed: u64,
+        generation: Generation,
+    ) -> Duration {
+        let doubled = 1u32.checked_shl(reopenings).unwrap_or(u32::MAX);
+        let clamped = self.first.saturating_mul(doubled).min(self.longest);
+        // After the clamp, so that a fleet does not pile up at the longest.
+        let most = u128::from(self.jitter.as_parts_per_million());
+        let dice = u128::from(mix(seed ^ generation.number()));
+        let shortened = clamped.as_nanos() * ((dice * most) >> 64) / 1_000_000;
+        let jittered = clamped - Duration::from_nanos(shortened as u64);
+        let asked = hint.unwrap_or_default().min(self.longest_hint);
+        jittered.max(asked)
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let longest = self.longest.max(self.longest_hint);
         if self.first.is_zero() || self.first > self.longest || longest > Self::LONGEST {
@@ -299,5 +322,50 @@ impl HalfOpen {
             return Err(ConfigError::HalfOpen);
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, not(axiomatic_loom)))]
+mod tests {
+    use super::*;
+    use axiomatic_core::time::Instant;
+
+    fn generation(seconds: u64) -> Generation {
+        Generation::beginning(Instant::from_nanos(seconds * 1_000_000_000))
+    }
+
+    #[test]
+    fn openings_double_up_to_the_longest_and_never_overflow() {
+        let open_for = OpenFor::backoff(Duration::from_secs(2), Duration::from_secs(9));
+        let open_for = open_for.jittered(Ratio::ZERO);
+        let after = |n| open_for.duration(n, None, 0, generation(9)).as_secs();
+        assert_eq!([after(0), after(1), after(2), after(3)], [2, 4, 8, 9]);
+        assert_eq!([after(31), after(32), after(u32::MAX)], [9, 9, 9]);
+    }
+
+    #[test]
+    fn jitter_shortens_by_at_most_its_share_also_at_the_longest() {
+        let open_for = OpenFor::backoff(Duration::from_secs(1), Duration::from_secs(8));
+        let mut shortest = Duration::MAX;
+        let mut longest = Duration::ZERO;
+        for second in 0..1_000 {
+            let duration = open_for.duration(10, None, 7, generation(second));
+            shortest = shortest.min(duration);
+            longest = longest.max(duration);
+        }
+        assert!(shortest >= Duration::from_millis(7_200), "{shortest:?}");
+        assert!(shortest < Duration::from_millis(7_210), "{shortest:?}");
+        assert!(longest <= Duration::from_secs(8));
+        assert!(longest > Duration::from_millis(7_990), "{longest:?}");
+    }
+
+    #[test]
+    fn a_hint_prolongs_up_to_its_limit_and_never_shortens() {
+        let open_for = OpenFor::fixed(Duration::from_secs(2));
+        let with = |hint| {
+            let hint = Some(Duration::from_secs(hint));
+            open_for.duration(0, hint, 0, generation(9)).as_secs()
+        };
+        assert_eq!([with(1), with(30), with(3_600)], [2, 30, 60]);
     }
 }

@@ -10,8 +10,9 @@ use axiomatic_core::{Mode, Ratio};
 
 use super::adaptive::Seen;
 use super::config::Shape;
-use super::counter_cell::Pace;
-use super::state::{Generation, Phase};
+use super::generation::Generation;
+use super::state::Phase;
+use super::turns_cell::Pace;
 use super::{Adaptive, Config};
 
 pub(super) struct Steering {

@@ -5,7 +5,7 @@ use axiomatic_core::time::{Instant, saturating_nanos};
 use axiomatic_core::window::Seat;
 
 use super::cell::{GENERATION_SHIFT, PAYLOAD, STANCE_SHIFT, Word};
-use super::state::Generation;
+use super::generation::Generation;
 
 /// What a permit remembers of its admission, or the refusal instead of one.
 ///
