@@ -5,11 +5,10 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use axiomatic_core::{BoxError, Rejected};
+use axiomatic_core::BoxError;
 use tower_service::Service;
 
 use crate::checks::{Bench, Stop};
-use crate::task::chain;
 use crate::{Class, Obligation, Report, Request, Response, Subject, Verdict, Violation};
 
 /// Holds a layer to the obligations of `tower::Service`.
@@ -42,7 +41,7 @@ pub struct Contract<'a, S: Service<Request>> {
     class: Class,
     subject: Box<dyn Fn() -> Subject<'a, S> + 'a>,
     clone: Option<fn(&S) -> S>,
-    is_refusal: Box<IsRefusal<'a>>,
+    is_refusal: Option<Box<IsRefusal<'a>>>,
     pass_time: Option<Box<dyn Fn(Duration) + 'a>>,
     gives_up_after: Option<Duration>,
     exceptions: Vec<(Obligation, String)>,
@@ -58,9 +57,12 @@ where
 {
     /// The contract of a layer of this class.
     ///
-    /// An error counts as the inner service's if it is, holds, or (unless it
-    /// is a `BoxError`) is caused by the scripted [`Failure`](crate::Failure),
-    /// and as a refusal if it is or wraps a [`Rejected`].
+    /// An error counts as the inner service's if it is or holds the scripted
+    /// [`Failure`](crate::Failure), and as a refusal if a
+    /// [`Refusable`](axiomatic_core::Refusable) of its type says so. An enum
+    /// of the user's own cannot be asked here; there a source that is the one
+    /// or the other will do. In a `BoxError` it will not: a layer that asks
+    /// the box finds neither.
     pub fn new(class: Class, subject: impl Fn() -> Subject<'a, S> + 'a) -> Self
     where
         S: Clone,
@@ -78,7 +80,7 @@ where
             class,
             subject: Box::new(subject),
             clone: None,
-            is_refusal: Box::new(is_rejected),
+            is_refusal: None,
             pass_time: None,
             gives_up_after: None,
             exceptions: Vec::new(),
@@ -88,7 +90,7 @@ where
     /// Which errors are refusals, for a layer that has no [`Rejected`].
     #[must_use]
     pub fn refused_as(mut self, is_refusal: impl Fn(&(dyn Error + 'static)) -> bool + 'a) -> Self {
-        self.is_refusal = Box::new(is_refusal);
+        self.is_refusal = Some(Box::new(is_refusal));
         self
     }
 
@@ -218,8 +220,8 @@ where
         (self.subject)()
     }
 
-    pub(crate) fn is_refusal(&self) -> &IsRefusal<'a> {
-        &*self.is_refusal
+    pub(crate) fn is_refusal(&self) -> Option<&IsRefusal<'a>> {
+        self.is_refusal.as_deref()
     }
 
     pub(crate) fn clone_service(&self, service: &S) -> Option<S> {
@@ -255,11 +257,6 @@ impl<S: Service<Request>> fmt::Debug for Contract<'_, S> {
             .field("exceptions", &self.exceptions)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether this error or one that caused it is a [`Rejected`].
-fn is_rejected(error: &(dyn Error + 'static)) -> bool {
-    chain(error).any(<dyn Error + 'static>::is::<Rejected>)
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -10,7 +10,7 @@ pub enum Readiness {
     Ready,
     /// Not ready, until the script says something else.
     Pending,
-    /// Never ready again: a [`Failure`](crate::Failure).
+    /// Never ready again, also where it was: a [`Failure`](crate::Failure).
     Failing,
 }
 

@@ -69,6 +69,10 @@ obligations! {
     /// An error of the inner service's `poll_ready` reaches the caller,
     /// unaltered and before a call is made.
     ReadinessError: "readiness errors are kept",
+    /// An error of the inner service's `poll_ready` that comes after it has
+    /// said that it is ready, as of a connection that is closed while it is
+    /// idle, reaches whoever asks again.
+    LaterReadinessError: "later readiness errors are kept",
     /// While nothing happens, nobody is woken.
     NoSelfWake: "no self-wake",
     /// Who waits is woken when there is something to do, exactly once.
@@ -123,6 +127,7 @@ impl Obligation {
         match self {
             O::Serves => &[],
             O::ReadinessOfClones => &[O::Serves, O::ReadinessBeforeCall],
+            O::LaterReadinessError => &[O::Serves, O::ReadinessError],
             O::WokenOnce => &[O::Serves, O::NoSelfWake],
             O::LatestWaker => &[O::Serves, O::NoSelfWake, O::WokenOnce],
             O::IdleHoldsNothing => &[O::Serves, O::ReadinessAskedTwice],

@@ -57,7 +57,7 @@ impl Service<Request> for Probe {
         let readiness = state.readiness;
         let fresh = state.fresh();
         let instance = state.instances.entry(self.id).or_default();
-        let said = if instance.readied {
+        let said = if instance.readied && readiness != Readiness::Failing {
             Readiness::Ready
         } else {
             readiness

@@ -100,7 +100,8 @@ impl Script {
 
     /// Changes what the instances say that are polled for readiness, and
     /// wakes those who wait for it, each once. An instance that has said it
-    /// is ready stays so until it is called: a place, once promised, is kept.
+    /// is ready stays so until it is called: a place, once promised, is kept,
+    /// unless it is [failing](Readiness::Failing).
     pub fn set_readiness(&self, readiness: Readiness) {
         let mut state = self.lock();
         state.readiness = readiness;

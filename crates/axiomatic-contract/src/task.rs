@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use axiomatic_core::BoxError;
+use axiomatic_core::{BoxError, Refusable, Rejected};
 use tower_service::Service;
 
 use crate::contract::IsRefusal;
@@ -57,13 +57,14 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    pub(crate) fn new<E>(error: E, is_refusal: &IsRefusal<'_>) -> Self
+    pub(crate) fn new<E>(error: E, is_refusal: Option<&IsRefusal<'_>>) -> Self
     where
         E: Into<BoxError> + 'static,
     {
         // A box has to hold the failure itself, or `downcast` above the layer
         // finds something else than it does below. An enum of the user's own
-        // has to wrap it, so there a `source` that leads to it will do.
+        // has to wrap it, so there a `source` that leads to it will do. For
+        // refusals likewise.
         let was_boxed = TypeId::of::<E>() == TypeId::of::<BoxError>();
         let error: BoxError = error.into();
         let head: &(dyn Error + 'static) = &*error;
@@ -71,18 +72,23 @@ impl Told {
         let failure = chain(head)
             .take(depth)
             .find_map(|error| error.downcast_ref::<Failure>().copied());
+        let refusal = match is_refusal {
+            Some(is_refusal) => is_refusal(head),
+            None => {
+                error.rejected().is_some()
+                    || !was_boxed && chain(head).any(<dyn Error + 'static>::is::<Rejected>)
+            }
+        };
         Told {
             failure,
-            refusal: is_refusal(head),
+            refusal,
             text: error.to_string(),
         }
     }
 }
 
 /// An error and those that caused it.
-pub(crate) fn chain<'e>(
-    error: &'e (dyn Error + 'static),
-) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
@@ -98,7 +104,7 @@ pub(crate) struct Task<'a, S: Service<Request>> {
     request: u64,
     called: bool,
     pub(crate) wakes: Wakes,
-    is_refusal: &'a IsRefusal<'a>,
+    is_refusal: Option<&'a IsRefusal<'a>>,
 }
 
 enum Stage<F> {
@@ -112,7 +118,7 @@ where
     S: Service<Request, Response = Response>,
     S::Error: Into<BoxError> + 'static,
 {
-    pub(crate) fn new(service: S, request: u64, is_refusal: &'a IsRefusal<'a>) -> Self {
+    pub(crate) fn new(service: S, request: u64, is_refusal: Option<&'a IsRefusal<'a>>) -> Self {
         Task {
             stage: Stage::Readying,
             service,

@@ -93,6 +93,7 @@ where
             Obligation::ReadinessOfClones => self.readiness_of_clones(),
             Obligation::ReadinessAskedTwice => self.readiness_asked_twice(),
             Obligation::ReadinessError => self.readiness_error(),
+            Obligation::LaterReadinessError => self.later_readiness_error(),
             Obligation::NoSelfWake => self.no_self_wake(),
             Obligation::WokenOnce => self.woken_once(),
             Obligation::LatestWaker => self.latest_waker(),

@@ -178,4 +178,25 @@ where
         }
         Ok(())
     }
+
+    pub(super) fn later_readiness_error(&self) -> Check {
+        let mut task = self.task();
+        if !matches!(self.settle_ready(&mut task), Poll::Ready(Ok(()))) {
+            return unjudged("the service is not ready over an inner one that is");
+        }
+        if self.script.readied() == 0 {
+            return skipped("poll_ready readied no inner service");
+        }
+        self.script.set_readiness(Readiness::Failing);
+        match self.settle_ready(&mut task) {
+            Poll::Ready(Err(told)) if told.failure.is_some() => Ok(()),
+            Poll::Ready(Err(told)) => {
+                self.broken(format!("the caller was told \"{}\" instead", told.text))
+            }
+            Poll::Ready(Ok(())) => {
+                self.broken("poll_ready said ready again although the inner service had failed")
+            }
+            Poll::Pending => self.broken("the caller was left waiting"),
+        }
+    }
 }

@@ -1,15 +1,22 @@
 //! Layers that are wrong in one way each.
 
 use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
 use axiomatic_contract::{Class, Contract, Obligation as O, Report, Subject, Verdict, Violation};
+use axiomatic_core::{BoxError, Refusable, Rejected};
 use tokio::time::Instant;
 use tower::retry::RetryLayer;
+use tower::util::MapErr;
+use tower_layer::Layer;
 
-use crate::sample::{Flaw, ShedLayer, gate, gate_from_outside, queue, queue_from_outside};
+use crate::sample::{
+    Flaw, ShedLayer, gate, gate_from_outside, gate_layer, queue, queue_from_outside,
+};
 use crate::sample::{Thrice, Timerless, broken, paused};
 
 #[derive(Copy, Clone, Debug)]
@@ -76,6 +83,11 @@ const WRONG: &[(Sample, Flaw, O)] = &[
         Sample::Gate,
         Flaw::ReportsReadinessErrorsLate,
         O::ReadinessError,
+    ),
+    (
+        Sample::Gate,
+        Flaw::RemembersReadiness,
+        O::LaterReadinessError,
     ),
     (Sample::Gate, Flaw::WakesItself, O::NoSelfWake),
     (Sample::Gate, Flaw::WakesItselfOverACall, O::NoSelfWake),
@@ -262,6 +274,36 @@ fn a_timeout_without_a_timer_wakes_nobody() {
     .passing_time(|time| runtime.block_on(tokio::time::sleep(time)))
     .gives_up_after(SECOND);
     assert_eq!(broken(&contract), [O::WokenOnce]);
+}
+
+/// The error of a stack whose layers do not share one.
+#[derive(Debug)]
+struct Typed(Rejected);
+
+impl fmt::Display for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Typed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+// Review of be76aa3: a layer further out takes it for a failure.
+#[test]
+fn a_refusal_of_another_type_in_a_box_is_none() {
+    let typed = |error: BoxError| match error.rejected() {
+        Some(rejected) => Typed(rejected).into(),
+        None => error,
+    };
+    let boxed = Contract::new(Class::Direct, || {
+        let layer = gate_layer();
+        Subject::from_fn(move |inner| MapErr::new(layer.layer(inner), typed)).limit_in_flight(1)
+    });
+    assert_eq!(broken(&boxed), [O::RefusalIsData]);
 }
 
 #[test]

@@ -29,6 +29,7 @@ impl<S> Layer<S> for GateLayer {
             inner,
             pool,
             readied: false,
+            copied: false,
             failed: None,
             taken: Vec::new(),
             reserved: false,
@@ -41,6 +42,8 @@ pub(crate) struct Gate<S> {
     inner: S,
     pool: Arc<Pool>,
     readied: bool,
+    /// It has its readiness from what it was cloned from.
+    copied: bool,
     failed: Option<BoxError>,
     taken: Vec<Slot>,
     /// A slot taken, of which nothing else knows.
@@ -54,10 +57,12 @@ impl<S: Clone> Clone for Gate<S> {
             Some(Flaw::StatePerClone) => Pool::new(self.pool.limit),
             _ => Arc::clone(&self.pool),
         };
+        let copied = self.readied && self.flaw == Some(Flaw::CopiesReadiness);
         Gate {
             inner: self.inner.clone(),
             pool,
-            readied: self.readied && self.flaw == Some(Flaw::CopiesReadiness),
+            readied: copied,
+            copied,
             failed: None,
             taken: Vec::new(),
             reserved: false,
@@ -113,7 +118,7 @@ where
         {
             return Poll::Ready(Ok(()));
         }
-        if flaw == Some(Flaw::CopiesReadiness) && self.readied {
+        if self.copied || flaw == Some(Flaw::RemembersReadiness) && self.readied {
             return Poll::Ready(Ok(()));
         }
         let ready = match flaw {

@@ -32,6 +32,7 @@ pub(crate) enum Flaw {
     SwallowsReadinessErrors,
     RewordsReadinessErrors,
     ReportsReadinessErrorsLate,
+    RemembersReadiness,
     WakesItself,
     WakesItselfOverACall,
     LosesTheReadinessWaker,
@@ -158,6 +159,14 @@ pub(crate) fn gate(flaw: Option<Flaw>) -> Subject<'static, Gate<Probe>> {
         .relent(move || opened.lock().closed = false)
         .held(move || counted.held())
         .limit_in_flight(2)
+}
+
+/// A layer with one slot, for what is done around it.
+pub(crate) fn gate_layer() -> GateLayer {
+    GateLayer {
+        pool: Pool::new(1),
+        flaw: None,
+    }
 }
 
 /// The same gate, seen without a hook: the kit has to fill it up, and to see
