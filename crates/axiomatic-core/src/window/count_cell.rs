@@ -73,7 +73,8 @@ impl CountWindow {
         }
     }
 
-    /// What the window holds in this era.
+    /// What the window holds in this era: nothing if it has not begun, or
+    /// the window has moved on to a later one.
     pub fn counts(&self, era: u64) -> Counts {
         let mut counts = Counts::default();
         let head = self.head.load();

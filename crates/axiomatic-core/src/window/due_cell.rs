@@ -17,15 +17,16 @@ use crate::time::{Instant, saturating_nanos};
 /// by definition, and stays one: nobody collects it, nothing is counted
 /// twice. So a call that hangs is seen at its due time, to a step.
 ///
-/// A time window of 10 s thus holds the calls that were due in the last 10 s
-/// or are due soon and have ended already.
+/// A call is usually due a certain time after its begin: so by their due
+/// times the calls of the last 10 s are those due within 10 s that end that
+/// time ahead of now.
 ///
 /// ```
 /// use axiomatic_core::time::Instant;
 /// use axiomatic_core::window::DueWindow;
 /// use std::time::Duration;
 ///
-/// let window = DueWindow::last(Duration::from_secs(10), Duration::from_millis(250));
+/// let window = DueWindow::last(Duration::from_secs(10), Duration::from_secs(1));
 /// let begun = Instant::from_nanos(50_000_000_000);
 /// let due = begun + Duration::from_secs(1);
 /// let seat = window.begin(0, begun, due).expect("a second is not far ahead");
@@ -48,6 +49,9 @@ pub struct DueWindow {
     step_shift: u32,
     /// How many steps make the window, and how many lie ahead of it.
     steps: u64,
+    /// How many steps ahead of its begin a call is usually due: the window
+    /// ends so far ahead of the present.
+    ahead: u64,
 }
 
 /// Where a call is watched.
@@ -72,22 +76,34 @@ impl DueWindow {
     /// The most steps of a window.
     pub const MOST_STEPS: u32 = 128;
 
-    /// A window over the last `span`, which sees a call that is overdue
-    /// within `resolution`, or within a 64th of the span if that is longer, for
-    /// calls that are due at most `span` ahead.
-    pub fn last(span: Duration, resolution: Duration) -> Self {
-        Self::over(span, resolution, Rings::spread)
+    /// The shortest step: about a microsecond.
+    pub const SHORTEST_STEP: Duration = Duration::from_nanos(1 << 10);
+
+    /// A window over the calls that begin in the last `span` and are usually
+    /// due after `usual`; those due up to `span` ahead are watched. It sees
+    /// that a call is overdue within a quarter of `usual`, or a 64th of the
+    /// span if that is longer. A `usual` of more than half of the span is
+    /// taken as that: an overdue call would have left the window.
+    ///
+    /// A step is never shorter than
+    /// [`SHORTEST_STEP`](DueWindow::SHORTEST_STEP), and should not be longer
+    /// than [`TimeWindow::LONGEST_BUCKET`](super::TimeWindow::LONGEST_BUCKET):
+    /// it holds 16.7 million calls on each line, half as many under way, and
+    /// then no more.
+    pub fn last(span: Duration, usual: Duration) -> Self {
+        Self::over(span, usual, Rings::spread)
     }
 
     /// The same with one ring, for windows by the thousand.
-    pub fn compact(span: Duration, resolution: Duration) -> Self {
-        Self::over(span, resolution, Rings::single)
+    pub fn compact(span: Duration, usual: Duration) -> Self {
+        Self::over(span, usual, Rings::single)
     }
 
-    fn over(span: Duration, resolution: Duration, rings: fn(u64) -> Rings) -> Self {
+    fn over(span: Duration, usual: Duration, rings: fn(u64) -> Rings) -> Self {
         let span = saturating_nanos(span).max(1);
         let shortest = span.div_ceil(u64::from(Self::MOST_STEPS));
-        let finest = saturating_nanos(resolution).max(1).ilog2();
+        let finest = (usual / 4).max(Self::SHORTEST_STEP);
+        let finest = saturating_nanos(finest).ilog2();
         let step_shift = finest.max(shortest.next_power_of_two().ilog2());
         let steps = span.div_ceil(1 << step_shift);
         DueWindow {
@@ -96,6 +112,7 @@ impl DueWindow {
             present: Present(AtomicU64::new(0)),
             step_shift,
             steps,
+            ahead: (saturating_nanos(usual) >> step_shift).min(steps / 2),
         }
     }
 
@@ -120,7 +137,7 @@ impl DueWindow {
         let (ring, index) = self.rings.own();
         let head = self.rings.head(ring).load();
         if head < epoch {
-            if epoch - self.epoch(era, now) > self.steps {
+            if epoch.saturating_sub(self.epoch(era, now)) > self.steps {
                 return None;
             }
             self.rings.advance(ring, head, epoch);
@@ -179,8 +196,14 @@ impl DueWindow {
     /// Adds a call that was not watched and ended at `now`.
     pub fn record(&self, era: u64, now: Instant, failed: bool, slow: bool) {
         let (ring, _) = self.rings.own();
-        // A slow call belongs to a step that is over.
-        let epoch = self.epoch(era, now) - u64::from(slow);
+        let present = self.epoch(era, now);
+        // A slow call belongs to a step that is over, any other where one
+        // that begins now is due.
+        let epoch = if slow {
+            present.saturating_sub(1)
+        } else {
+            present + self.ahead
+        };
         let head = self.rings.head(ring).load();
         if head < epoch {
             self.rings.advance(ring, head, epoch);
@@ -206,18 +229,33 @@ impl DueWindow {
         self.present.load() < epoch && self.present.advance_to(epoch)
     }
 
-    /// What the window holds in this era at `now`.
+    /// What the window holds in this era at `now`. If it has moved on to a
+    /// later time, what it holds then; nothing if that is later by a ring or
+    /// more, as a later era is.
+    ///
+    /// An era is known only by how far ahead it lies: who still asks for one
+    /// that is over when two rings of time have passed may be told what the
+    /// next one counted at its beginning.
     pub fn counts(&self, era: u64, now: Instant) -> Counts {
         let mut counts = Counts::default();
         let present = self.stretch(era, now);
+        let newest = self.rings.newest(present);
+        if newest - self.epoch(era, now) >= self.rings.places() {
+            return counts;
+        }
+        let first = (present + self.ahead + 1).saturating_sub(self.steps);
         for ring in self.rings.all() {
-            let head = self.rings.head(ring).load();
-            for epoch in (present + 1).saturating_sub(self.steps)..=head {
+            let head = self.rings.head(ring).load().min(newest);
+            for epoch in first..=head {
                 // Failures before calls: a call is counted in that order
                 // reversed, so a racing reader never sees more failures than
-                // calls.
+                // calls. If the step's word is reused in between, both are
+                // gone.
                 let failures = self.failures(ring, epoch).read();
-                let calls = self.calls(ring, epoch).read();
+                let Some(calls) = self.calls(ring, epoch).read() else {
+                    continue;
+                };
+                let failures = failures.unwrap_or_default();
                 counts.total += calls.second;
                 counts.failed += failures.second;
                 if epoch < present {
@@ -419,17 +457,15 @@ impl Pair<'_> {
         }
     }
 
-    fn read(&self) -> Two {
+    /// Both counts; nothing if the word has another tag.
+    fn read(&self) -> Option<Two> {
         // ORDERING: Acquire: pairs with the Release in `change`, failures
         // before calls.
         let word = self.word.load(Ordering::Acquire);
-        if !self.tag.is_on(word) {
-            return Two::default();
-        }
-        Two {
+        self.tag.is_on(word).then_some(Two {
             first: first(word),
             second: second(word),
-        }
+        })
     }
 }
 

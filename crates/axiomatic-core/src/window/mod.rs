@@ -34,11 +34,24 @@
 //!   exactly 65,536 laps of the ring, 2,048 in a window of calls.
 //! - An idle stretch of any length revives nothing
 //!   (`idle_for_a_multiple_of_the_tag_period_revives_nothing`).
-//! - A new era begins empty, and a writer of an old one cannot reach it
-//!   (`a_stale_era_never_reaches_a_newer_one`).
+//! - A new era begins empty, also if time steps back by less than the window
+//!   lasts as it begins
+//!   (`a_new_era_begins_empty_although_time_stepped_back`). A writer of an
+//!   old one cannot reach it, however old
+//!   (`a_stale_era_never_reaches_a_newer_one`,
+//!   `an_era_however_old_never_reaches_a_newer_one`), and a reader of the old
+//!   one sees nothing as the new one begins
+//!   (`counts_are_of_the_era_asked_for`, `due_counts_are_of_the_era_asked_for`).
 //! - Time that steps back a little is harmless; a time window that sees it step
 //!   back by more than it lasts counts nothing until the clock has caught up
 //!   (`time_going_backwards_is_harmless`).
+//! - A reader never sees more slow calls than calls, nor more failures
+//!   (`a_reader_never_sees_more_slow_calls_than_calls`,
+//!   `a_reader_never_sees_more_slow_calls_than_calls_across_a_rotation`,
+//!   `a_reader_never_sees_more_failures_than_calls`).
+//! - A call in a [`DueWindow`] is counted once, as slow from the end of the
+//!   step in which it was due (`due_window_equals_a_list`,
+//!   `a_call_that_ends_as_it_becomes_due_is_counted_once`).
 //!
 //! # Cost
 //!
@@ -47,6 +60,10 @@
 //! is what it counts by. (A slow call in a time window takes a second one.)
 //! Reading is O(buckets × lines), and nobody reads on behalf of a success. Memory is
 //! fixed at construction: 16 bytes a bucket a line, or 1 byte for 3 calls.
+//! A bucket has room for 16.7 million calls on each line. One that is full
+//! counts no more: what happens then is not seen until the next begins
+//! (`a_full_bucket_counts_no_more`), so buckets should not be longer than
+//! [`TimeWindow::LONGEST_BUCKET`].
 //!
 //! # When not to use it
 //!
@@ -59,9 +76,9 @@
 //! Whoever advances the head first *retags* the words it passes, so a word
 //! whose tag is not the expected one belongs to the future, and its late
 //! writer turns away. The owner of a window may declare an **era**, a number
-//! that never decreases: a new era is a head that jumps by a whole ring, so
-//! that forgetting everything is the ordinary rotation, done by the first who
-//! records in it.
+//! that never decreases: a new era is a head that jumps by at least a whole
+//! ring, so that forgetting everything is the ordinary rotation, done by the
+//! first who records in it.
 
 mod clear_cell;
 mod count_cell;

@@ -107,11 +107,16 @@ impl Rings {
         1 << self.places_shift
     }
 
-    /// An era is a jump of a whole ring, so that it finds nothing of the one
-    /// before.
+    /// An era is a jump of two rings: one, so that it finds nothing of the one
+    /// before, and another, so that it does not either when time steps back
+    /// by less than a ring at its beginning.
+    ///
+    /// The start of an era takes at most 2^49, and an epoch of time less than
+    /// 2^55 since no step is shorter than a microsecond: their sum is far
+    /// from overflowing.
     #[inline]
     pub(super) fn era_start(&self, era: u64) -> u64 {
-        (era & ERA_MASK) << self.places_shift
+        (era & ERA_MASK) << (self.places_shift + 1)
     }
 
     /// The word of an epoch in a lane, and the tag it must have.

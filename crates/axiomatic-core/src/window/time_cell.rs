@@ -37,12 +37,22 @@ impl TimeWindow {
     /// The shortest bucket.
     pub const SHORTEST_BUCKET: Duration = Duration::from_micros(1);
 
+    /// The longest bucket that makes sense, which whoever configures a window
+    /// should hold to; a window of longer ones can be made all the same.
+    ///
+    /// A bucket counts 16.7 million calls on each line and then no more, so an
+    /// outage that begins after them is not seen before the next bucket. In
+    /// a minute that takes 280,000 calls a second from one thread.
+    pub const LONGEST_BUCKET: Duration = Duration::from_secs(60);
+
     /// A window over the last `span`, sliding in `buckets` steps, with a ring
     /// for each of the threads that are likely to write at a time.
     ///
     /// No buckets are taken as 1, more than
     /// [`MOST_BUCKETS`](TimeWindow::MOST_BUCKETS) as that; a bucket is never
-    /// shorter than [`SHORTEST_BUCKET`](TimeWindow::SHORTEST_BUCKET).
+    /// shorter than [`SHORTEST_BUCKET`](TimeWindow::SHORTEST_BUCKET), and
+    /// should not be longer than
+    /// [`LONGEST_BUCKET`](TimeWindow::LONGEST_BUCKET).
     pub fn last(span: Duration, buckets: u32) -> Self {
         Self::over(span, buckets, Rings::spread)
     }
@@ -82,9 +92,13 @@ impl TimeWindow {
         let era_start = self.rings.era_start(era);
         let head = self.rings.head(ring).load();
         // The head's bucket is nearly always the one of now: to see so takes
-        // a multiplication, to compute it a division.
-        let began = head.wrapping_sub(era_start).wrapping_mul(self.bucket);
-        let is_now = head >= era_start && now.as_nanos().wrapping_sub(began) < self.bucket;
+        // a multiplication, to compute it a division. Whoever comes from an
+        // era before sees a head so far ahead that the product overflows.
+        let is_now = head
+            .checked_sub(era_start)
+            .and_then(|passed| passed.checked_mul(self.bucket))
+            .and_then(|began| now.as_nanos().checked_sub(began))
+            .is_some_and(|into| into < self.bucket);
         if is_now && !observation.is_slow() {
             self.bucket(ring, Lane::First, head)
                 .add(observation.is_failed());
@@ -112,17 +126,31 @@ impl TimeWindow {
         }
     }
 
-    /// What the window holds in this era at `now`.
+    /// What the window holds in this era at `now`. If it has moved on to a
+    /// later time, what it holds then; nothing if that is later by a ring or
+    /// more, as a later era is.
+    ///
+    /// An era is known only by how far ahead it lies: who still asks for one
+    /// that is over when two rings of time have passed may be told what the
+    /// next one counted at its beginning.
     pub fn counts(&self, era: u64, now: Instant) -> Counts {
         let mut counts = Counts::default();
-        let end = self.stretch(era, now);
+        let asked = self.epoch(era, now);
+        let end = self.rings.newest(asked);
+        if end - asked >= self.rings.places() {
+            return counts;
+        }
         for ring in self.rings.all() {
             let head = self.rings.head(ring).load();
             for epoch in (end + 1).saturating_sub(self.buckets)..=end.min(head) {
                 // Slow before all: a call is counted in that order reversed,
                 // so a racing reader never sees more slow calls than calls.
+                // If the bucket is reused in between, both are gone.
                 let slow = self.bucket(ring, Lane::Second, epoch).read();
-                let all = self.bucket(ring, Lane::First, epoch).read();
+                let Some(all) = self.bucket(ring, Lane::First, epoch).read() else {
+                    continue;
+                };
+                let slow = slow.unwrap_or_default();
                 counts.total += all.calls;
                 counts.failed += all.failed;
                 counts.slow += slow.calls;
@@ -137,6 +165,7 @@ impl TimeWindow {
     ///
     /// It is the newest bucket's: a thread with a later time, or in a later
     /// era, may have been here, and then its window is the one that counts.
+    /// For whoever it left behind by a ring there is nothing to count.
     pub fn stretch(&self, era: u64, now: Instant) -> u64 {
         self.rings.newest(self.epoch(era, now))
     }
@@ -168,7 +197,7 @@ impl fmt::Debug for TimeWindow {
 ///
 /// Layout    | 63..48 tag | 47..24 calls | 23..0 failed |
 /// Invariant failed <= calls; a bucket that has counted 2^24 - 1 calls counts
-///           no more, which keeps its ratio.
+///           no more, and is blind until it is over.
 /// Writers   `add`, `clear`. Readers `read`.
 /// Orderings `add` releases the head it was shown and the other lane, `clear`
 ///           and `read` acquire them.
@@ -180,6 +209,7 @@ struct Bucket<'w> {
 const CALLS_SHIFT: u32 = 24;
 const MOST: u64 = (1 << 24) - 1;
 
+#[derive(Default)]
 struct Tally {
     calls: u64,
     failed: u64,
@@ -218,22 +248,14 @@ impl Bucket<'_> {
         }
     }
 
-    fn read(&self) -> Tally {
+    /// What was counted; nothing if the word has another tag.
+    fn read(&self) -> Option<Tally> {
         // ORDERING: Acquire: pairs with the Release in `add`, slow before all.
-        // SURVIVES: loom 0.7 explores no stale load behind an exchange (with
-        // plain stores instead, it finds this one). Without it a processor
-        // may show the slow lane's count before the other lane's.
         let word = self.word.load(Ordering::Acquire);
-        if !self.tag.is_on(word) {
-            return Tally {
-                calls: 0,
-                failed: 0,
-            };
-        }
-        Tally {
+        self.tag.is_on(word).then_some(Tally {
             calls: calls(word),
             failed: word & MOST,
-        }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What core promises, seen from outside.
 
+mod due_window;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod window;

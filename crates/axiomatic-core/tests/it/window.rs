@@ -169,6 +169,56 @@ fn a_stale_era_never_reaches_a_newer_one() {
     assert_eq!(window.counts(6, at(100)).total(), 1);
 }
 
+// Review of be76aa3, as are the next three.
+#[test]
+fn a_new_era_begins_empty_although_time_stepped_back() {
+    for buckets in [4, 5, 8, 10] {
+        let span = Duration::from_secs(u64::from(buckets));
+        for back in 0..u64::from(buckets) {
+            let window = TimeWindow::compact(span, buckets);
+            window.record(1, at(100), Observation::SlowAndFailed);
+            window.record(2, at(100 - back), Observation::Fine);
+            let counts = window.counts(2, at(100 - back));
+            assert_eq!((counts.total(), counts.failed()), (1, 0), "{back} back");
+        }
+    }
+}
+
+#[test]
+fn counts_are_of_the_era_asked_for() {
+    let window = TimeWindow::compact(Duration::from_secs(8), 8);
+    let calls = CountWindow::last(8);
+    for (era, observation) in [(5, Observation::Failed), (6, Observation::Fine)] {
+        window.record(era, at(100), observation);
+        calls.record(era, observation);
+        assert_eq!(window.counts(era, at(100)).total(), 1);
+        assert_eq!(calls.counts(era).total(), 1);
+    }
+    for era in [5, 7] {
+        assert_eq!(window.counts(era, at(100)), Counts::default());
+        assert_eq!(calls.counts(era), Counts::default());
+    }
+}
+
+#[test]
+fn an_era_however_old_never_reaches_a_newer_one() {
+    // What the eras lie apart, times what a bucket lasts, is 2^64 and more.
+    for shift in 20..34 {
+        let window = TimeWindow::compact(Duration::from_nanos(1 << 40), 1);
+        window.record(1 << shift, at(5_000), Observation::Fine);
+        window.record(0, at(5_000), Observation::Failed);
+        assert_eq!(window.counts(1 << shift, at(5_000)).failed(), 0);
+    }
+}
+
+#[test]
+fn no_bucket_is_too_long() {
+    let window = TimeWindow::compact(Duration::MAX, 1);
+    window.record(0, Instant::from_nanos(u64::MAX), Observation::Fine);
+    window.record(0, Instant::from_nanos(7), Observation::Failed);
+    assert_eq!(window.counts(0, Instant::from_nanos(u64::MAX)).failed(), 0);
+}
+
 #[test]
 fn time_going_backwards_is_harmless() {
     let window = TimeWindow::compact(Duration::from_secs(4), 4);
@@ -177,11 +227,13 @@ fn time_going_backwards_is_harmless() {
     window.record(0, at(50), Observation::Fine); // outside: dropped
     window.record(0, at(0), Observation::Fine);
     assert_eq!(window.counts(0, at(100)).total(), 2);
-    assert_eq!(window.counts(0, at(3)).total(), 2, "the later time counts");
+    assert_eq!(window.counts(0, at(97)).total(), 2, "the later time counts");
+    assert_eq!(window.counts(0, at(96)).total(), 0, "as for a record");
+    assert_eq!(window.counts(0, at(3)).total(), 0);
 }
 
 #[test]
-fn a_full_bucket_keeps_its_ratio() {
+fn a_full_bucket_counts_no_more() {
     let window = TimeWindow::compact(Duration::from_secs(1), 1);
     let most = (1u64 << 24) - 1;
     for call in 0..most + 1_000 {
