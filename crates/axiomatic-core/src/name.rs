@@ -16,13 +16,30 @@ pub struct Name(&'static str);
 
 impl Name {
     /// What a mechanism is called that was given no name.
-    pub const UNNAMED: Name = Name("unnamed");
+    pub const UNNAMED: Name = Name::literal("unnamed");
+
+    /// What a mechanism of another process is called, whatever it is called
+    /// there: a name that came with a request is the sender's to choose, and
+    /// must not become one here.
+    pub const REMOTE: Name = Name::literal("remote");
 
     /// How many different names can be interned.
     pub const LIMIT: usize = 4096;
 
     /// The longest name that can be interned, in bytes.
     pub const LONGEST: usize = 128;
+
+    /// A name that stands in the source, in a constant for example.
+    ///
+    /// ```
+    /// use axiomatic_core::Name;
+    ///
+    /// const PAYMENT: Name = Name::literal("payment");
+    /// assert_eq!(PAYMENT, Name::from("payment"));
+    /// ```
+    pub const fn literal(name: &'static str) -> Name {
+        Name(name)
+    }
 
     /// A name made at run time, from configuration for example. Its bytes
     /// are kept for the life of the process, once for each distinct name.
@@ -37,19 +54,22 @@ impl Name {
         if name.len() > Name::LONGEST {
             return Err(NameError::TooLong { bytes: name.len() });
         }
-        let mut table = TABLE
-            .get_or_init(Mutex::default)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = table.get(name) {
-            return Ok(Name(known));
+        let lock = || {
+            let table = TABLE.get_or_init(Mutex::default).lock();
+            table.unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(settled) = settled(&lock(), name) {
+            return settled;
         }
-        if table.len() >= Name::LIMIT {
-            return Err(NameError::TooMany);
-        }
-        let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
-        table.insert(kept);
-        Ok(Name(kept))
+        // Outside of the lock, so that nobody waits for our allocation; in
+        // the meantime another may have been here with the same name.
+        let made: Box<str> = name.into();
+        let mut table = lock();
+        settled(&table, name).unwrap_or_else(|| {
+            let kept: &'static str = Box::leak(made);
+            table.insert(kept);
+            Ok(Name(kept))
+        })
     }
 
     /// The name as text.
@@ -58,9 +78,17 @@ impl Name {
     }
 }
 
+/// What comes of interning a name, if that can be told from the table.
+fn settled(table: &HashSet<&'static str>, name: &str) -> Option<Result<Name, NameError>> {
+    match table.get(name) {
+        Some(known) => Some(Ok(Name(known))),
+        None => (table.len() >= Name::LIMIT).then_some(Err(NameError::TooMany)),
+    }
+}
+
 impl From<&'static str> for Name {
     fn from(name: &'static str) -> Self {
-        Name(name)
+        Name::literal(name)
     }
 }
 
@@ -117,5 +145,21 @@ mod tests {
             Name::intern(&long),
             Err(NameError::TooLong { bytes: long.len() })
         );
+    }
+
+    #[test]
+    fn threads_that_intern_one_name_keep_it_once() {
+        for round in 0..50 {
+            let name = format!("name-race-{round}");
+            let intern = || Name::intern(&name).unwrap().as_str().as_ptr().addr();
+            let kept = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(intern)).collect();
+                threads
+                    .into_iter()
+                    .map(|t| t.join().unwrap())
+                    .collect::<HashSet<_>>()
+            });
+            assert_eq!(kept.len(), 1);
+        }
     }
 }
