@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use crate::Name;
+use crate::hash::{Algorithm, Hasher, Seed};
 use crate::time::Instant;
 
 /// What a request carries from layer to layer.
@@ -59,6 +60,11 @@ impl Context {
 
     /// The retry further out that already repeats this request, so that
     /// those further in pass it through.
+    ///
+    /// It crosses a process as a yes or no. Whoever reads from a header that
+    /// the caller repeats the request says [`Name::REMOTE`], and never the
+    /// header's text: names are kept for ever, and the caller would choose
+    /// them.
     pub fn retried_by(&self) -> Option<Name> {
         self.retried_by
     }
@@ -70,9 +76,9 @@ impl Context {
         self.slow_after
     }
 
-    /// The endpoints that earlier attempts found wanting, as the hashes of
-    /// their identities; the most recent [`Context::AVOIDED`] of them.
-    pub fn avoided(&self) -> impl Iterator<Item = u64> + '_ {
+    /// The endpoints that earlier attempts found wanting; the most recent
+    /// [`Context::AVOIDED`] of them, the latest first.
+    pub fn avoided(&self) -> impl Iterator<Item = Endpoint> + '_ {
         self.avoided.0.iter().copied().flatten()
     }
 
@@ -115,7 +121,8 @@ impl Context {
         self
     }
 
-    /// The same, marked as repeated by the retry of this name.
+    /// The same, marked as repeated by the retry of this name;
+    /// [`Name::REMOTE`] if it is the caller's, in another process.
     #[must_use]
     pub fn with_retried_by(mut self, name: Name) -> Self {
         self.retried_by = Some(name);
@@ -131,7 +138,7 @@ impl Context {
 
     /// The same, with one more endpoint to avoid.
     #[must_use]
-    pub fn avoiding(mut self, endpoint: u64) -> Self {
+    pub fn avoiding(mut self, endpoint: Endpoint) -> Self {
         self.avoided.0.rotate_right(1);
         self.avoided.0[0] = Some(endpoint);
         self
@@ -202,6 +209,50 @@ impl Deadline {
     /// Whether it has passed at `now`.
     pub fn is_expired(&self, now: Instant) -> bool {
         self.at <= now
+    }
+}
+
+/// An instance of a dependency, by the hash of what identifies it.
+///
+/// Who avoids an endpoint and who chooses one must mean the same by it. So
+/// they agree on the bytes, an address as text for example, and take
+/// [`from_bytes`](Endpoint::from_bytes); or one of them has a hash that the
+/// other uses too.
+///
+/// ```
+/// use axiomatic_core::Context;
+/// use axiomatic_core::context::Endpoint;
+///
+/// let failed = Endpoint::from_bytes(b"10.0.0.7:443");
+/// let context = Context::default().avoiding(failed);
+/// let next = ["10.0.0.7:443", "10.0.0.8:443"]
+///     .into_iter()
+///     .find(|address| {
+///         let endpoint = Endpoint::from_bytes(address.as_bytes());
+///         context.avoided().all(|avoided| avoided != endpoint)
+///     });
+/// assert_eq!(next, Some("10.0.0.8:443"));
+/// ```
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint(u64);
+
+impl Endpoint {
+    /// The endpoint that these bytes identify: their hash by
+    /// [`Algorithm::Xxh3`] with the seed 0, so that it is the same in every
+    /// process and version.
+    pub fn from_bytes(identity: &[u8]) -> Self {
+        Endpoint(Hasher::new(Algorithm::Xxh3, Seed::fixed(0)).hash(identity))
+    }
+
+    /// The endpoint whose identity has this hash, where there is one already,
+    /// as in a ring of nodes.
+    pub const fn from_hash(hash: u64) -> Self {
+        Endpoint(hash)
+    }
+
+    /// The hash of its identity.
+    pub const fn as_hash(self) -> u64 {
+        self.0
     }
 }
 
@@ -277,7 +328,7 @@ impl Default for Attempt {
 }
 
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-struct Avoided([Option<u64>; Context::AVOIDED]);
+struct Avoided([Option<Endpoint>; Context::AVOIDED]);
 
 #[cfg(test)]
 mod tests {
@@ -311,7 +362,7 @@ mod tests {
             .with_repeatability(Repeatability::Repeatable)
             .with_retried_by(Name::from("edge"))
             .with_slow_after(Duration::from_secs(2))
-            .avoiding(11);
+            .avoiding(Endpoint::from_hash(11));
         let child = parent.child();
         assert_eq!(child.deadline(), Some(deadline(50)));
         assert_eq!(parent.clone().detached().deadline(), Some(deadline(50)));
@@ -325,7 +376,15 @@ mod tests {
 
     #[test]
     fn the_latest_avoided_endpoints_are_kept() {
-        let context = Context::default().avoiding(1).avoiding(2).avoiding(3);
-        assert_eq!(context.avoided().collect::<Vec<_>>(), [3, 2]);
+        let context = [1, 2, 3].map(Endpoint::from_hash).into_iter();
+        let context = context.fold(Context::default(), Context::avoiding);
+        let avoided: Vec<_> = context.avoided().map(Endpoint::as_hash).collect();
+        assert_eq!(avoided, [3, 2]);
+    }
+
+    #[test]
+    fn an_endpoint_is_the_same_in_every_process() {
+        let endpoint = Endpoint::from_bytes(b"");
+        assert_eq!(endpoint.as_hash(), 0x2d06_8005_38d3_94c2);
     }
 }
