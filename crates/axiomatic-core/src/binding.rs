@@ -32,18 +32,31 @@ pub trait Carrier<R> {
 /// A call's permit as a binding sees it: something that takes one verdict.
 ///
 /// The permits of layers implement it; they read their mechanism's clock when
-/// they are settled.
+/// they are settled. A permit of your own needs [`settle`](Settle::settle)
+/// alone; one that wraps another hands on all three, since its mechanism may
+/// tell them apart.
 pub trait Settle {
     /// Tells the mechanism what became of the call.
     fn settle(self, outcome: Outcome);
 
     /// Tells it that nobody waits for the answer any more: a binding that
     /// carries the permit to the end of a body says so when the body is
-    /// dropped before.
-    fn cancelled(self);
+    /// dropped before. By default that is [`Outcome::Ignored`].
+    fn cancelled(self)
+    where
+        Self: Sized,
+    {
+        self.settle(Outcome::Ignored);
+    }
 
-    /// Tells it that the call itself panicked.
-    fn panicked(self);
+    /// Tells it that the call itself panicked. By default that is
+    /// [`Outcome::Transient`].
+    fn panicked(self)
+    where
+        Self: Sized,
+    {
+        self.settle(Outcome::Transient);
+    }
 }
 
 /// Decides when a call that was answered is over.
@@ -147,6 +160,21 @@ impl<B: Complete<P, Res>, F, P, Res> Complete<P, Res> for Classified<B, F> {
 mod tests {
     use super::*;
     use crate::{Pattern, Reason, Rejected};
+
+    #[test]
+    fn a_permit_that_only_settles_knows_the_other_ends() {
+        struct Permit<'a>(&'a mut Option<Outcome>);
+        impl Settle for Permit<'_> {
+            fn settle(self, outcome: Outcome) {
+                *self.0 = Some(outcome);
+            }
+        }
+        let mut told = None;
+        Permit(&mut told).cancelled();
+        assert_eq!(told, Some(Outcome::Ignored));
+        Permit(&mut told).panicked();
+        assert_eq!(told, Some(Outcome::Transient));
+    }
 
     #[test]
     fn plain_ignores_refusals_and_counts_calls_given_up() {
