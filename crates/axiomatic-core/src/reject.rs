@@ -255,6 +255,43 @@ impl fmt::Display for Pattern {
 ///     }
 /// }
 /// ```
+///
+/// # One error type for a stack
+///
+/// The layers of a stack share one error type: all boxed, or all typed. A
+/// [`BoxError`] answers for what is in the box itself, a [`Rejected`] or an
+/// [`io::Error`] that holds one. Not for a `PaymentError` in it, of which it
+/// knows nothing, nor for the sources of one: a rejection there may be that of
+/// a call which was made, or of another process.
+///
+/// So if a layer with boxed errors is put around one with `PaymentError`,
+/// refusals of the inner one are failures to the outer one: a breaker there
+/// counts them, a retry repeats them, and a rejection is answered with a
+/// plain error. Give the outer one
+/// the inner one's type, or turn refusals into boxed ones in between:
+///
+/// ```
+/// use axiomatic_core::{BoxError, Refusable};
+/// # use axiomatic_core::{Pattern, Reason, Rejected};
+/// # #[derive(Debug)]
+/// # struct PaymentError(Rejected);
+/// # impl std::fmt::Display for PaymentError {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { self.0.fmt(f) }
+/// # }
+/// # impl std::error::Error for PaymentError {}
+/// # impl From<Rejected> for PaymentError { fn from(no: Rejected) -> Self { PaymentError(no) } }
+/// # impl Refusable for PaymentError { fn rejected(&self) -> Option<Rejected> { Some(self.0) } }
+/// // With `ServiceBuilder::map_err`, between the two layers:
+/// fn boxed(error: PaymentError) -> BoxError {
+///     match error.rejected() {
+///         Some(rejected) => rejected.into(),
+///         None => error.into(),
+///     }
+/// }
+/// # let no = Rejected::new(Pattern::CircuitBreaker, Reason::Open);
+/// # assert_eq!(boxed(no.into()).rejected(), Some(no));
+/// # assert_eq!(BoxError::from(PaymentError(no)).rejected(), None);
+/// ```
 pub trait Refusable: From<Rejected> {
     /// The rejection that this error is. One further down its chain of
     /// sources is another layer's, behind a call that was made.
@@ -267,6 +304,8 @@ impl Refusable for Rejected {
     }
 }
 
+/// Of what is in the box itself, and no error that caused it; see
+/// [one error type for a stack](Refusable#one-error-type-for-a-stack).
 impl Refusable for BoxError {
     fn rejected(&self) -> Option<Rejected> {
         match self.downcast_ref::<io::Error>() {
