@@ -73,8 +73,13 @@ impl Seed {
         }
     }
 
-    /// Another in every process, and never shown: for tables whose keys an
-    /// attacker chooses. Its `Debug` prints no digits.
+    /// Another in every process, and never shown: for tables some of whose
+    /// keys strangers choose. Its `Debug` prints no digits.
+    ///
+    /// It makes it harder to choose keys that collide, not impossible: XXH3
+    /// is no cryptographic function, and who sees hashes, or can measure
+    /// which keys collide, may learn enough of the seed. What must hold
+    /// against an attacker has to be cheap when keys collide, or bounded.
     pub fn secret() -> Self {
         Seed {
             value: entropy(),

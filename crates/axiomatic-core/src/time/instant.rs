@@ -9,8 +9,9 @@ use super::saturating_nanos;
 ///
 /// The origin lies an hour before the monotonic clock's own, on Linux the
 /// machine's start, elsewhere the first use: so 0 is never a live time, and
-/// instants taken earlier still convert. 64 bits last 584 years. Arithmetic saturates: time is data here, and a bad value must not
-/// become a panic on a hot path.
+/// instants taken earlier still convert. 64 bits last 584 years. Arithmetic
+/// saturates: time is data here, and a bad value must not become a panic on a
+/// hot path.
 ///
 /// ```
 /// use axiomatic_core::time::Instant;
