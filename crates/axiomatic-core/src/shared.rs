@@ -21,7 +21,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::LocalKey;
 
-use crate::sync::{spread, thread_index};
+use crate::sync::{observe_dropped, spread, thread_index};
 
 /// A handle to a shared value, like `Arc`, made to be cloned rarely and
 /// [held](Shared::hold) often.
@@ -97,10 +97,20 @@ impl<T> Shared<T> {
         Shared { value, spots }
     }
 
-    /// Whether a call is holding a reference, as far as can be seen: one that
-    /// begins at the same time may be missed.
+    /// Whether anybody else has a reference: another handle, or a call. As far
+    /// as can be seen: one that is taken from this handle at the same time may
+    /// be missed. What those did who have none any more is seen.
+    ///
+    /// Threads that keep references for their next calls hold them too, which
+    /// those of [`compact`](Shared::compact) values do not.
     pub fn is_held(&self) -> bool {
-        self.spots.iter().any(|spot| Arc::strong_count(spot) > 1)
+        let is_held = |count| count > 1;
+        // Handles before calls: a call may come from a handle, and outlive it.
+        let by_handle = is_held(Arc::strong_count(&self.spots));
+        observe_dropped();
+        let by_call = self.spots.iter().map(Arc::strong_count).any(is_held);
+        observe_dropped();
+        by_handle || by_call
     }
 
     /// A reference for the time of a call.
@@ -293,6 +303,10 @@ mod tests {
         let held = shared.hold();
         assert!(shared.is_held());
         drop(held);
+        assert!(!shared.is_held());
+        let handle = shared.clone();
+        assert!(shared.is_held(), "another handle may make calls");
+        drop(handle);
         assert!(!shared.is_held());
         drop(shared);
         assert_eq!(Arc::strong_count(&witness), 1);

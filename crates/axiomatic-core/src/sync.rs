@@ -9,6 +9,17 @@ pub use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 #[cfg(not(axiomatic_loom))]
 pub use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+/// To be called by whoever saw from an `Arc`'s count that references are
+/// gone, before it looks at what their holders did: std's look at the count is
+/// Relaxed.
+#[inline]
+pub fn observe_dropped() {
+    // ORDERING: Acquire: observes what was done before a reference was
+    // dropped; pairs with the Release in `Arc`'s drop.
+    // SURVIVES: counts are std's, which loom does not see.
+    std::sync::atomic::fence(Ordering::Acquire);
+}
+
 /// How many cache lines a hot counter is spread over: twice the cores, so
 /// that runtimes with a few threads more than cores still find lines of
 /// their own, rounded up to a power of two and capped, because a reader
