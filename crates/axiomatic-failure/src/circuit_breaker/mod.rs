@@ -177,10 +177,10 @@ mod steering;
 mod subscription;
 mod telemetry;
 mod ticket;
-#[cfg(feature = "keyed")]
-mod version_cell;
 mod turns_cell;
 mod verdict;
+#[cfg(feature = "keyed")]
+mod version_cell;
 
 pub use adaptive::Adaptive;
 pub use breaker::CircuitBreaker;

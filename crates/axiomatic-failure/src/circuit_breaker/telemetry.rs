@@ -57,7 +57,7 @@ impl Telemetry {
             number: to.generation.number(),
         });
         #[cfg(feature = "metrics")]
-        self.metrics.moved(to, current);
+        self.metrics.moved(to, &current);
         let _ = (from, to, now, current);
     }
 
