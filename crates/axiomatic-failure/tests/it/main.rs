@@ -2,6 +2,8 @@
 
 mod adaptive;
 mod circuit_breaker;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod model;
 mod ramp;
 mod reference;
