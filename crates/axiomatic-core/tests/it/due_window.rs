@@ -283,10 +283,10 @@ fn at(steps: u64) -> Instant {
     Instant::from_nanos(steps * STEP)
 }
 
-/// Calls usually are due four steps after they begin, half of the window.
-fn eight_steps() -> DueWindow {
+/// Calls usually are due four steps after they begin, or half of the window.
+fn window_of(steps: u64) -> DueWindow {
     DueWindow::compact(
-        Duration::from_nanos(8 * STEP),
+        Duration::from_nanos(steps * STEP),
         Duration::from_nanos(4 * STEP),
     )
 }
@@ -294,9 +294,10 @@ fn eight_steps() -> DueWindow {
 // Review of be76aa3, as are the next two.
 #[test]
 fn a_new_era_of_due_calls_begins_empty_although_time_stepped_back() {
-    for back in 0..8 {
-        let window = eight_steps();
-        assert!(window.begin(1, at(100), at(108)).is_some());
+    // Seven steps fill their ring to the last place but one.
+    for back in 0..7 {
+        let window = window_of(7);
+        assert!(window.begin(1, at(100), at(107)).is_some());
         window.record(1, at(100), true, false);
         window.record(2, at(100 - back), false, false);
         let counts = window.counts(2, at(100 - back));
@@ -306,12 +307,12 @@ fn a_new_era_of_due_calls_begins_empty_although_time_stepped_back() {
 
 #[test]
 fn due_counts_are_of_the_era_asked_for() {
-    let window = eight_steps();
+    let window = window_of(8);
     window.record(5, at(100), true, false);
     window.record(u64::from(u32::MAX), at(100), false, false);
     assert_eq!(window.counts(5, at(100)), Counts::default());
     // Of a time that is long over, likewise.
-    let window = eight_steps();
+    let window = window_of(8);
     assert!(window.begin(0, at(100), at(108)).is_some());
     window.record(0, at(100), true, false);
     assert_eq!(window.counts(0, at(97)).total(), 1, "a little late");
@@ -331,7 +332,7 @@ fn no_time_is_too_early_or_too_late() {
     assert_eq!(window.counts(era, end), Counts::default(), "not over yet");
     assert_eq!(window.counts(0, start), Counts::default());
     // Due before it began: overdue at once.
-    let window = eight_steps();
+    let window = window_of(8);
     assert!(window.begin(0, at(100), at(99)).is_some());
     assert_eq!(window.counts(0, at(100)).slow(), 1);
 }
