@@ -19,9 +19,9 @@
 //! | [`ratio`] | [`Ratio`]: exact shares in integers |
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
 //!
-//! What the project's own crates share besides, `sync`, `shared` and
-//! `mode_cell`, is hidden: it is not an interface that anybody else should
-//! rely on.
+//! What the project's own crates share besides, `sync`, `shared`, `mode_cell`
+//! and `layer_parts!`, is hidden: it is not an interface that anybody else
+//! should rely on.
 //!
 //! # Features
 //!
@@ -36,6 +36,7 @@ pub mod context;
 pub mod hash;
 #[cfg(any(feature = "keyed", axiomatic_loom))]
 pub mod keyed;
+mod layer_parts;
 pub mod mode;
 #[doc(hidden)]
 pub mod mode_cell;
