@@ -42,7 +42,8 @@ struct Core {
 }
 
 impl Timeout {
-    /// Calls may take this long.
+    /// Calls may take this long. None at all is a choice too: then only what
+    /// answers when it is first asked gets through.
     pub fn after(duration: Duration) -> Self {
         Self::named(Name::UNNAMED, duration)
     }
@@ -58,7 +59,8 @@ impl Timeout {
     }
 
     /// Asks until when a call that begins at `now` may take, if its caller
-    /// waits until `inherited`.
+    /// waits until `inherited`. A timeout that is off adds nothing to that:
+    /// without it, until the end of time.
     ///
     /// # Errors
     ///
@@ -67,7 +69,11 @@ impl Timeout {
     pub fn admit(&self, now: Instant, inherited: Option<Deadline>) -> Result<Permit, Rejected> {
         let name = self.core.name;
         let mode = self.core.settings.mode.load();
-        let own = Deadline::at(now + self.core.settings.after());
+        let own = match mode {
+            Mode::Enforce | Mode::Shadow => now + self.core.settings.after(),
+            Mode::Off => Instant::from_nanos(u64::MAX),
+        };
+        let own = Deadline::at(own);
         let (deadline, needs_timer) = match inherited {
             Some(inherited) if inherited.is_expired(now) && mode == Mode::Enforce => {
                 return Err(Rejected::new(Pattern::Timeout, Reason::Expired).with_name(name));
@@ -79,7 +85,7 @@ impl Timeout {
         };
         Ok(Permit {
             deadline,
-            needs_timer,
+            needs_timer: needs_timer && mode != Mode::Off,
             name,
             mode,
         })
@@ -154,7 +160,7 @@ impl Permit {
     }
 
     /// Whether it takes a timer of its own: not if a layer further out
-    /// enforces a deadline as early.
+    /// enforces a deadline as early, and not if the timeout was off.
     #[inline]
     pub fn needs_timer(&self) -> bool {
         self.needs_timer
@@ -172,8 +178,11 @@ impl Permit {
     /// # Errors
     ///
     /// [`Reason::Elapsed`], the answer of a call that is given up; none in
-    /// shadow, where the call goes on.
+    /// shadow, where the call goes on, nor off, where it is not even reported.
     pub fn elapsed(&self) -> Result<(), Rejected> {
+        if self.mode == Mode::Off {
+            return Ok(());
+        }
         #[cfg(feature = "tracing")]
         tracing::info!(
             target: "axiomatic::timeout",

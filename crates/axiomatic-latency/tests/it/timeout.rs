@@ -214,6 +214,34 @@ async fn off_stands_aside() {
     assert!(call(service, Context::default()).await.is_ok());
 }
 
+// Review of be76aa3, as is the next.
+#[test]
+fn the_mechanism_stands_aside_too() {
+    let timeout = Timeout::after(MILLI);
+    timeout.set_mode(Mode::Off);
+    let permit = timeout.admit(now(), None).unwrap();
+    assert!(permit.deadline().remaining(now()) > Duration::from_secs(1 << 30));
+    for passed in [false, true] {
+        let wait = if passed { Duration::ZERO } else { 10 * MILLI };
+        let inherited = Deadline::at(now() + wait);
+        let permit = timeout.admit(now(), Some(inherited)).unwrap();
+        assert_eq!(permit.deadline(), inherited);
+        assert!(!permit.needs_timer() && !permit.changes_context());
+        assert_eq!(permit.elapsed(), Ok(()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_time_at_all_lets_only_immediate_answers_through() {
+    let timeout = Timeout::after(Duration::ZERO);
+    let at_once = service_fn(|_: Context| ready(Ok::<_, Infallible>(7)));
+    let answer = call(typed(&timeout).layer(at_once), Context::default()).await;
+    assert_eq!(answer, Ok(7));
+    let service = typed(&timeout).layer(answers_after(MILLI));
+    let rejected = call(service, Context::default()).await.unwrap_err();
+    assert_eq!(rejected.reason(), Reason::Elapsed);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_update_concerns_calls_that_begin_after_it() {
     let timeout = Timeout::after(10 * MILLI);
