@@ -6,8 +6,9 @@
 //!
 //! Peers run at their defaults, or with a count window of 100 where they have
 //! none; when open, they stay open for an hour. Those without a tower layer
-//! wrap the service's future by the call they offer for that. Not shown:
-//! half-open, and what a transition costs. It is one file, as every bench is:
+//! wrap the service's future by the call they offer for that. No peer sees
+//! slow calls in flight, thins out, or keeps a breaker for each key: there is
+//! only a floor. Not shown: half-open, and what a transition costs. It is one file, as every bench is:
 //! one pattern, its operations, its peers.
 //!
 //! Where the time is an argument, it moves on by 100 ns a call, so that
@@ -15,17 +16,21 @@
 
 mod harness;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hint::black_box;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
+use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::time::Instant;
-use axiomatic_core::{BoxError, Outcome, Pattern, Reason, Rejected};
+use axiomatic_core::{BoxError, Outcome, Pattern, Ratio, Reason, Rejected};
 use axiomatic_failure::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerLayer, Config, OpenFor, TripWhen, Window,
+    Adaptive, CircuitBreaker, CircuitBreakerLayer, Config, KeyedCircuitBreaker, OpenFor, TripWhen,
+    Window,
 };
 use harness::{
     BARE, Bare, Case, FETCH_ADD, Line, OURS, Operation, PARTS, Suite, allocations, by_hand,
@@ -40,6 +45,9 @@ fn main() -> ExitCode {
     let mut suite = Suite::new("circuit_breaker");
     mechanism_closed(suite.operation("mechanism/closed"));
     mechanism_refuse(suite.operation("mechanism/refuse"));
+    mechanism_in_flight(suite.operation("mechanism/in-flight"));
+    mechanism_thinning(suite.operation("mechanism/thinning"));
+    mechanism_keyed(suite.operation("mechanism/keyed"));
     layer_closed(suite.operation("layer/closed"));
     layer_refuse_typed(suite.operation("layer/refuse-typed"));
     layer_refuse_boxed(suite.operation("layer/refuse-boxed"));
@@ -85,6 +93,16 @@ fn goals(suite: &mut Suite) {
             time(closed, peer("recloser")).threads(2),
         )
         .at_most(0.2),
+    );
+
+    let in_flight = "mechanism/in-flight";
+    suite.goal(
+        "mechanism/in-flight to one fetch_add",
+        ratio(time(in_flight, OURS), time(in_flight, FETCH_ADD)).at_most(3.6),
+    );
+    suite.goal(
+        "mechanism/in-flight, two threads to one",
+        ratio(time(in_flight, OURS).threads(2), time(in_flight, OURS)).at_most(1.5),
     );
 
     let closed = "layer/closed";
@@ -291,6 +309,130 @@ fn mechanism_refuse(operation: &mut Operation) {
             move || breaker.try_acquire().is_err()
         }
     });
+}
+
+/// Admit a call and record its success, where it is watched in between.
+fn mechanism_in_flight(operation: &mut Operation) {
+    calling(operation, OURS, Load::Healthy, || {
+        watching(Window::last(TEN_SECONDS))
+    })
+    .note("10 s, slow after 1 s: steps of 268 ms, the time an argument");
+    calling(
+        operation,
+        "ours, one in ten fails",
+        Load::OneInTenFails,
+        || watching(Window::last(TEN_SECONDS)),
+    );
+    calling(operation, "ours, not watched", Load::Healthy, || {
+        let config = Config::new(Window::last(TEN_SECONDS)).slow_after(Duration::from_secs(1));
+        config.build().expect("the configuration is valid")
+    })
+    .note("slowness is measured when a call ends");
+    operation.fetch_add();
+    operation
+        .case(PARTS, || {
+            let state = Arc::new(Line::default());
+            move || {
+                let floor = Floor::new(&state);
+                let mut now = HOUR_NANOS;
+                move || {
+                    now += STEP;
+                    floor.own.0.fetch_add(1 << 32, Release);
+                    floor.count_a_success(now)
+                }
+            }
+        })
+        .note("a load, a fetch_add and a CAS on the thread's own line");
+}
+
+fn watching(window: Window) -> CircuitBreaker {
+    let config = Config::new(window)
+        .open_for(OpenFor::fixed(HOUR))
+        .slow_after(Duration::from_secs(1))
+        .slow_in_flight();
+    config.build().expect("the configuration is valid")
+}
+
+/// Ask while half of the calls pass, and record the success of those.
+fn mechanism_thinning(operation: &mut Operation) {
+    operation
+        .case(OURS, || {
+            let breaker = thinning();
+            move || {
+                let breaker = breaker.clone();
+                let mut now = breaker.now().as_nanos();
+                move || {
+                    now += STEP;
+                    let now = Instant::from_nanos(now);
+                    let permit = breaker.admit(now)?;
+                    permit.record(now, Outcome::Success);
+                    Ok::<_, Rejected>(())
+                }
+            }
+        })
+        .note("the turn is one word for all threads");
+    operation.fetch_add();
+}
+
+/// Thinned out by half, and steered so seldom that it stays so.
+fn thinning() -> CircuitBreaker {
+    let adaptive = Adaptive::accepting(Ratio::percent(100))
+        .every(HOUR)
+        .sample(1);
+    let config = Config::new(Window::last(TEN_SECONDS)).adaptive(adaptive);
+    let breaker = config.build().expect("the configuration is valid");
+    let now = breaker.now();
+    let permit = breaker.admit(now).expect("a new breaker is closed");
+    permit.record(now, Outcome::Transient);
+    assert_eq!(breaker.snapshot().admitting(), Ratio::percent(50));
+    breaker
+}
+
+/// Look the breaker of a key up, admit a call and record its success.
+fn mechanism_keyed(operation: &mut Operation) {
+    for keys in [1, 10_000_u64] {
+        operation.case(format!("ours, {keys} keys"), move || {
+            let cap = NonZeroU32::new(20_000).expect("not zero");
+            let config = Config::new(Window::last(TEN_SECONDS));
+            let breakers = KeyedCircuitBreaker::<u64>::new(config, cap, WhenFull::Refuse)
+                .expect("the configuration is valid");
+            move || {
+                let breakers = breakers.clone();
+                let mut now = breakers.now().as_nanos();
+                let mut key = 0;
+                move || {
+                    now += STEP;
+                    key = (key + 7) % keys;
+                    let now = Instant::from_nanos(now);
+                    let permit = breakers.admit_owned(&key, now)?;
+                    permit.record(now, Outcome::Success);
+                    Ok::<_, Rejected>(())
+                }
+            }
+        });
+    }
+    operation.fetch_add();
+    operation
+        .case(PARTS, || {
+            let breakers: HashMap<u64, CircuitBreaker> = (0..10_000)
+                .map(|key| (key, ours(Window::last(TEN_SECONDS))))
+                .collect();
+            let breakers = Arc::new(breakers);
+            move || {
+                let breakers = breakers.clone();
+                let mut now = HOUR_NANOS;
+                let mut key = 0;
+                move || {
+                    now += STEP;
+                    key = (key + 7) % 10_000;
+                    let now = Instant::from_nanos(now);
+                    let permit = breakers[&key].admit_owned(now)?;
+                    permit.record(now, Outcome::Success);
+                    Ok::<_, Rejected>(())
+                }
+            }
+        })
+        .note("a map of 10,000 breakers that never changes");
 }
 
 /// `ready().await` and `call().await` while closed; the call succeeds.

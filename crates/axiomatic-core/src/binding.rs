@@ -107,7 +107,7 @@ impl<Res, E: Refusable> Classify<Res, E> for Plain {
 impl<P: Settle, Res> Complete<P, Res> for Plain {
     type Response = Res;
 
-    #[inline]
+    #[inline(always)]
     fn complete(&self, permit: P, outcome: Outcome, response: Res) -> Res {
         permit.settle(outcome);
         response
@@ -150,7 +150,7 @@ impl<B, F: Classify<Res, E>, Res, E> Classify<Res, E> for Classified<B, F> {
 impl<B: Complete<P, Res>, F, P, Res> Complete<P, Res> for Classified<B, F> {
     type Response = B::Response;
 
-    #[inline]
+    #[inline(always)]
     fn complete(&self, permit: P, outcome: Outcome, response: Res) -> B::Response {
         self.binding.complete(permit, outcome, response)
     }

@@ -121,18 +121,28 @@ impl<T> Shared<T> {
     {
         // The count of spots is a power of two.
         let spot = &self.spots[thread_index() & (self.spots.len() - 1)];
-        let kept = if spot.is_kept {
-            Stash::take(spot)
-        } else {
-            None
-        };
-        Held(Some(kept.unwrap_or_else(|| Arc::clone(spot))))
+        Held(Some(match Stash::take(spot) {
+            Some(kept) => kept,
+            None => count(spot),
+        }))
     }
 
     /// Whether two handles share one value.
     pub fn is_same(&self, other: &Shared<T>) -> bool {
         Arc::ptr_eq(&self.value, &other.value)
     }
+}
+
+// Both kept out of the path of a call that finds and keeps a reference.
+
+#[inline(never)]
+fn count<T>(spot: &Arc<Spot<T>>) -> Arc<Spot<T>> {
+    Arc::clone(spot)
+}
+
+#[inline(never)]
+fn let_go<T>(spot: Arc<Spot<T>>) {
+    drop(spot);
 }
 
 impl<T> Stash<T> {
@@ -192,6 +202,8 @@ impl<T: Stashed> Drop for Held<T> {
         if let Some(spot) = self.0.take() {
             if spot.is_kept {
                 Stash::keep(spot);
+            } else {
+                let_go(spot);
             }
         }
     }

@@ -35,7 +35,7 @@ impl Core {
     }
 
     /// Lets a call pass that is watched while it is under way.
-    #[inline(always)]
+    #[inline(never)]
     fn admit_seen(&self, word: Word, now: Instant, due: Instant, own: Option<Duration>) -> Ticket {
         let generation = word.generation();
         if self.evidence.begins_step(generation, now) {
@@ -45,7 +45,7 @@ impl Core {
         Ticket::call(word, seat, Some(due))
     }
 
-    #[inline(never)]
+    #[cold]
     fn admit_after_looking(&self, word: Word, now: Instant, own: Option<Duration>) -> Ticket {
         self.time_has_passed(word.generation(), now);
         self.admit_unless_closed(self.front.cell.look(), &|| now, own)

@@ -68,7 +68,7 @@ where
 {
     type Output = Result<B::Response, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let call = match self.project().state.project() {
             StateProjection::Refused(rejected) => return Poll::Ready(Err((*rejected).into())),

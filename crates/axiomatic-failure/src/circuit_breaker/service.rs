@@ -17,26 +17,31 @@ use super::{CircuitBreaker, OwnedPermit, ResponseFuture};
 /// refusal names is the one at the time of `poll_ready`: a call that follows
 /// at once, as it should, reads no second clock.
 ///
-/// A refused call leaves the inner service as ready as it was, and it is
-/// asked anew each time: one that fails after it was ready says so.
+/// A refused call leaves the inner service as ready as it was. It is asked
+/// anew each time: one that fails after it was ready says so.
 pub struct CircuitBreakerService<S, E, B, G = CircuitBreaker> {
     inner: S,
-    /// Whether the inner service is ready; it stays so until it is called.
-    inner_is_ready: bool,
-    /// The refusal that the last `poll_ready` saw coming, kept so that a call
-    /// reads the clock once.
-    refusal: Option<Refusal>,
+    readiness: Readiness,
     gate: G,
     binding: B,
     error: PhantomData<fn() -> E>,
+}
+
+/// What the last `poll_ready` found.
+#[derive(Copy, Clone)]
+enum Readiness {
+    Unknown,
+    Inner,
+    /// A call would be refused, and the inner service was not asked. The
+    /// refusal is kept, so that a call reads the clock once.
+    Refusal(Refusal),
 }
 
 impl<S, E, B, G> CircuitBreakerService<S, E, B, G> {
     pub(super) fn new(inner: S, gate: G, binding: B) -> Self {
         CircuitBreakerService {
             inner,
-            inner_is_ready: false,
-            refusal: None,
+            readiness: Readiness::Unknown,
             gate,
             binding,
             error: PhantomData,
@@ -68,25 +73,31 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
-        self.refusal = self.gate.look();
-        if self.refusal.is_none() {
-            self.inner_is_ready = false;
-            ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
-            self.inner_is_ready = true;
-        }
+        self.readiness = Readiness::Unknown;
+        self.readiness = match self.gate.look() {
+            Some(refusal) => Readiness::Refusal(refusal),
+            None => {
+                ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
+                Readiness::Inner
+            }
+        };
         Poll::Ready(Ok(()))
     }
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        if let Some(refusal) = self.refusal.take() {
-            return ResponseFuture::refused(self.gate.rejected(refusal));
-        }
         // That the breaker may admit by now does not make the inner service
         // ready.
-        if !self.inner_is_ready {
-            let not_ready = Rejected::new(Pattern::CircuitBreaker, Reason::NotReady);
-            return ResponseFuture::refused(not_ready.with_name(self.gate.name()));
+        match self.readiness {
+            Readiness::Inner => {}
+            Readiness::Refusal(refusal) => {
+                self.readiness = Readiness::Unknown;
+                return ResponseFuture::refused(self.gate.rejected(refusal));
+            }
+            Readiness::Unknown => {
+                let not_ready = Rejected::new(Pattern::CircuitBreaker, Reason::NotReady);
+                return ResponseFuture::refused(not_ready.with_name(self.gate.name()));
+            }
         }
         // Reading a context may take a look into the request's extensions.
         let slow_after = if self.gate.measures_slowness() {
@@ -96,7 +107,7 @@ where
         };
         match self.gate.admit(&request, slow_after) {
             Ok(permit) => {
-                self.inner_is_ready = false;
+                self.readiness = Readiness::Unknown;
                 let permit = PanicIsFailure::guard(permit);
                 let inner = self.inner.call(request);
                 ResponseFuture::called(inner, permit.release(), self.binding.clone())

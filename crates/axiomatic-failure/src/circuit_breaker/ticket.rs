@@ -1,4 +1,4 @@
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroU64};
 use std::time::Duration;
 
 use axiomatic_core::time::{Instant, saturating_nanos};
@@ -9,9 +9,10 @@ use super::generation::Generation;
 
 /// What a permit remembers of its admission, or the refusal instead of one.
 ///
-/// Two numbers that travel in registers: as an enum in an `Option` in a
-/// `Result` it went through memory at each step, which cost three times what
-/// the decision costs (measured: 33 ns a call against 13).
+/// Two numbers that travel in registers, also in an `Option`, since the first
+/// is never 0: as an enum in an `Option` in a `Result` it went through memory
+/// at each step, which cost three times what the decision costs (measured: 33
+/// ns a call against 13).
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Ticket {
     kind: Kind,
@@ -20,18 +21,51 @@ pub(super) struct Ticket {
     nanos: u64,
 }
 
-/// Layout | 63..62 kind | 61..24 generation | 23..0 payload |
+/// Layout | 63..62 kind | 61..24 generation | 23..2 payload |
+///        | 1 whether there is something to give back | 0 always 1 |
 ///        a call: kind 0, the number of the seat where it is watched, or 0
 ///        a probe: kind 2, its slot, or all ones if it has none
 ///        a call while forced closed: kind 3
 ///        nothing to record: kind 1, payload 0; refused: kind 1, payload 1
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-struct Kind(u64);
+struct Kind(NonZeroU64);
+
+impl Kind {
+    #[inline(always)]
+    const fn new(head: u64, payload: u64) -> Self {
+        match NonZeroU64::new(head | payload << PAYLOAD_SHIFT | 1) {
+            Some(bits) => Kind(bits),
+            None => unreachable!(),
+        }
+    }
+
+    #[inline(always)]
+    const fn of(kind: u64, generation: Generation, payload: u64) -> Self {
+        let head = kind << KIND_SHIFT | generation.number() << GENERATION_SHIFT;
+        Kind::new(head, payload)
+    }
+
+    const fn holding(self) -> Self {
+        Kind::new(self.0.get() | HOLDS, 0)
+    }
+
+    #[inline(always)]
+    const fn number(self) -> u64 {
+        self.0.get() >> KIND_SHIFT
+    }
+
+    #[inline(always)]
+    const fn payload(self) -> u64 {
+        (self.0.get() & PAYLOAD) >> PAYLOAD_SHIFT
+    }
+}
 
 // A call's kind and generation are those of its phase's word, so that two
 // words are compared instead of decoded.
 const KIND_SHIFT: u32 = STANCE_SHIFT;
-const NO_SLOT: u64 = PAYLOAD;
+const PAYLOAD_SHIFT: u32 = 2;
+const HOLDS: u64 = 1 << 1;
+const NO_SLOT: u64 = PAYLOAD >> PAYLOAD_SHIFT;
 const NEVER: u64 = u64::MAX;
 const UNKNOWN: u64 = u64::MAX;
 
@@ -47,25 +81,28 @@ pub(super) enum Admission {
 impl Ticket {
     /// A permit that has nothing to tell.
     pub(super) const UNRECORDED: Ticket = Ticket {
-        kind: Kind(1 << KIND_SHIFT),
+        kind: Kind::new(1 << KIND_SHIFT, 0),
         nanos: NEVER,
     };
 
-    const REFUSED: Kind = Kind(1 << KIND_SHIFT | 1);
+    const REFUSED: Kind = Kind::new(1 << KIND_SHIFT, 1);
 
     /// A call of a phase in which calls pass.
     #[inline(always)]
     pub(super) fn call(word: Word, seat: Option<Seat>, due: Option<Instant>) -> Self {
-        let seat = seat.map_or(0, |seat| u64::from(seat.number().get()));
+        let (holds, payload) = match seat {
+            Some(seat) => (HOLDS, u64::from(seat.number().get())),
+            None => (0, 0),
+        };
         Ticket {
-            kind: Kind(word.as_bits() & !PAYLOAD | seat),
+            kind: Kind::new(word.as_bits() & !PAYLOAD | holds, payload),
             nanos: nanos(due),
         }
     }
 
     pub(super) fn forced(generation: Generation, due: Option<Instant>) -> Self {
         Ticket {
-            kind: Kind(3 << KIND_SHIFT | generation.number() << GENERATION_SHIFT),
+            kind: Kind::of(3, generation, 0),
             nanos: nanos(due),
         }
     }
@@ -73,7 +110,7 @@ impl Ticket {
     pub(super) fn probe(generation: Generation, slot: Option<u8>, due: Option<Instant>) -> Self {
         let slot = slot.map_or(NO_SLOT, u64::from);
         Ticket {
-            kind: Kind(2 << KIND_SHIFT | generation.number() << GENERATION_SHIFT | slot),
+            kind: Kind::of(2, generation, slot).holding(),
             nanos: nanos(due),
         }
     }
@@ -110,32 +147,32 @@ impl Ticket {
     /// calls are counted there.
     #[inline]
     pub(super) fn is_call_of(self, current: Word) -> bool {
-        (self.kind.0 ^ current.as_bits()) >> GENERATION_SHIFT == 0 && current.counts_calls()
+        (self.kind.0.get() ^ current.as_bits()) >> GENERATION_SHIFT == 0 && current.counts_calls()
     }
 
     /// Where a call is watched. To be asked of calls only.
     #[inline(always)]
     pub(super) fn seat(self) -> Option<Seat> {
-        NonZeroU8::new((self.kind.0 & PAYLOAD) as u8).map(Seat::from_number)
+        if !self.holds() {
+            return None;
+        }
+        NonZeroU8::new(self.kind.payload() as u8).map(Seat::from_number)
     }
 
     /// Whether it has something to give back even without a verdict: a probe
     /// its place, a call its seat.
     #[inline(always)]
     pub(super) fn holds(self) -> bool {
-        match self.kind.0 >> KIND_SHIFT {
-            0 => self.seat().is_some(),
-            kind => kind == 2,
-        }
+        self.kind.0.get() & HOLDS != 0
     }
 
     pub(super) fn admission(self) -> Admission {
-        let generation = Generation::from_number(self.kind.0 >> GENERATION_SHIFT);
-        match self.kind.0 >> KIND_SHIFT {
+        let generation = Generation::from_number(self.kind.0.get() >> GENERATION_SHIFT);
+        match self.kind.number() {
             // One that is forced has no payload, and so no seat.
             0 | 3 => Admission::Call(generation, self.seat()),
             2 => {
-                let slot = self.kind.0 & NO_SLOT;
+                let slot = self.kind.payload();
                 let slot = (slot != NO_SLOT).then_some(slot as u8);
                 Admission::Probe(generation, slot)
             }
