@@ -43,9 +43,14 @@ pub(crate) fn headings(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Whether a file's essay has guarantees.
+pub(crate) fn guarantees_something(text: &str) -> bool {
+    prose(text).iter().any(|(_, line)| *line == "# Guarantees")
+}
+
 /// Each guarantee ends with the name of its test, in backticks inside
 /// parentheses, and that test exists.
-pub(crate) fn guarantees(text: &str, functions: &HashSet<String>) -> Vec<String> {
+pub(crate) fn guarantees(text: &str, known: &HashSet<String>) -> Vec<String> {
     let bullets = bullets(text);
     let mut complaints = Vec::new();
     if bullets.is_empty() {
@@ -59,7 +64,7 @@ pub(crate) fn guarantees(text: &str, functions: &HashSet<String>) -> Vec<String>
             ));
         }
         for test in tests {
-            if !functions.contains(test) {
+            if !known.contains(test) {
                 complaints.push(format!(":{line}: there is no test `{test}`"));
             }
         }
@@ -67,19 +72,53 @@ pub(crate) fn guarantees(text: &str, functions: &HashSet<String>) -> Vec<String>
     complaints
 }
 
-/// The name of every function in these sources.
-pub(crate) fn functions<'a>(sources: impl Iterator<Item = &'a str>) -> HashSet<String> {
+/// The name of every test in these sources: of the functions under `#[test]`,
+/// which properties and models have too, or `#[tokio::test]` and the like.
+pub(crate) fn tests<'a>(sources: impl Iterator<Item = &'a str>) -> HashSet<String> {
     let mut names = HashSet::new();
     for source in sources {
         let code = code_only(source);
-        let mut words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-        while let Some(word) = words.next() {
-            if word == "fn" {
-                names.extend(words.next().map(str::to_owned));
+        for (at, _) in code.match_indices("#[") {
+            let Some((attribute, rest)) = attribute(&code[at..]) else {
+                continue;
+            };
+            let path = attribute.split('(').next().unwrap_or_default().trim();
+            if path.rsplit("::").next() == Some("test") {
+                names.extend(function(rest).map(str::to_owned));
             }
         }
     }
     names
+}
+
+/// The inside of the attribute that code begins with, and what follows it.
+fn attribute(code: &str) -> Option<(&str, &str)> {
+    let inside = code.strip_prefix("#[")?;
+    let mut depth = 1;
+    for (at, c) in inside.char_indices() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((&inside[..at], &inside[at + 1..]));
+        }
+    }
+    None
+}
+
+/// The name of the function that code begins with, behind more attributes.
+fn function(code: &str) -> Option<&str> {
+    let mut code = code.trim_start();
+    while let Some((_, rest)) = attribute(code) {
+        code = rest.trim_start();
+    }
+    let mut words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words
+        .find(|word| !matches!(*word, "pub" | "async" | "unsafe" | "crate" | ""))
+        .filter(|word| *word == "fn")
+        .and_then(|_| words.next())
 }
 
 /// The lines of the module's documentation with their numbers, code blocks
@@ -191,12 +230,20 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_found_in_code_only() {
+    fn only_tests_are_taken_for_tests() {
         let sources = [
-            "async fn a() {}\nproptest! { #[test] fn b(x in 0..1) {} }",
-            "// fn c()\n\"fn d\"",
+            "#[test]\nfn a() {}\nproptest! { #[test] fn b(x in 0..1) {} }",
+            "#[tokio::test(flavor = \"x\")]\n#[should_panic]\nasync fn c() { fn d() {} }",
+            "// #[test]\nfn e()\n#[cfg(test)]\nfn f() {}\n#[test_case(1)]\nfn g() {}",
+            "\"#[test] fn h\"\n#[test]\nconst I: fn() = j;",
         ];
-        assert_eq!(functions(sources.into_iter()), known(&["a", "b"]));
+        assert_eq!(tests(sources.into_iter()), known(&["a", "b", "c"]));
+    }
+
+    #[test]
+    fn guarantees_are_looked_for_in_essays_only() {
+        assert!(guarantees_something(ESSAY));
+        assert!(!guarantees_something("//! # Cost\n/// # Guarantees\n"));
     }
 
     #[test]
