@@ -266,18 +266,15 @@ impl fmt::Display for Pattern {
 ///
 /// So if a layer with boxed errors is put around one with `PaymentError`,
 /// refusals of the inner one are failures to the outer one: a breaker there
-/// counts them, a retry repeats them, and a rejection is answered with a
-/// plain error. Give the outer one
-/// the inner one's type, or turn refusals into boxed ones in between:
+/// counts them, a retry repeats them, and they are answered as any error is.
+/// Give both one type, or turn refusals into boxed ones in between:
 ///
 /// ```
 /// use axiomatic_core::{BoxError, Refusable};
 /// # use axiomatic_core::{Pattern, Reason, Rejected};
 /// # #[derive(Debug)]
 /// # struct PaymentError(Rejected);
-/// # impl std::fmt::Display for PaymentError {
-/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { self.0.fmt(f) }
-/// # }
+/// # impl std::fmt::Display for PaymentError { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { self.0.fmt(f) } }
 /// # impl std::error::Error for PaymentError {}
 /// # impl From<Rejected> for PaymentError { fn from(no: Rejected) -> Self { PaymentError(no) } }
 /// # impl Refusable for PaymentError { fn rejected(&self) -> Option<Rejected> { Some(self.0) } }

@@ -1,6 +1,9 @@
 //! Models of the shipped windows, and of the atomics of the keyed store,
 //! explored by loom: `cargo xtask loom`, or
 //! `RUSTFLAGS="--cfg axiomatic_loom" cargo test --release -p axiomatic-core --test loom`.
+//!
+//! The lane runs one binary a crate, and they share their ways of exploring:
+//! hence one file.
 #![cfg(axiomatic_loom)]
 
 use std::num::NonZeroU8;

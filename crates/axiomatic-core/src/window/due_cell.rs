@@ -1,3 +1,6 @@
+//! Calls by when they are due. Its two cells serve nobody else, and are
+//! understood by what the window does with them: hence one file.
+
 use std::fmt;
 use std::num::NonZeroU8;
 use std::time::Duration;

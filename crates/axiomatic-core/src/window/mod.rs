@@ -29,9 +29,10 @@
 //! - No record is lost and none is counted twice while buckets rotate
 //!   (`no_record_is_lost_across_a_rotation`,
 //!   `no_outcome_is_lost_across_words`).
-//! - A late writer never adds to a bucket that was reused
-//!   (`a_late_writer_never_touches_a_reused_bucket`), unless it slept for
-//!   exactly 65,536 laps of the ring, 2,048 in a window of calls.
+//! - A late writer never adds to a bucket that was reused, unless it slept for
+//!   exactly 65,536 laps of the ring, 2,048 in a window of calls
+//!   (`a_late_writer_never_touches_a_reused_bucket`,
+//!   `a_late_begin_never_stays_in_a_reused_step`).
 //! - An idle stretch of any length revives nothing
 //!   (`idle_for_a_multiple_of_the_tag_period_revives_nothing`).
 //! - A new era begins empty, also if time steps back by less than the window
@@ -58,9 +59,9 @@
 //! Recording is one compare-and-swap: on a line of the thread's own in a
 //! [`TimeWindow`], on a line shared by all in a [`CountWindow`], whose order
 //! is what it counts by. (A slow call in a time window takes a second one.)
-//! Reading is O(buckets × lines), and nobody reads on behalf of a success. Memory is
-//! fixed at construction: 16 bytes a bucket a line, or 1 byte for 3 calls.
-//! A bucket has room for 16.7 million calls on each line. One that is full
+//! Reading is O(buckets × lines), and nobody reads on behalf of a success.
+//! Memory is fixed at construction: 16 bytes a bucket a line, or 1 byte for 3
+//! calls. A bucket has room for 16.7 million calls on each line. One that is full
 //! counts no more: what happens then is not seen until the next begins
 //! (`a_full_bucket_counts_no_more`), so buckets should not be longer than
 //! [`TimeWindow::LONGEST_BUCKET`].
