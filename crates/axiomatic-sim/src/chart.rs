@@ -21,7 +21,8 @@ const LEGEND_ENTRY: u64 = 118;
 ///
 /// The text is the same wherever it is made, so that a test can compare it
 /// with a file. It has no scripts, and follows the reader's choice of light
-/// or dark.
+/// or dark. It has no empty lines and keeps its styles to itself, so that it
+/// can also stand in a page of Markdown.
 ///
 /// ```
 /// use axiomatic_sim::{Chart, Color, Panel};
@@ -226,20 +227,22 @@ fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
+/// Each rule names the chart, since a chart that stands in a page shares its
+/// styles with the page.
 const STYLE: &str = "\
-text{font:12px system-ui,sans-serif;fill:#1f2328}
-.title{font-size:15px;font-weight:600}
-.small{font-size:11px;font-weight:400;fill:#59636e}
-.paper{fill:#fff}.shade{fill:#1f2328;opacity:.07}.grid{stroke:#d1d9e0}
-.blue{fill:#0072b2}.orange{fill:#d55e00}.purple{fill:#aa4499}.gray{fill:#a8b0b8}.ink{fill:#1f2328}
-.line{fill:none;stroke-width:1.2}.line.ink{stroke:#1f2328}.line.blue{stroke:#0072b2}
-.line.orange{stroke:#d55e00}.line.purple{stroke:#aa4499}.line.gray{stroke:#a8b0b8}
+.axiomatic-chart text{font:12px system-ui,sans-serif;fill:#1f2328}
+.axiomatic-chart .title{font-size:15px;font-weight:600}
+.axiomatic-chart .small{font-size:11px;font-weight:400;fill:#59636e}
+.axiomatic-chart .paper{fill:#fff}.axiomatic-chart .shade{fill:#1f2328;opacity:.07}.axiomatic-chart .grid{stroke:#d1d9e0}
+.axiomatic-chart .blue{fill:#0072b2}.axiomatic-chart .orange{fill:#d55e00}.axiomatic-chart .purple{fill:#aa4499}.axiomatic-chart .gray{fill:#a8b0b8}.axiomatic-chart .ink{fill:#1f2328}
+.axiomatic-chart .line{fill:none;stroke-width:1.2}.axiomatic-chart .line.ink{stroke:#1f2328}.axiomatic-chart .line.blue{stroke:#0072b2}
+.axiomatic-chart .line.orange{stroke:#d55e00}.axiomatic-chart .line.purple{stroke:#aa4499}.axiomatic-chart .line.gray{stroke:#a8b0b8}
 @media(prefers-color-scheme:dark){
-text,.ink{fill:#f0f6fc}.small{fill:#9198a1}
-.paper{fill:#0d1117}.shade{fill:#f0f6fc;opacity:.12}.grid{stroke:#3d444d}
-.blue{fill:#4aa8e0}.orange{fill:#f08a3c}.purple{fill:#d98bc9}.gray{fill:#656c76}
-.line{fill:none}.line.ink{stroke:#f0f6fc}.line.blue{stroke:#4aa8e0}
-.line.orange{stroke:#f08a3c}.line.purple{stroke:#d98bc9}.line.gray{stroke:#656c76}
+.axiomatic-chart text,.axiomatic-chart .ink{fill:#f0f6fc}.axiomatic-chart .small{fill:#9198a1}
+.axiomatic-chart .paper{fill:#0d1117}.axiomatic-chart .shade{fill:#f0f6fc;opacity:.12}.axiomatic-chart .grid{stroke:#3d444d}
+.axiomatic-chart .blue{fill:#4aa8e0}.axiomatic-chart .orange{fill:#f08a3c}.axiomatic-chart .purple{fill:#d98bc9}.axiomatic-chart .gray{fill:#656c76}
+.axiomatic-chart .line{fill:none}.axiomatic-chart .line.ink{stroke:#f0f6fc}.axiomatic-chart .line.blue{stroke:#4aa8e0}
+.axiomatic-chart .line.orange{stroke:#f08a3c}.axiomatic-chart .line.purple{stroke:#d98bc9}.axiomatic-chart .line.gray{stroke:#656c76}
 }";
 
 impl fmt::Display for Chart {
@@ -248,7 +251,7 @@ impl fmt::Display for Chart {
         let title = escaped(&self.title);
         writeln!(
             f,
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#
+            r#"<svg xmlns="http://www.w3.org/2000/svg" class="axiomatic-chart" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#
         )?;
         writeln!(f, "<title>{title}</title>")?;
         writeln!(f, "<style>{STYLE}</style>")?;

@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
+use axiomatic_core::time::saturating_nanos;
 use axiomatic_core::{Outcome, Ratio};
 
 use crate::{Random, ServiceTime, Timeline};
@@ -37,6 +38,47 @@ pub struct Dependency {
     takes: Timeline<ServiceTime>,
     errors: Timeline<Ratio>,
     line: Option<Line>,
+    restarts: Option<Restarts>,
+}
+
+/// How a dependency restarts.
+///
+/// ```
+/// use axiomatic_core::Outcome;
+/// use axiomatic_sim::{Dependency, Random, Restart, ServiceTime};
+/// use std::time::Duration;
+///
+/// let second = Duration::from_secs;
+/// let restart = Restart { down_for: second(5), slower: 10, warm_after: second(20) };
+/// let mut search = Dependency::new(ServiceTime::Constant(Duration::from_millis(50)))
+///     .with_workers(2)
+///     .restarting(second(60), restart);
+/// let mut random = Random::new(1);
+///
+/// assert_eq!(search.call(second(62), &mut random).outcome, Outcome::Transient);
+/// let cold = search.call(second(65), &mut random);
+/// assert_eq!(cold.after, Some(Duration::from_millis(500)));
+/// let warm = search.call(second(85), &mut random);
+/// assert_eq!(warm.after, Some(Duration::from_millis(50)));
+/// ```
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// How long it is down. Calls fail at once meanwhile.
+    pub down_for: Duration,
+    /// How many times as long as usual it takes for a request at first.
+    pub slower: u32,
+    /// When it is as fast as usual, on a straight line.
+    pub warm_after: Duration,
+}
+
+/// When a dependency is down.
+#[derive(Clone, Debug)]
+struct Restarts {
+    restart: Restart,
+    /// From when on it is down.
+    planned: Option<Duration>,
+    /// When it last started, or will.
+    started: Option<Duration>,
 }
 
 /// Workers, and who waits for one. The end of each request is known when it
@@ -68,6 +110,7 @@ impl Dependency {
             takes: takes.into(),
             errors: Timeline::always(Ratio::ZERO),
             line: None,
+            restarts: None,
         }
     }
 
@@ -103,21 +146,45 @@ impl Dependency {
         self
     }
 
+    /// It restarts at this time; and whenever somebody comes to a full line,
+    /// since it does not say no but falls over. It finishes what it has begun
+    /// or has in line, since the end of each request is known when it comes.
+    #[must_use]
+    pub fn restarting(mut self, at: Duration, restart: Restart) -> Self {
+        self.restarts = Some(Restarts {
+            restart,
+            planned: Some(at),
+            started: None,
+        });
+        self
+    }
+
     /// Takes a call. Calls come in the order of their times; health and
     /// service time are those of the moment in which the work begins.
     ///
     /// A call that hangs takes no worker for ever: what holds a worker is a
     /// long service time.
     pub fn call(&mut self, elapsed: Duration, random: &mut Random) -> Answer {
+        let at_once = |outcome| Answer {
+            after: Some(Duration::ZERO),
+            outcome,
+        };
+        if self.restarts.as_mut().is_some_and(|it| it.is_down(elapsed)) {
+            return at_once(Outcome::Transient);
+        }
         let Some(begin) = self.begin(elapsed) else {
-            return Answer {
-                after: Some(Duration::ZERO),
-                outcome: Outcome::Throttled { retry_after: None },
-            };
+            return at_once(match &mut self.restarts {
+                None => Outcome::Throttled { retry_after: None },
+                Some(restarts) => restarts.fall_over(elapsed),
+            });
         };
         // Both are drawn always, so that the one does not shift the other.
         let fails = random.chance(self.errors.at(begin));
         let takes = self.takes.at(begin).draw(random);
+        let takes = match &self.restarts {
+            None => takes,
+            Some(restarts) => takes.map(|takes| restarts.slowed(takes, begin)),
+        };
         let end = takes.map(|takes| begin + takes);
         if let Some(line) = &mut self.line {
             line.free_at.push(Reverse(end.unwrap_or(begin)));
@@ -155,6 +222,35 @@ impl Dependency {
         }
         line.free_at.pop();
         Some(free_at.max(elapsed))
+    }
+}
+
+impl Restarts {
+    fn is_down(&mut self, elapsed: Duration) -> bool {
+        if let Some(planned) = self.planned.filter(|planned| *planned <= elapsed) {
+            self.planned = None;
+            self.started = Some(planned + self.restart.down_for);
+        }
+        self.started.is_some_and(|started| elapsed < started)
+    }
+
+    fn fall_over(&mut self, elapsed: Duration) -> Outcome {
+        self.started = Some(elapsed + self.restart.down_for);
+        Outcome::Transient
+    }
+
+    /// What takes so long when it is warm.
+    fn slowed(&self, takes: Duration, begin: Duration) -> Duration {
+        let Some(started) = self.started else {
+            return takes;
+        };
+        let warm_after = self.restart.warm_after;
+        let cold_for = warm_after.saturating_sub(begin.saturating_sub(started));
+        let [cold_for, warm_after, takes] =
+            [cold_for, warm_after, takes].map(|time| u128::from(saturating_nanos(time)));
+        let more = u128::from(self.restart.slower.saturating_sub(1));
+        let longer = takes * more * cold_for / warm_after.max(1);
+        Duration::from_nanos(u64::try_from(takes + longer).unwrap_or(u64::MAX))
     }
 }
 
@@ -200,6 +296,30 @@ mod tests {
         let outcomes = [(); 3].map(|()| server.call(Duration::ZERO, &mut random).outcome);
         let throttled = Outcome::Throttled { retry_after: None };
         assert_eq!(outcomes, [Outcome::Success, Outcome::Success, throttled]);
+    }
+
+    #[test]
+    fn who_comes_to_a_full_line_may_find_that_it_falls_over() {
+        let mut random = Random::new(1);
+        let restart = Restart {
+            down_for: 2 * SECOND,
+            slower: 3,
+            warm_after: 10 * SECOND,
+        };
+        let mut server = busy(1).with_places(1).restarting(60 * SECOND, restart);
+        let mut call = |seconds: u32| {
+            let answer = server.call(seconds * SECOND, &mut random);
+            (answer.outcome, answer.after.expect("it answers"))
+        };
+        assert_eq!(call(0), (Outcome::Success, SECOND));
+        assert_eq!(call(0), (Outcome::Success, 2 * SECOND));
+        assert_eq!(call(0), (Outcome::Transient, Duration::ZERO));
+        assert_eq!(call(1), (Outcome::Transient, Duration::ZERO), "down");
+        assert_eq!(call(2), (Outcome::Success, 3 * SECOND), "cold");
+        assert_eq!(call(7), (Outcome::Success, 2 * SECOND), "lukewarm");
+        assert_eq!(call(12), (Outcome::Success, SECOND), "warm");
+        assert_eq!(call(61), (Outcome::Transient, Duration::ZERO), "planned");
+        assert_eq!(call(62), (Outcome::Success, 3 * SECOND));
     }
 
     #[test]

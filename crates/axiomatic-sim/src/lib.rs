@@ -80,7 +80,7 @@
 //! | [`Random`] | chance from a seed, with independent streams |
 //! | [`Timeline`] | a value over time: steps, stretches, ramps |
 //! | [`Arrivals`], [`Rate`] | when requests come |
-//! | [`ServiceTime`], [`Dependency`] | how long work takes, how often it fails, how much of it can be done at once, and when that changes |
+//! | [`ServiceTime`], [`Dependency`], [`Restart`] | how long work takes, how often it fails, how much of it can be done at once, what too much of it does, and when that changes |
 //! | [`Policy`], [`Client`], [`Scenario`] | what is judged, who calls, and the story |
 //! | [`Series`], [`Bin`] | what became of each request, detection, recovery, goodput, percentiles |
 //! | [`Table`], [`Chart`], [`Panel`] | Markdown and SVG that a test can compare with a file |
@@ -135,7 +135,7 @@ mod timeline;
 pub use agenda::Agenda;
 pub use arrivals::{Arrivals, Rate};
 pub use chart::{Chart, Color, Panel};
-pub use dependency::{Answer, Dependency};
+pub use dependency::{Answer, Dependency, Restart};
 pub use policy::{Call, End, NaiveRetry, Policy};
 pub use random::Random;
 pub use scenario::{Client, Scenario};

@@ -1,7 +1,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use axiomatic_core::time::ManualClock;
+use axiomatic_core::Rejected;
+use axiomatic_core::time::{Instant, ManualClock};
 
 use crate::{Agenda, Arrivals, Call, Dependency, End, Fate, Policy, Random, Series};
 
@@ -88,8 +89,9 @@ impl Scenario {
     ) -> Series {
         let agenda = Agenda::new();
         let random = Random::new(seed);
+        let mut judged = Judged::new(policy(&agenda.clock()));
         let world = World {
-            policy: policy(&agenda.clock()),
+            policy: &mut judged,
             story: self.clone(),
             gaps: random.fork(0),
             choices: random.fork(1),
@@ -104,9 +106,59 @@ impl Scenario {
     }
 }
 
-/// A run under way.
-struct World<P: Policy> {
+/// A policy whose permits are numbers.
+///
+/// So a run is one type, which is compiled here and once, and not in the
+/// caller's crate for each policy: tests are not optimised, and this is.
+trait Numbered {
+    fn admit(&mut self, call: Call, now: Instant) -> Result<usize, Rejected>;
+    fn record(&mut self, permit: usize, now: Instant, end: End);
+    fn again(&mut self, call: Call, now: Instant, end: End) -> Option<Duration>;
+}
+
+/// A policy, and the permits that it gave out, each at its number.
+struct Judged<P: Policy> {
     policy: P,
+    permits: Vec<Option<P::Permit>>,
+    free: Vec<usize>,
+}
+
+impl<P: Policy> Judged<P> {
+    fn new(policy: P) -> Self {
+        Judged {
+            policy,
+            permits: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<P: Policy> Numbered for Judged<P> {
+    fn admit(&mut self, call: Call, now: Instant) -> Result<usize, Rejected> {
+        let permit = Some(self.policy.admit(call, now)?);
+        if let Some(number) = self.free.pop() {
+            self.permits[number] = permit;
+            return Ok(number);
+        }
+        self.permits.push(permit);
+        Ok(self.permits.len() - 1)
+    }
+
+    fn record(&mut self, number: usize, now: Instant, end: End) {
+        if let Some(permit) = self.permits[number].take() {
+            self.free.push(number);
+            self.policy.record(permit, now, end);
+        }
+    }
+
+    fn again(&mut self, call: Call, now: Instant, end: End) -> Option<Duration> {
+        self.policy.again(call, now, end)
+    }
+}
+
+/// A run under way.
+struct World<'p> {
+    policy: &'p mut dyn Numbered,
     story: Scenario,
     gaps: Random,
     choices: Random,
@@ -124,21 +176,21 @@ struct Request {
     call: Call,
 }
 
-enum Event<P> {
+enum Event {
     Arrival,
     Ended {
         request: Request,
-        permit: P,
+        permit: usize,
         sent: Duration,
         end: End,
     },
     Again(Request),
 }
 
-type Schedule<P> = Agenda<Event<<P as Policy>::Permit>>;
+type Schedule = Agenda<Event>;
 
-impl<P: Policy> World<P> {
-    fn run(mut self, mut agenda: Schedule<P>) -> Series {
+impl World<'_> {
+    fn run(mut self, mut agenda: Schedule) -> Series {
         self.next_arrival(&mut agenda);
         agenda.run(|agenda, event| match event {
             Event::Arrival => {
@@ -160,7 +212,7 @@ impl<P: Policy> World<P> {
         self.series
     }
 
-    fn next_arrival(&mut self, agenda: &mut Schedule<P>) {
+    fn next_arrival(&mut self, agenda: &mut Schedule) {
         let elapsed = agenda.elapsed();
         let next = self.story.arrivals.next_after(elapsed, &mut self.gaps);
         if let Some(next) = next.filter(|next| *next < self.end) {
@@ -168,7 +220,7 @@ impl<P: Policy> World<P> {
         }
     }
 
-    fn arrive(&mut self, agenda: &mut Schedule<P>) {
+    fn arrive(&mut self, agenda: &mut Schedule) {
         let arrived = agenda.elapsed();
         let dependencies = self.story.dependencies.len();
         let request = Request {
@@ -204,7 +256,7 @@ impl<P: Policy> World<P> {
         }
     }
 
-    fn send(&mut self, agenda: &mut Schedule<P>, request: Request) {
+    fn send(&mut self, agenda: &mut Schedule, request: Request) {
         let permit = match self.policy.admit(request.call, agenda.now()) {
             Ok(permit) => permit,
             Err(rejected) => {
@@ -232,7 +284,7 @@ impl<P: Policy> World<P> {
     }
 
     /// A call ended, or was not sent: the request has its fate, or goes on.
-    fn conclude(&mut self, agenda: &mut Schedule<P>, request: Request, end: End) {
+    fn conclude(&mut self, agenda: &mut Schedule, request: Request, end: End) {
         let Request { arrived, call } = request;
         if !end.is_good() {
             if let Some(wait) = self.policy.again(call, agenda.now(), end) {
