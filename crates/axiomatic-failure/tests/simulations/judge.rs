@@ -5,6 +5,7 @@ use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
 use axiomatic_core::Ratio;
+use axiomatic_core::time::ManualClock;
 use axiomatic_sim::{NaiveRetry, Series};
 
 use crate::policies::{Guard, Guarded, Named, POLICIES, WITHOUT};
@@ -38,14 +39,23 @@ impl Story {
     }
 
     pub(crate) fn run(&self, policy: &Named, seed: u64) -> Series {
-        self.scenario.run(seed, self.end, |clock| {
-            let attempts = self.attempts;
-            let guarded = Guarded::new(policy.guard, &self.services, seed, clock);
-            (NaiveRetry { attempts }, guarded)
+        self.run_with(seed, |clock| {
+            Guarded::new(policy.guard, &self.services, seed, clock)
         })
     }
 
-    fn judge(&self, run: &Series) -> Verdict {
+    pub(crate) fn run_with(
+        &self,
+        seed: u64,
+        guarded: impl FnOnce(&ManualClock) -> Guarded,
+    ) -> Series {
+        self.scenario.run(seed, self.end, |clock| {
+            let attempts = self.attempts;
+            (NaiveRetry { attempts }, guarded(clock))
+        })
+    }
+
+    pub(crate) fn judge(&self, run: &Series) -> Verdict {
         let total = run.total();
         Verdict {
             goodput: total.goodput(),

@@ -1,4 +1,4 @@
-//! The page and its charts, written from the verdicts.
+//! The pages and their charts, written from the verdicts.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,29 +9,67 @@ use axiomatic_core::Ratio;
 use axiomatic_sim::{Chart, Panel, Table};
 
 use crate::judge::{SEEDS, median, verdicts};
-use crate::policies::POLICIES;
+use crate::policies::{
+    ACCEPTING, CLASSIC, IN_FLIGHT, POLICIES, PROMPT, RAMP, SHORT, STEERING, WITHOUT,
+};
 use crate::stories::{self, ALL, Story, Tell};
 
 /// Set to 1, it has the files written instead of compared.
 const BLESS: &str = "AXIOMATIC_BLESS";
 
-/// The charts: a file, and the story whose first run it shows.
-const CHARTS: &[(&str, Tell)] = &[
-    ("simulation-error-spike.svg", stories::error_spike),
-    ("simulation-hung.svg", stories::hung),
-    ("simulation-recovery.svg", stories::recovery_under_load),
+/// The charts: a file, the story whose first run it shows, and the policies.
+const CHARTS: &[(&str, Tell, &[&str])] = &[
+    (
+        "simulation-error-spike.svg",
+        stories::error_spike,
+        &[WITHOUT, CLASSIC, PROMPT, SHORT],
+    ),
+    (
+        "simulation-hung.svg",
+        stories::hung_and_patient,
+        &[WITHOUT, CLASSIC, SHORT, IN_FLIGHT],
+    ),
+    (
+        "simulation-overload.svg",
+        stories::overload,
+        &[WITHOUT, CLASSIC, ACCEPTING, STEERING],
+    ),
+    (
+        "simulation-recovery.svg",
+        stories::recovery_under_load,
+        &[WITHOUT, CLASSIC, SHORT],
+    ),
+    (
+        "simulation-cold-start.svg",
+        stories::cold_start,
+        &[WITHOUT, CLASSIC, SHORT, RAMP],
+    ),
 ];
+
+/// Where a page is read. In the documentation there are no files beside it,
+/// so that a chart stands in the page itself and a link names a module.
+#[derive(Copy, Clone)]
+enum Reader {
+    Repository,
+    Rustdoc,
+}
 
 /// Compares every file with what would be written now, or writes it.
 pub(crate) fn compare_or_bless() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let charts = CHARTS.iter().map(|(file, story)| (*file, chart(&story())));
-    let files: Vec<(PathBuf, String)> = charts
-        .chain([("simulations.md", page())])
-        .map(|(file, text)| (docs.join(file), text))
-        .collect();
+    let mut files: Vec<(PathBuf, String)> = Vec::new();
+    for (file, story, policies) in CHARTS {
+        files.push((docs.join(file), chart(&story(), policies)));
+    }
+    for (folder, reader) in [
+        (docs.clone(), Reader::Repository),
+        (docs.join("rustdoc"), Reader::Rustdoc),
+    ] {
+        files.push((folder.join("simulations.md"), page(reader)));
+        files.push((folder.join("choosing.md"), choosing(reader)));
+    }
     if env::var(BLESS).is_ok_and(|value| value == "1") {
-        fs::create_dir_all(&docs).expect("the crate can be written");
+        fs::create_dir_all(docs.join("rustdoc")).expect("the crate can be written");
         for (path, text) in &files {
             fs::write(path, text).expect("the crate can be written");
         }
@@ -52,26 +90,35 @@ pub(crate) fn compare_or_bless() {
     );
 }
 
-fn page() -> String {
-    let mut page = String::from(
+fn page(reader: Reader) -> String {
+    let mut page = format!(
         "# Simulations\n\n\
          <!-- Written by tests/simulations.rs. Do not edit: AXIOMATIC_BLESS=1 \
          cargo test -p axiomatic-failure --test simulations -->\n\n\
-         What a breaker does in eleven stories, against the same requests with the same luck\n\
+         What a breaker does in {} stories, against the same requests with the same luck\n\
          and no breaker. 200 requests a second arrive at random; a client with 30 workers,\n\
          where a story does not say otherwise, waits a second at most for each call, and a\n\
-         request half a second for a worker.\n",
+         request half a second for a worker. What follows from it stands in\n\
+         {}.\n",
+        ALL.len(),
+        link(reader, "which policy for which failure", "choosing"),
     );
     page += "\n## Results\n\n";
     let _ = writeln!(page, "{}", results());
+    let near = verdicts(stories::near_threshold, SHORT).iter();
+    let spread = near.map(|verdict| verdict.goodput);
     let _ = writeln!(
         page,
         "Each number is the median of {} seeds. *Goodput*: requests that were served, of all\n\
          that arrived. *Detection*: from the onset of the fault to the first refusal.\n\
          *Recovery*: from the end of the fault to the first second in which 95 % were served.\n\
          *Wasted*: calls that were sent and brought nothing. *Refused*: requests that the\n\
-         breaker turned away.\n",
-        SEEDS.count()
+         breaker turned away. Near the threshold it is chance whether a breaker opens: the\n\
+         goodput of the short window goes there from {} to {}\n\
+         with the seed, and policies that differ by less do not differ.\n",
+        SEEDS.count(),
+        percent(spread.clone().min().unwrap_or(Ratio::ZERO)),
+        percent(spread.max().unwrap_or(Ratio::ZERO)),
     );
     page += "## Policies\n\n";
     for policy in POLICIES {
@@ -83,10 +130,64 @@ fn page() -> String {
         let _ = writeln!(page, "- *{}*: {}.", story.name, story.about);
     }
     page += "\n## Charts\n";
-    for (file, story) in CHARTS {
-        let _ = write!(page, "\n![{}: {}]({file})\n", story().name, story().about);
+    for (file, story, policies) in CHARTS {
+        let story = story();
+        page += "\n";
+        page += &match reader {
+            Reader::Repository => format!("![{}: {}]({file})\n", story.name, story.about),
+            Reader::Rustdoc => chart(&story, policies),
+        };
     }
     page
+}
+
+fn link(reader: Reader, text: &str, page: &str) -> String {
+    match reader {
+        Reader::Repository => format!("[{text}]({page}.md)"),
+        Reader::Rustdoc => format!("[{text}](crate::circuit_breaker::{page})"),
+    }
+}
+
+/// The page that draws the conclusions: its text stands in a file beside
+/// this one, and each number in it is a reference to a result,
+/// `{{story|policy|what}}`.
+fn choosing(reader: Reader) -> String {
+    let mut page = String::new();
+    let mut rest = include_str!("choosing.template.md");
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (reference, after) = after.split_once("}}").expect("a reference ends");
+        page += before;
+        page += &match reference.split('|').collect::<Vec<_>>()[..] {
+            ["link", text, to] => link(reader, text, to),
+            [story, policy, what] => number(story, policy, what),
+            _ => panic!("{reference} is no reference"),
+        };
+        rest = after;
+    }
+    page + rest
+}
+
+fn number(story: &str, policy: &str, what: &str) -> String {
+    let tell = ALL.iter().find(|tell| tell().name == story);
+    let tell = tell.unwrap_or_else(|| panic!("no story is called {story}"));
+    let verdicts = verdicts(*tell, policy);
+    let share = |goodput: Option<Ratio>| percent(goodput.unwrap_or(Ratio::ZERO));
+    match what {
+        "goodput" => share(median(verdicts, |verdict| Some(verdict.goodput))),
+        "detection" => {
+            median(verdicts, |verdict| verdict.detection).map_or("never".into(), seconds)
+        }
+        "recovery" => median(verdicts, |verdict| verdict.recovery).map_or("never".into(), seconds),
+        "wasted" => median(verdicts, |verdict| Some(verdict.wasted))
+            .unwrap_or(0)
+            .to_string(),
+        "refused" => median(verdicts, |verdict| Some(verdict.refused))
+            .unwrap_or(0)
+            .to_string(),
+        "least" => share(verdicts.iter().map(|verdict| verdict.goodput).min()),
+        "most" => share(verdicts.iter().map(|verdict| verdict.goodput).max()),
+        _ => panic!("{what} is not measured"),
+    }
 }
 
 fn results() -> Table {
@@ -132,11 +233,13 @@ fn results() -> Table {
     table
 }
 
-fn chart(story: &Story) -> String {
+fn chart(story: &Story, policies: &[&str]) -> String {
     let second = Duration::from_secs(1);
     let chart =
         Chart::new(story.name, "requests a second", second).shaded(story.fault.clone(), "fault");
-    let shown = POLICIES.iter().filter(|policy| story.tells_apart(policy));
+    let shown = POLICIES
+        .iter()
+        .filter(|policy| policies.contains(&policy.name));
     let chart = shown.fold(chart, |chart, policy| {
         // Requests that arrive at the very end of a run make no second.
         let bins = story.run(policy, *SEEDS.start()).every(second);

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use axiomatic_core::Ratio;
-use axiomatic_sim::{Arrivals, Client, Dependency, Rate, Scenario, ServiceTime, Timeline};
+use axiomatic_sim::{Arrivals, Client, Dependency, Rate, Restart, Scenario, ServiceTime, Timeline};
 
 /// A story, and what has to be known to judge it.
 pub(crate) struct Story {
@@ -161,15 +161,16 @@ pub(crate) fn one_of_many() -> Story {
     }
 }
 
-/// Four services that share the client's workers, of which the first changes.
+/// Four services that share a client's workers, of which the first changes.
 fn beside_healthy_ones(
     name: &'static str,
     about: &'static str,
+    client: Client,
     during_fault: ServiceTime,
 ) -> Story {
     let takes = Timeline::always(USUAL).during(s(20)..s(40), during_fault);
     let troubled = Dependency::new(takes).failing(background());
-    let mut scenario = Scenario::new(load(), client(), troubled);
+    let mut scenario = Scenario::new(load(), client, troubled);
     for _ in 1..4 {
         scenario = scenario.and(healthy().failing(background()));
     }
@@ -188,6 +189,7 @@ pub(crate) fn slow() -> Story {
     beside_healthy_ones(
         "slow dependency",
         "one of four services takes 900 ms for 20 s, and the client's workers with it",
+        client(),
         ServiceTime::LogNormal {
             median: ms(900),
             p99: ms(1_800),
@@ -199,8 +201,39 @@ pub(crate) fn hung() -> Story {
     beside_healthy_ones(
         "hung dependency",
         "one of four services does not answer for 20 s, and takes the client's workers",
+        client(),
         ServiceTime::Never,
     )
+}
+
+pub(crate) fn hung_and_patient() -> Story {
+    beside_healthy_ones(
+        "hung, long timeout",
+        "the same, where the client waits 5 s for an answer and has 150 workers",
+        Client::new(150, s(5)).with_queue(30, ms(500)),
+        ServiceTime::Never,
+    )
+}
+
+pub(crate) fn overload() -> Story {
+    // A worker more or less is a call more or less that takes no time at
+    // all, so the capacity is said by the service time.
+    let takes = Timeline::always(ServiceTime::Exponential { mean: ms(80) })
+        .during(s(20)..s(50), ServiceTime::Exponential { mean: ms(400) });
+    Story {
+        name: "overload",
+        about: "a server of 20 workers serves a quarter of the load for 30 s, and says no at \
+                once to who would be more than the tenth in line",
+        scenario: Scenario::new(
+            load(),
+            Client::new(100, s(1)).with_queue(30, ms(500)),
+            Dependency::new(takes).with_workers(20).with_places(10),
+        ),
+        services: vec![0],
+        attempts: 1,
+        fault: s(20)..s(50),
+        end: s(80),
+    }
 }
 
 pub(crate) fn sustained_load() -> Story {
@@ -240,6 +273,32 @@ pub(crate) fn recovery_under_load() -> Story {
     }
 }
 
+pub(crate) fn cold_start() -> Story {
+    let restart = Restart {
+        down_for: s(5),
+        slower: 5,
+        warm_after: s(6),
+    };
+    let server = Dependency::new(ServiceTime::Exponential { mean: ms(40) });
+    Story {
+        name: "cold start",
+        about: "a server restarts, is down for 5 s, and five times as slow at first; after \
+                another 6 s it is warm. It has 10 workers, and restarts again when 50 requests wait",
+        scenario: Scenario::new(
+            load(),
+            Client::new(500, s(1)).with_queue(100, ms(500)),
+            server
+                .with_workers(10)
+                .with_places(50)
+                .restarting(s(20), restart),
+        ),
+        services: vec![0],
+        attempts: 1,
+        fault: s(20)..s(25),
+        end: s(100),
+    }
+}
+
 /// All of them, in the order of the page.
 pub(crate) const ALL: &[Tell] = &[
     error_spike,
@@ -251,6 +310,9 @@ pub(crate) const ALL: &[Tell] = &[
     one_of_many,
     slow,
     hung,
+    hung_and_patient,
+    overload,
     sustained_load,
     recovery_under_load,
+    cold_start,
 ];
