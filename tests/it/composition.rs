@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::{BoxError, Reason, Refusable, Rejected};
-use axiomatic_failure::circuit_breaker::{Config, State, TripWhen, Window};
+use axiomatic_failure::circuit_breaker::{Config, KeyedCircuitBreaker, State, TripWhen, Window};
 use axiomatic_latency::timeout::Timeout;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -58,6 +60,50 @@ async fn a_hang_inside_a_timeout_is_seen_by_what_is_slow() {
         };
         assert_eq!(breaker.state(), expected);
     }
+}
+
+/// A host that hangs costs its own callers three timeouts, and those of the
+/// other host nothing.
+#[tokio::test(start_paused = true)]
+async fn a_hang_behind_an_attempt_timeout_opens_the_breaker_of_its_host() {
+    let config = Config::default().trip_when(TripWhen::consecutive_failures(3));
+    let cap = NonZeroU32::new(10).unwrap();
+    let hosts: KeyedCircuitBreaker<String> =
+        KeyedCircuitBreaker::new(config, cap, WhenFull::Refuse).unwrap();
+    let mut service = ServiceBuilder::new()
+        .layer(hosts.layer(|host: &&'static str| host.to_string()))
+        .layer(Timeout::after(SECOND / 5).layer())
+        .service(service_fn(|host: &'static str| async move {
+            match host {
+                "bad" => pending().await,
+                good => Ok::<_, BoxError>(good),
+            }
+        }));
+    for call in 0..9 {
+        let error = service
+            .ready()
+            .await
+            .unwrap()
+            .call("bad")
+            .await
+            .unwrap_err();
+        let expected = if call < 3 {
+            Reason::Elapsed
+        } else {
+            Reason::Open
+        };
+        assert_eq!(error.rejected().unwrap().reason(), expected, "call {call}");
+        let answer = service.ready().await.unwrap().call("good").await;
+        assert_eq!(answer.unwrap(), "good");
+    }
+    let mut states = Vec::new();
+    hosts.for_each(|host, breaker| states.push((host.clone(), breaker.state())));
+    states.sort_by(|one, other| one.0.cmp(&other.0));
+    let expected = [("bad", State::Open), ("good", State::Closed)];
+    assert_eq!(
+        states,
+        expected.map(|(host, state)| (host.to_owned(), state))
+    );
 }
 
 /// Typed errors, boxed errors and services that cannot fail stack without an

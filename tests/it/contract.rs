@@ -3,26 +3,32 @@
 //! A layer comes here once for each state in which it behaves differently. A
 //! new one adds its subjects, and its line under "asks for nothing".
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use axiomatic_contract::{
     Class, Contract, Failure, Obligation, Probe, Request, Response, Subject, local,
 };
 use axiomatic_core::context::Deadline;
+use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{BoxError, Carrier, Context, Mode, Outcome, Refusable, Rejected};
+use axiomatic_core::{BoxError, Carrier, Context, Mode, Outcome, Ratio, Refusable, Rejected};
 use axiomatic_failure::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerLayer, Config, HalfOpen, OpenFor, TripWhen, Window,
+    Adaptive, CircuitBreaker, CircuitBreakerLayer, Config, HalfOpen, KeyedCircuitBreaker, OpenFor,
+    Ramp, State, TripWhen, Window,
 };
-use axiomatic_http::RejectionLayer;
+use axiomatic_http::body_end::PermitBody;
+use axiomatic_http::{Http, RejectionLayer};
 use axiomatic_latency::timeout::Timeout;
 use tokio::runtime::Runtime;
-use tower::util::{MapResponse, MapResult};
+use tower::util::{MapRequest, MapResponse, MapResult};
 use tower::{Layer, ServiceBuilder};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -167,6 +173,150 @@ fn a_circuit_breaker_that_is_off_keeps_the_contract() {
     }
 }
 
+/// Half of the calls pass. A layer that refuses every second call cannot be
+/// judged on much, so before each call another takes the turn that is refused.
+#[test]
+fn a_ramping_circuit_breaker_keeps_the_contract() {
+    Contract::new(Class::Direct, || {
+        let clock = ManualClock::new();
+        let breaker = Config::new(Window::last(10 * SECOND))
+            .trip_when(TripWhen::consecutive_failures(1))
+            .open_for(OpenFor::fixed(SECOND))
+            .half_open(HalfOpen::successes(1))
+            .ramp(Ramp::over(4 * SECOND).forgiving(Ratio::percent(99), 1_000))
+            .clock(Clock::Manual(clock.clone()))
+            .build()
+            .unwrap();
+        let permit = breaker.admit(clock.now()).unwrap();
+        permit.record(clock.now(), Outcome::Transient);
+        while breaker.snapshot().admitting() != Ratio::percent(50) {
+            clock.advance(2 * SECOND);
+            if let Ok(permit) = breaker.admit(clock.now()) {
+                permit.record(clock.now(), Outcome::Success);
+            }
+        }
+        assert_eq!(breaker.state(), State::Ramping);
+
+        let (layer, refused) = (breaker.layer(), breaker.clone());
+        let relenting = breaker.clone();
+        Subject::from_fn(move |inner: Probe| {
+            let refused = refused.clone();
+            MapRequest::new(layer.layer(inner), move |request: Request| {
+                drop(refused.admit(refused.now()));
+                request
+            })
+        })
+        .refuse(move || breaker.force_open())
+        .relent(move || relenting.force_closed())
+    })
+    .assert();
+}
+
+/// One call in fifty is refused: the second, and then none for longer than
+/// the kit asks.
+#[test]
+fn a_thinning_circuit_breaker_keeps_the_contract() {
+    Contract::new(Class::Direct, || {
+        let clock = ManualClock::new();
+        let breaker = Config::new(Window::last(10 * SECOND))
+            .adaptive(Adaptive::accepting(Ratio::percent(200)))
+            .clock(Clock::Manual(clock.clone()))
+            .build()
+            .unwrap();
+        for call in 0..100 {
+            if call == 99 {
+                clock.advance(2 * SECOND);
+            }
+            let outcome = [Outcome::Success, Outcome::Transient][usize::from(call >= 49)];
+            let permit = breaker.admit(clock.now()).unwrap();
+            permit.record(clock.now(), outcome);
+        }
+        assert_eq!(breaker.state(), State::Thinning);
+        let turns = [(); 2].map(|()| breaker.admit(clock.now()).is_ok());
+        assert_eq!(turns, [true, false]);
+        breaker_subject(breaker.clone(), breaker.layer())
+    })
+    .assert();
+}
+
+/// Slow calls are seen in flight.
+fn seeing(clock: &ManualClock) -> CircuitBreaker {
+    Config::new(Window::last(10 * SECOND))
+        .trip_when(TripWhen::slow_rate(Ratio::percent(50), 3))
+        .slow_after(SECOND)
+        .slow_in_flight()
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn a_circuit_breaker_that_sees_slow_calls_keeps_the_contract() {
+    Contract::new(Class::Direct, || {
+        let breaker = seeing(&ManualClock::new());
+        breaker_subject(breaker.clone(), breaker.layer())
+    })
+    .assert();
+}
+
+/// What refuses is that calls hang, and what relents is a reset.
+#[test]
+fn a_circuit_breaker_that_slow_calls_tripped_keeps_the_contract() {
+    Contract::new(Class::Direct, || {
+        let clock = ManualClock::new();
+        let breaker = seeing(&clock);
+        let (hangs, hanging) = (breaker.clone(), RefCell::new(Vec::new()));
+        let relenting = breaker.clone();
+        Subject::new(breaker.layer())
+            .refuse(move || {
+                while let Ok(permit) = hangs.admit_owned(clock.now()) {
+                    hanging.borrow_mut().push(permit);
+                    clock.advance(SECOND);
+                }
+                assert_eq!(hangs.state(), State::Open);
+            })
+            .relent(move || relenting.reset())
+    })
+    .assert();
+}
+
+// A circuit breaker for each key.
+
+fn keyed() -> KeyedCircuitBreaker<u64> {
+    let cap = NonZeroU32::new(10).unwrap();
+    KeyedCircuitBreaker::new(Config::default(), cap, WhenFull::Refuse).unwrap()
+}
+
+fn keyed_subject<'a, L>(breakers: KeyedCircuitBreaker<u64>, layer: L) -> Subject<'a, L::Service>
+where
+    L: Layer<Probe> + 'a,
+{
+    let relenting = breakers.clone();
+    let breaker = |of: &KeyedCircuitBreaker<_>| of.breaker(&7, of.now()).unwrap();
+    Subject::new(layer)
+        .refuse(move || breaker(&breakers).force_open())
+        .relent(move || breaker(&relenting).force_closed())
+}
+
+const KNOWS_NO_KEY: &str = "the key comes with the request, after readiness";
+
+#[test]
+fn a_circuit_breaker_for_each_key_keeps_the_contract() {
+    Contract::new(Class::Direct, || {
+        let breakers = keyed();
+        keyed_subject(breakers.clone(), breakers.layer(|_: &Request| 7))
+    })
+    .except(Obligation::RefusalSkipsInner, KNOWS_NO_KEY)
+    .assert();
+    Contract::new(Class::Direct, || {
+        let breakers = keyed();
+        let layer = breakers.layer(|_: &Request| 7).with_error::<Typed>();
+        keyed_subject(breakers, layer)
+    })
+    .except(Obligation::RefusalSkipsInner, KNOWS_NO_KEY)
+    .assert();
+}
+
 // The timeout.
 
 #[test]
@@ -294,6 +444,44 @@ fn rejections_as_responses_keep_the_contract() {
     .assert();
 }
 
+/// A body with nothing in it that has to be polled for its end.
+impl http_body::Body for Body {
+    type Data = &'static [u8];
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<&'static [u8]>, Infallible>>> {
+        Poll::Ready(None)
+    }
+}
+
+/// The permit outlives the call, in the body; the contract is kept until
+/// there, and what a dropped body holds comes back.
+#[test]
+fn a_circuit_breaker_to_the_end_of_the_body_keeps_the_contract() {
+    Contract::new(Class::Direct, || {
+        let breaker = breaker();
+        let layer = breaker.layer().with_binding(Http.to_body_end());
+        let relenting = breaker.clone();
+        Subject::from_fn(move |inner: Probe| {
+            let inner = MapRequest::new(inner, http::Request::into_body);
+            let inner = MapResponse::new(inner, |response: Response| {
+                http::Response::new(Body(response.id()))
+            });
+            let outer = MapResponse::new(layer.layer(inner), |response: http::Response<_>| {
+                let body: &PermitBody<Body, _> = response.body();
+                Response::new(body.get_ref().0)
+            });
+            MapRequest::new(outer, http::Request::new)
+        })
+        .refuse(move || breaker.force_open())
+        .relent(move || relenting.force_closed())
+    })
+    .assert();
+}
+
 // Stacks.
 
 #[test]
@@ -340,6 +528,13 @@ fn direct_layers_ask_for_nothing() {
     local::accepts_local(&breaker);
     local::accepts_local(&breaker.clone().with_error::<Typed>());
     local::stays_send(&breaker);
+
+    fn key(_: &local::LocalRequest<'_>) -> u64 {
+        7
+    }
+    local::accepts_local(&keyed().layer(key));
+    local::accepts_local(&keyed().layer(key).with_error::<Typed>());
+    local::stays_send(&keyed().layer(|_: &Request| 7));
 
     let timeout = Timeout::after(SECOND).layer();
     local::accepts_local(&timeout);
