@@ -7,6 +7,8 @@
 //! # Features
 //!
 //! - `tracing` (default): an event for every transition.
+//! - `subscribe` (default): subscriptions to transitions.
+//! - `keyed` (default): breakers by key, in bounded memory.
 //! - `metrics`: counters and gauges through the `metrics` facade.
 //!
 //! Names and units of both stand in the project's TELEMETRY.md.

@@ -63,6 +63,8 @@
 //!
 //! - `failure`, `latency` (default), `http`: the areas.
 //! - `tracing` (default): events of the areas that are on.
+//! - `subscribe` (default): subscriptions to the transitions of a breaker.
+//! - `keyed` (default): mechanisms by key, in bounded memory.
 //! - `metrics`: their counters and gauges, through the `metrics` facade.
 //! - `test-util`: clocks follow tokio's paused time. It is the one feature
 //!   that changes behaviour; enable it in dev-dependencies.

@@ -47,12 +47,14 @@
 //! # }
 //! ```
 //!
+//! One breaker for each host, in bounded memory: [`KeyedCircuitBreaker`].
+//!
 //! # Guarantees
 //!
 //! - It does what a breaker made of lists does, over any script of calls,
 //!   verdicts, drops, waits and operators
 //!   (`does_what_the_reference_does`).
-//! - Never more probes are under way than it has places
+//! - Never more probes of a half-open phase are under way than it has places
 //!   (`never_more_probes_than_slots`).
 //! - A result of an earlier state never moves a later one
 //!   (`a_stale_result_never_moves_a_newer_state`).
@@ -60,7 +62,8 @@
 //!   is dropped gives its place back and decides nothing
 //!   (`a_dropped_permit_returns_its_slot`).
 //! - A probe that hangs fails at its lease, so no breaker ever wedges
-//!   (`a_probe_that_hangs_fails_at_its_lease`).
+//!   (`a_probe_that_hangs_fails_at_its_lease`,
+//!   `a_claim_that_comes_late_takes_nobodys_lease`).
 //! - No verdict and no transition is lost to a race
 //!   (`no_transition_is_lost`).
 //! - It closes with an empty window (`a_stale_result_decides_nothing`), and
@@ -71,6 +74,24 @@
 //! - A rate that is reached trips it, whichever threads' results reach it
 //!   (`a_rate_that_is_reached_trips_whoever_comes_last`,
 //!   `a_promise_to_wait_is_never_too_long`).
+//! - Calls that are slow while they are under way trip it at the slow
+//!   threshold, their own if they have one, and count once
+//!   (`a_dependency_that_hangs_trips_at_the_threshold`,
+//!   `a_call_has_the_threshold_of_its_context`,
+//!   `a_slow_call_is_counted_once_and_its_failure_still_counts`).
+//! - A ramp lets exactly its shares pass, and opens again when more fails than
+//!   its guard forgives (`a_ramp_admits_its_shares_exactly`,
+//!   `more_failures_than_the_guard_forgives_open_it_again`).
+//! - The adaptive part refuses no more than the failures ask for, and does not
+//!   wind up (`it_refuses_a_share_and_never_opens`,
+//!   `nothing_winds_up_while_it_refuses_all_it_may`).
+//! - A subscriber never holds a caller up, and learns how many transitions it
+//!   missed (`a_subscriber_that_does_not_listen_is_told_how_many_it_missed`).
+//! - With a breaker for each key, a bad key does not cost the good ones, and a
+//!   million made-up keys cost neither memory nor time
+//!   (`one_bad_host_costs_the_good_ones_nothing`, `a_million_made_up_keys_cost_neither_memory_nor_time`).
+//! - A service that fails after it was ready is heard
+//!   (`a_service_that_fails_after_it_was_ready_says_so`).
 //! - A panic of the call counts as a failure, a neighbour's does not
 //!   (`a_panic_of_the_call_is_a_failure_and_a_neighbours_is_not`).
 //! - Any monotonic clock will do (`any_monotonic_clock_will_do`).
@@ -89,7 +110,9 @@
 //! the window read, O(buckets × lines). Memory is fixed at construction: 1.5
 //! KiB of window and 0.5 KiB of references on two cores by default, eight times
 //! that on sixteen or more; and up to four breakers that a thread used last
-//! stay until it ends. `cargo
+//! stay until it ends. To see slow calls in flight costs an addition more on
+//! that line of the thread's own, and 8 KiB of window on two cores. Where only
+//! a share of the calls passes, the turns are one word for all threads. `cargo
 //! xtask bench circuit_breaker` measures it beside its peers, and
 //! `tests/costs.rs` holds it to its instructions.
 //!
@@ -97,15 +120,16 @@
 //!
 //! - Where every call goes to another place: keep a breaker for each place,
 //!   or one bad endpoint refuses calls to the good ones.
-//! - As a rate limiter or against overload: it knows two answers, all and
-//!   nothing. A bulkhead or a limiter says "less".
+//! - As a rate limiter, or as the only answer to overload: a breaker learns
+//!   from failures, after they were paid for. A bulkhead or a limiter says
+//!   "less" before.
 //! - Where nothing better can be done with a refusal than to try again at
 //!   once: then it only changes the error's text.
 //! - Against a service whose *readiness* fails or hangs: a breaker judges
 //!   calls, and without readiness there is none.
-//! - Alone against hangs: a call that never ends says nothing. Put a timeout
-//!   inside, whose [`Elapsed`](axiomatic_core::Reason::Elapsed) counts as a
-//!   failure, or measure slowness with [`Config::slow_after`].
+//! - Alone against hangs: it can see a call that never ends, with
+//!   [`Config::slow_in_flight`], but not end it. Put a timeout inside, whose
+//!   [`Elapsed`](axiomatic_core::Reason::Elapsed) counts as a failure.
 //!
 //! # How it works
 //!
@@ -113,13 +137,25 @@
 //! |---|---|---|
 //! | closed | passes; its outcome enters the window | a condition of [`TripWhen`] is met: open |
 //! | open | is refused, with the time that remains | its time, [`OpenFor`], is over: half-open, at the next call |
-//! | half-open | passes as a probe while there is a place | enough good probes: closed; too many bad ones, or a lease that ran out: open |
+//! | half-open | passes as a probe while there is a place | enough good probes: closed, or the first stage of the [`Ramp`]; too many bad ones, or a lease that ran out: open |
+//! | ramping | passes in turn: 5, 10, 25, 50 of a hundred | each stage is over and has worked: the next, closed after the last; too many failed: open |
+//! | thinning | passes in turn, the share that [`Adaptive`] leaves | the share changes with every step of the controller, closed at none; [`TripWhen`], if it is dual: open |
 //! | forced open, forced closed | is refused, or passes and is counted | the operator says so |
 //!
 //! State, generation and the counts of probes are one word, so that a verdict
 //! and the transition that it causes are one atomic step. A generation is the
 //! time at which a state began; a permit carries it, the window takes it as
 //! its era, and so evidence never crosses a transition.
+//!
+//! | Word | Means |
+//! |---|---|
+//! | stance | what a breaker does, with what it has to remember for that |
+//! | generation | a stretch between two transitions, by its beginning |
+//! | phase | stance and generation: the whole state, one word |
+//! | ticket | what a permit remembers of its admission |
+//! | era | a generation, to the window |
+//! | stretch | a time in which the window's total does not shrink |
+//! | patience | how many more bad results it takes until a rate can be reached |
 //!
 //! # Choosing parameters
 //!
@@ -134,6 +170,8 @@
 //! - **Open**: as long as the dependency needs for its shortest recovery, and
 //!   doubling up to what your users bear.
 //! - **Probes**: few, with a lease of two call timeouts.
+//! - **Ramp**: where all the load at once would bring the dependency down
+//!   again: cold caches, a pool that has to fill. Elsewhere it only delays.
 //!
 //! # Differences from
 //!
