@@ -11,14 +11,20 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::hint::black_box;
-use std::pin::pin;
+use std::num::NonZeroU32;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use axiomatic_core::time::{Clock, Instant};
-use axiomatic_core::{Outcome, Rejected};
-use axiomatic_failure::circuit_breaker::{CircuitBreaker, Config, Window};
+use axiomatic_core::keyed::WhenFull;
+use axiomatic_core::time::{Clock, Instant, ManualClock};
+use axiomatic_core::{Outcome, Ratio, Rejected};
+use axiomatic_failure::circuit_breaker::{
+    Adaptive, CircuitBreaker, Config, HalfOpen, KeyedCircuitBreaker, OpenFor, Ramp, State, Window,
+};
+use axiomatic_http::Http;
 use axiomatic_latency::timeout::Timeout;
+use http_body::{Body, Frame};
 use tower::{Layer, Service};
 
 /// What an operation may cost at most.
@@ -38,7 +44,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "circuit breaker, mechanism, closed",
         allocations: 0,
-        instructions: 137,
+        instructions: 154,
         subject: || {
             let breaker = breaker();
             Box::new(move || {
@@ -50,16 +56,65 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "circuit breaker, mechanism, refused",
         allocations: 0,
-        instructions: 120,
+        instructions: 125,
         subject: || {
             let breaker = opened();
             Box::new(move || assert!(black_box(breaker.admit(now())).is_err()))
         },
     },
     Claim {
+        operation: "circuit breaker, mechanism, closed, sees slow calls in flight",
+        allocations: 0,
+        instructions: 294,
+        subject: || {
+            let second = Duration::from_secs(1);
+            let breaker = config().slow_after(second).slow_in_flight();
+            let breaker = breaker.build().expect("a valid configuration");
+            Box::new(move || {
+                let permit = breaker.admit(now()).expect("closed");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "circuit breaker, mechanism, ramping, an admitted and a refused call",
+        allocations: 0,
+        instructions: 1584,
+        subject: || every_second(ramping(), State::Ramping),
+    },
+    Claim {
+        operation: "circuit breaker, mechanism, thinning, an admitted and a refused call",
+        allocations: 0,
+        instructions: 1728,
+        subject: || every_second(thinning(), State::Thinning),
+    },
+    Claim {
+        operation: "circuit breaker, mechanism, by a known key, closed",
+        allocations: 0,
+        instructions: 738,
+        subject: || {
+            let hosts: KeyedCircuitBreaker<String> = keyed();
+            Box::new(move || {
+                let host = black_box("api.example.org");
+                let permit = hosts.admit_owned(host, now()).expect("closed");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "circuit breaker, layer, by a known key, closed",
+        allocations: 0,
+        instructions: 709,
+        subject: || {
+            let layer = keyed().layer(|tenant: &u64| *tenant);
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
         operation: "circuit breaker, layer, closed",
         allocations: 0,
-        instructions: 327,
+        instructions: 376,
         subject: || {
             let mut service = breaker().layer().with_error::<Rejected>().layer(Echo);
             Box::new(move || assert!(call(&mut service).is_ok()))
@@ -68,16 +123,38 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "circuit breaker, layer, refused",
         allocations: 0,
-        instructions: 190,
+        instructions: 174,
         subject: || {
             let mut service = opened().layer().with_error::<Rejected>().layer(Echo);
             Box::new(move || assert!(call(&mut service).is_err()))
         },
     },
     Claim {
+        operation: "circuit breaker, layer, to the end of the body",
+        allocations: 0,
+        instructions: 881,
+        subject: || {
+            let layer = breaker().layer().with_error::<Rejected>();
+            let mut service = layer.with_binding(Http.to_body_end()).layer(Answers);
+            Box::new(move || {
+                let mut context = Context::from_waker(Waker::noop());
+                assert!(service.poll_ready(&mut context).is_ready());
+                let request = http::Request::new(black_box(1));
+                let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut context)
+                else {
+                    panic!("the inner service answers at once");
+                };
+                let mut body = response.into_body();
+                while let Poll::Ready(Some(frame)) = Pin::new(&mut body).poll_frame(&mut context) {
+                    assert!(black_box(frame).is_ok());
+                }
+            })
+        },
+    },
+    Claim {
         operation: "timeout, layer, ready at once",
         allocations: 0,
-        instructions: 160,
+        instructions: 161,
         subject: || {
             let timeout = Timeout::after(Duration::from_secs(1));
             let mut service = timeout.layer().with_error::<Rejected>().layer(Echo);
@@ -90,11 +167,77 @@ fn now() -> Instant {
     Instant::from_nanos(black_box(7_200_000_000_000))
 }
 
+fn config() -> Config {
+    Config::new(Window::last(Duration::from_secs(10))).clock(Clock::Source(now))
+}
+
 fn breaker() -> CircuitBreaker {
-    Config::new(Window::last(Duration::from_secs(10)))
-        .clock(Clock::Source(now))
+    config().build().expect("a valid configuration")
+}
+
+fn keyed<K: std::hash::Hash + Eq + Send + Sync + 'static>() -> KeyedCircuitBreaker<K> {
+    let cap = NonZeroU32::new(100).expect("a cap");
+    KeyedCircuitBreaker::new(config(), cap, WhenFull::Refuse).expect("a valid configuration")
+}
+
+/// In the last stage of a ramp, in which half of the calls pass.
+fn ramping() -> CircuitBreaker {
+    let clock = ManualClock::new();
+    let breaker = Config::new(Window::last(Duration::from_secs(10)))
+        .open_for(OpenFor::fixed(Duration::from_secs(1)))
+        .half_open(HalfOpen::successes(1))
+        .ramp(Ramp::over(Duration::from_secs(4)))
+        .clock(Clock::Manual(clock.clone()))
         .build()
-        .expect("a valid configuration")
+        .expect("a valid configuration");
+    fail_all(&breaker, &clock);
+    while breaker.snapshot().admitting() != Ratio::percent(50) {
+        clock.advance(Duration::from_secs(2));
+        if let Ok(permit) = breaker.admit(clock.now()) {
+            permit.record(clock.now(), Outcome::Success);
+        }
+    }
+    breaker
+}
+
+/// All failed, and half of the calls is the most that is refused.
+fn thinning() -> CircuitBreaker {
+    let clock = ManualClock::new();
+    let breaker = Config::new(Window::last(Duration::from_secs(10)))
+        .adaptive(Adaptive::accepting(Ratio::percent(200)).at_most(Ratio::percent(50)))
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .expect("a valid configuration");
+    fail_all(&breaker, &clock);
+    clock.advance(Duration::from_secs(2));
+    breaker
+        .admit(clock.now())
+        .expect("closed")
+        .record(clock.now(), Outcome::Transient);
+    breaker
+}
+
+fn fail_all(breaker: &CircuitBreaker, clock: &ManualClock) {
+    for _ in 0..20 {
+        let permit = breaker.admit(clock.now()).expect("closed");
+        permit.record(clock.now(), Outcome::Transient);
+    }
+}
+
+/// Where half of the calls pass: one that does and one that does not.
+fn every_second(breaker: CircuitBreaker, state: State) -> Box<dyn FnMut()> {
+    assert_eq!(breaker.state(), state);
+    let now = breaker.now();
+    // The first one passes in any case.
+    if breaker.admit(now).is_ok() && breaker.admit(now).is_ok() {
+        assert!(breaker.admit(now).is_err());
+    }
+    Box::new(move || {
+        let now = black_box(now);
+        let permit = breaker.admit(now).expect("its turn");
+        permit.record(now, Outcome::Success);
+        assert!(black_box(breaker.admit(now)).is_err());
+    })
 }
 
 fn opened() -> CircuitBreaker {
@@ -121,6 +264,37 @@ impl Service<u64> for Echo {
 
     fn call(&mut self, request: u64) -> Self::Future {
         ready(Ok(request))
+    }
+}
+
+/// Answers at once with a body of one frame, which does not know its end.
+struct Answers;
+
+struct OneFrame(Option<&'static [u8]>);
+
+impl Body for OneFrame {
+    type Data = &'static [u8];
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<&'static [u8]>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
+    }
+}
+
+impl Service<http::Request<u64>> for Answers {
+    type Response = http::Response<OneFrame>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<u64>) -> Self::Future {
+        ready(Ok(http::Response::new(OneFrame(Some(b"data")))))
     }
 }
 
