@@ -21,14 +21,14 @@ use loom::thread;
 
 /// Explores all schedules of two threads with few steps.
 fn model(f: impl Fn() + Sync + Send + 'static) {
-    let executions = explored(loom::model::Builder::new(), f);
+    let executions = explored(&loom::model::Builder::new(), f);
     assert!(executions > 1, "there was nothing to explore");
 }
 
 /// Three threads, or two with many steps, are explored at three preemptions,
 /// unless `AXIOMATIC_LOOM_UNBOUNDED` asks for all.
 fn bounded_model(f: impl Fn() + Sync + Send + 'static) {
-    let executions = explored(bounded(), f);
+    let executions = explored(&bounded(), f);
     assert!(executions > 1, "there was nothing to explore");
 }
 
@@ -42,7 +42,7 @@ fn bounded() -> loom::model::Builder {
 
 /// How many executions a model has. A single one means that its threads do
 /// not meet, or that loom does not see them meet, and proves nothing.
-fn explored(builder: loom::model::Builder, f: impl Fn() + Sync + Send + 'static) -> usize {
+fn explored(builder: &loom::model::Builder, f: impl Fn() + Sync + Send + 'static) -> usize {
     let count = std::sync::Arc::new(std::sync::Mutex::new(0));
     let counted = std::sync::Arc::clone(&count);
     builder.check(move || {
@@ -63,14 +63,20 @@ fn both_ways<T: Send + Sync + 'static>(make: fn() -> T, one: fn(&T), other: fn(&
     both_ways_under(new, make, one, other, then);
 }
 
-/// The same at three preemptions.
-fn bounded_both_ways<T: Send + Sync + 'static>(
+/// The same for two with very many steps: at two preemptions, whatever is
+/// asked for.
+fn few_preemptions_both_ways<T: Send + Sync + 'static>(
     make: fn() -> T,
     one: fn(&T),
     other: fn(&T),
     then: fn(&T),
 ) {
-    both_ways_under(bounded, make, one, other, then);
+    let few = || {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(2);
+        builder
+    };
+    both_ways_under(few, make, one, other, then);
 }
 
 fn both_ways_under<T: Send + Sync + 'static>(
@@ -81,7 +87,7 @@ fn both_ways_under<T: Send + Sync + 'static>(
     then: fn(&T),
 ) {
     let ways = [(one, other), (other, one)].map(|(spawned, main)| {
-        explored(builder(), move || {
+        explored(&builder(), move || {
             let shared = Arc::new(make());
             let clone = Arc::clone(&shared);
             let thread = thread::spawn(move || spawned(&clone));
@@ -355,11 +361,11 @@ fn a_new_era_of_due_calls_begins_empty_and_loses_nothing() {
     fn begins(window: &DueWindow) {
         window.record(2, step(5), false, false);
     }
-    bounded_both_ways(old_era, begins, begins, |window| {
+    few_preemptions_both_ways(old_era, begins, begins, |window| {
         let counts = window.counts(2, step(5));
         assert_eq!((counts.total(), counts.failed()), (2, 0));
     });
-    bounded_both_ways(
+    few_preemptions_both_ways(
         old_era,
         |window| window.record(1, step(5), true, false), // stale
         begins,
@@ -404,32 +410,32 @@ fn a_reader_never_sees_more_failures_than_calls() {
 }
 
 /// A window of 24 calls whose current word has room for one more.
-fn almost_full_word() -> Arc<CountWindow> {
+fn almost_full_word() -> CountWindow {
     let window = CountWindow::last(24);
     for _ in 0..23 {
         window.record(0, Observation::Failed);
     }
-    Arc::new(window)
+    window
 }
 
 #[test]
 fn no_outcome_is_lost_across_words() {
-    model(|| {
-        let window = almost_full_word();
-        let other = Arc::clone(&window);
-        let thread = thread::spawn(move || {
-            other.record(0, Observation::Slow);
-            other.record(0, Observation::Slow);
-        });
-        window.record(0, Observation::Fine);
-        thread.join().unwrap();
-        let counts = window.counts(0);
-        // 26 were recorded, and the oldest two slid out.
-        assert_eq!(
-            (counts.total(), counts.failed(), counts.slow()),
-            (24, 21, 2)
-        );
-    });
+    both_ways(
+        almost_full_word,
+        |window| {
+            window.record(0, Observation::Slow);
+            window.record(0, Observation::Slow);
+        },
+        |window| window.record(0, Observation::Fine),
+        |window| {
+            let counts = window.counts(0);
+            // 26 were recorded, and the oldest two slid out.
+            assert_eq!(
+                (counts.total(), counts.failed(), counts.slow()),
+                (24, 21, 2)
+            );
+        },
+    );
 }
 
 #[test]
@@ -452,7 +458,7 @@ fn a_new_era_of_outcomes_begins_empty_and_loses_nothing() {
 #[test]
 fn three_writers_across_words_lose_nothing() {
     bounded_model(|| {
-        let window = almost_full_word();
+        let window = Arc::new(almost_full_word());
         let threads: Vec<_> = (0..2)
             .map(|_| {
                 let window = Arc::clone(&window);
@@ -536,24 +542,43 @@ fn lets_go(value: &Value, phase: &Phase, graces: &Graces) -> bool {
     phase.go(1)
 }
 
+struct Eviction {
+    value: Value,
+    phase: Phase,
+    graces: Graces,
+    /// What came of it, for when both threads are done: std's, which loom
+    /// does not see.
+    used: std::sync::Mutex<bool>,
+    gone: std::sync::Mutex<bool>,
+}
+
 #[test]
 fn a_value_in_use_is_never_evicted() {
-    model(|| {
-        let parts = Arc::new((Value::default(), Phase::new(), Graces::new()));
-        let other = Arc::clone(&parts);
-        let reader = thread::spawn(move || {
-            let (value, phase, graces) = &*other;
-            reads(value, phase, graces)
-        });
-        let (value, phase, graces) = &*parts;
-        phase.close(1);
-        value.inside.retire(graces);
-        let gone = lets_go(value, phase, graces);
-        let used = reader.join().unwrap();
-        assert!(!(gone && used), "a value was evicted under its user");
-        assert!(gone || used || lets_go(value, phase, graces));
-        assert_eq!(graces.out(), 0);
-    });
+    both_ways(
+        || Eviction {
+            value: Value::default(),
+            phase: Phase::new(),
+            graces: Graces::new(),
+            used: false.into(),
+            gone: false.into(),
+        },
+        |all| {
+            let used = reads(&all.value, &all.phase, &all.graces);
+            *all.used.lock().unwrap() = used;
+        },
+        |all| {
+            all.phase.close(1);
+            all.value.inside.retire(&all.graces);
+            let gone = lets_go(&all.value, &all.phase, &all.graces);
+            *all.gone.lock().unwrap() = gone;
+        },
+        |all| {
+            let (gone, used) = (*all.gone.lock().unwrap(), *all.used.lock().unwrap());
+            assert!(!(gone && used), "a value was evicted under its user");
+            assert!(gone || used || lets_go(&all.value, &all.phase, &all.graces));
+            assert_eq!(all.graces.out(), 0);
+        },
+    );
 }
 
 #[test]
