@@ -87,7 +87,8 @@ where
         }
     }
 
-    /// Which errors are refusals, for a layer that has no [`Rejected`].
+    /// Which errors are refusals, for a layer that has no
+    /// [`Rejected`](axiomatic_core::Rejected).
     #[must_use]
     pub fn refused_as(mut self, is_refusal: impl Fn(&(dyn Error + 'static)) -> bool + 'a) -> Self {
         self.is_refusal = Some(Box::new(is_refusal));
