@@ -230,6 +230,7 @@ fn escaped(text: &str) -> String {
 /// Each rule names the chart, since a chart that stands in a page shares its
 /// styles with the page.
 const STYLE: &str = "\
+.axiomatic-chart{max-width:100%;height:auto}
 .axiomatic-chart text{font:12px system-ui,sans-serif;fill:#1f2328}
 .axiomatic-chart .title{font-size:15px;font-weight:600}
 .axiomatic-chart .small{font-size:11px;font-weight:400;fill:#59636e}
