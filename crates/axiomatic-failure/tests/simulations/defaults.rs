@@ -1,7 +1,8 @@
 //! What other defaults would do, over all stories. Nothing is asserted here:
 //!
 //! ```text
-//! cargo test --release -p axiomatic-failure --test simulations -- --ignored --nocapture
+//! AXIOMATIC_SWEEP=1 cargo test --release -p axiomatic-failure --test simulations \
+//!     other_defaults -- --nocapture
 //! ```
 
 use std::time::Duration;
