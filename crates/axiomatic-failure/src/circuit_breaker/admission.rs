@@ -122,7 +122,7 @@ impl Core {
         let due = self.measures_slowness().then(|| self.due(now, own));
         match answer {
             Answer::Probe => {
-                let lease_ends = self.local(now) + self.settings.half_open().lease;
+                let lease_ends = self.local(now) + self.lease(now, due);
                 let slot = self.leases.claim(phase.generation, lease_ends);
                 Ticket::probe(phase.generation, slot, due)
             }
@@ -133,6 +133,17 @@ impl Core {
                 let seat = due.and_then(|due| self.evidence.begin(phase.generation, now, due));
                 Ticket::call(Word::of(phase), seat, due)
             }
+        }
+    }
+
+    /// How long a probe may take: where slow calls are seen in flight, no
+    /// longer than it takes to be a bad one.
+    fn lease(&self, now: Instant, due: Option<Instant>) -> Duration {
+        let lease = self.settings.half_open().lease;
+        let flags = self.front.call.flags();
+        match due {
+            Some(due) if flags.sees_in_flight() && flags.judges_slowness() => lease.min(due - now),
+            _ => lease,
         }
     }
 

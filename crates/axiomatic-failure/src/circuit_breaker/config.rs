@@ -107,7 +107,8 @@ impl Config {
     /// A call counts as slow as soon as it is, and not only when it ends: so
     /// a dependency that hangs trips the breaker at the slow threshold, and
     /// not at the timeout. It is counted once, whatever becomes of it later;
-    /// its failure still counts.
+    /// its failure still counts. A probe that is slow fails as soon as it is,
+    /// if slowness is judged.
     ///
     /// The window then holds the calls that began in its span. It has to be one
     /// of time, and at least twice as long as the threshold; it slides in steps of up

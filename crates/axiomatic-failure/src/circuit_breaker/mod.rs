@@ -183,6 +183,13 @@
 //!
 //! Michael Nygard, *Release It!*, 2007, chapter "Stability patterns".
 
+#[cfg(doc)]
+#[doc = include_str!("../../docs/rustdoc/choosing.md")]
+pub mod choosing {}
+#[cfg(doc)]
+#[doc = include_str!("../../docs/rustdoc/simulations.md")]
+pub mod simulations {}
+
 mod adaptive;
 mod admission;
 mod breaker;

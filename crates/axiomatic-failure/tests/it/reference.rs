@@ -350,7 +350,13 @@ impl Reference {
     fn probe(&mut self, now: Instant, own: u8) -> Ticket {
         let id = self.next_probe;
         self.next_probe += 1;
-        let lease_ends = now + just_before(u32::from(self.setup.lease_ticks));
+        let mut lease_ends = now + just_before(u32::from(self.setup.lease_ticks));
+        if let Some(due) = self.due(now, own)
+            && self.setup.in_flight
+            && self.judges_slowness()
+        {
+            lease_ends = lease_ends.min(due);
+        }
         self.probes.insert(id, lease_ends);
         self.ticket(Kind::Probe(id), self.due(now, own))
     }

@@ -147,6 +147,23 @@ fn a_threshold_that_the_window_cannot_see_is_refused() {
     assert_eq!(none.build().unwrap_err(), SlowInFlight);
 }
 
+#[test]
+fn a_probe_that_is_slow_fails_at_once() {
+    let clock = ManualClock::new();
+    let breaker = config(&clock).slow_in_flight().build().unwrap();
+    let hang = || breaker.admit_owned(clock.now());
+    let hung: Vec<_> = (0..10).map(|_| hang().unwrap()).collect();
+    clock.advance(Duration::from_secs(1));
+    assert!(hang().is_err());
+    clock.advance(Duration::from_secs(1));
+    let probe = hang().unwrap();
+    assert_eq!(breaker.state(), State::HalfOpen);
+    clock.advance(250 * MILLI);
+    assert!(hang().is_err(), "slow, and so bad");
+    assert_eq!(breaker.state(), State::Open);
+    drop((hung, probe));
+}
+
 /// Threads hand permits to each other: whoever ends a call finds its word.
 #[test]
 fn a_call_may_end_on_another_thread() {
