@@ -12,7 +12,7 @@ use super::{
 /// how it comes back.
 ///
 /// The defaults suit a remote call of some tens of milliseconds: of at least
-/// 20 calls in the last 10 s, half failed; open for 1 s, doubling to 60 s
+/// 20 calls in the last 10 s, half failed; open for 1 s, doubling to 5 s
 /// while probes fail; closed again after 3 good probes.
 ///
 /// ```
@@ -70,7 +70,7 @@ impl Config {
             slow_after: None,
             sees_in_flight: false,
             throttled: ThrottledCounts::AsFailure,
-            open_for: OpenFor::backoff(Duration::from_secs(1), Duration::from_secs(60)),
+            open_for: OpenFor::backoff(Duration::from_secs(1), Duration::from_secs(5)),
             half_open: HalfOpen::successes(3),
             ramp: None,
             adaptive: None,

@@ -168,7 +168,11 @@
 //!   `exp(−2n(p − f)²)` (Hoeffding, 1963). For `f` = 10 %, `p` = 50 % and
 //!   `n` = 20, that is 0.2 %.
 //! - **Open**: as long as the dependency needs for its shortest recovery, and
-//!   doubling up to what your users bear.
+//!   doubling up to what your users bear: an outage that ends is noticed half
+//!   of the longest opening later. In the simulations, doubling to 60 s instead
+//!   of the default of 5 s cost up to ten points of goodput more and saved one
+//!   call in a hundred. A large fleet wants longer: `n` clients send `n` times
+//!   the probes.
 //! - **Probes**: few, with a lease of two call timeouts.
 //! - **Ramp**: where all the load at once would bring the dependency down
 //!   again: cold caches, a pool that has to fill. Elsewhere it only delays.

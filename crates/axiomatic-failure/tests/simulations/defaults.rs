@@ -1,9 +1,11 @@
-//! What other defaults would do, over all stories. Nothing is asserted here:
+//! What other defaults would do, over all stories: by default a few, with
 //!
 //! ```text
 //! AXIOMATIC_SWEEP=1 cargo test --release -p axiomatic-failure --test simulations \
-//!     other_defaults -- --nocapture
+//!     defaults -- --nocapture
 //! ```
+//!
+//! all of them, with more seeds.
 
 use std::time::Duration;
 
@@ -94,7 +96,19 @@ impl Sum {
     }
 }
 
-pub(crate) fn compare(seeds: u64) -> Table {
+/// A window, the first opening and the longest, in milliseconds.
+pub(crate) type Choice = (u64, u64, u64);
+
+pub(crate) const DEFAULTS: Choice = (10_000, 1_000, 5_000);
+
+pub(crate) fn all() -> Vec<Choice> {
+    let with = |window| OPENINGS.map(move |(first, longest)| (window, first, longest));
+    WINDOWS.into_iter().flat_map(with).collect()
+}
+
+/// The goodput of each choice, in hundredths of a percent, and everything as
+/// a table.
+pub(crate) fn compare(seeds: u64, choices: &[Choice]) -> (Vec<u64>, Table) {
     let mut table = Table::new([
         "window, ms",
         "first, ms",
@@ -116,19 +130,19 @@ pub(crate) fn compare(seeds: u64) -> Table {
             (story, seed, story.judge(&run))
         })
         .collect();
-    for window in WINDOWS {
-        for (first, longest) in OPENINGS {
-            let mut sum = Sum::default();
-            for (story, seed, without) in &runs {
-                let [window, first, longest] = [window, first, longest].map(Duration::from_millis);
-                let run = story.run_with(*seed, |clock| {
-                    let config = |clock| breaker(window, OpenFor::backoff(first, longest), clock);
-                    Guarded::per_service(config, &story.services, *seed, clock)
-                });
-                sum.add(story, &story.judge(&run), without);
-            }
-            table.row(sum.row(window, first, longest));
+    let mut goodputs = Vec::new();
+    for &(window, first, longest) in choices {
+        let mut sum = Sum::default();
+        for (story, seed, without) in &runs {
+            let [window, first, longest] = [window, first, longest].map(Duration::from_millis);
+            let run = story.run_with(*seed, |clock| {
+                let config = |clock| breaker(window, OpenFor::backoff(first, longest), clock);
+                Guarded::per_service(config, &story.services, *seed, clock)
+            });
+            sum.add(story, &story.judge(&run), without);
         }
+        goodputs.push(sum.goodput / sum.runs);
+        table.row(sum.row(window, first, longest));
     }
-    table
+    (goodputs, table)
 }

@@ -50,7 +50,8 @@ pub(crate) const POLICIES: &[Named] = &[
     },
     Named {
         name: PROMPT,
-        about: "the classic one, its openings doubling to 5 s only",
+        about: "the classic one, its openings doubling to 5 s only: the defaults, and a \
+                threshold for slowness",
         guard: Guard::PerService(prompt),
     },
     Named {
@@ -60,8 +61,7 @@ pub(crate) const POLICIES: &[Named] = &[
     },
     Named {
         name: IN_FLIGHT,
-        about: "the short window, and a call counts as slow as soon as it is; a probe has a \
-                lease of 1 s",
+        about: "the short window, and a call counts as slow as soon as it is",
         guard: Guard::PerService(in_flight),
     },
     Named {
@@ -131,9 +131,7 @@ pub(crate) fn breaker(window: Duration, open_for: OpenFor, clock: ManualClock) -
 }
 
 fn in_flight(clock: ManualClock) -> Config {
-    // A probe that hangs would otherwise hold it half-open for its timeout.
-    let probes = HalfOpen::successes(3).lease(SECOND);
-    short(clock).slow_in_flight().half_open(probes)
+    short(clock).slow_in_flight()
 }
 
 fn ramp(clock: ManualClock) -> Config {
