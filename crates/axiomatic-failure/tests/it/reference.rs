@@ -256,10 +256,9 @@ impl Reference {
     }
 
     fn ask(&mut self, now: Instant, own: u8) -> Result<Ticket, Option<Instant>> {
-        if self.state != State::ForcedOpen && !self.is_open(now) && !self.time_passes(now) {
-            if self.state == State::Thinning {
-                self.steer(now);
-            }
+        let is_asked = self.state != State::ForcedOpen && !self.is_open(now);
+        if is_asked && !self.time_passes(now) && self.state == State::Thinning {
+            self.steer(now);
         }
         match self.state {
             State::Closed | State::ForcedClosed => Ok(self.call(now, own)),
@@ -351,10 +350,8 @@ impl Reference {
         let id = self.next_probe;
         self.next_probe += 1;
         let mut lease_ends = now + just_before(u32::from(self.setup.lease_ticks));
-        if let Some(due) = self.due(now, own)
-            && self.setup.in_flight
-            && self.judges_slowness()
-        {
+        let fails_slow = self.setup.in_flight && self.judges_slowness();
+        if let Some(due) = self.due(now, own).filter(|_| fails_slow) {
             lease_ends = lease_ends.min(due);
         }
         self.probes.insert(id, lease_ends);
