@@ -1,7 +1,8 @@
 //! Models of the shipped breaker, explored by loom: `cargo xtask loom`.
 //!
 //! Each is named for the invariant that it holds. Time is an argument, so a
-//! model chooses it; the window is one of a few calls.
+//! model chooses it; the window is one of a few calls. It is one file, since
+//! a model is understood beside the others.
 #![cfg(axiomatic_loom)]
 
 use std::time::Duration;

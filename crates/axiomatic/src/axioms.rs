@@ -15,7 +15,7 @@
 //! | **Coordination** | No step is atomic across two machines. | none yet | [`Repeatability`](crate::context::Repeatability): unless a request was declared repeatable, nothing repeats it | none yet |
 //! | **Observability** | Nobody acts on what nobody sees. | none of its own; every mechanism has a name and a snapshot | [`Snapshot`](crate::circuit_breaker::Snapshot): plain numbers that print as a line | `a_snapshot_prints_as_a_line`, `telemetry_lists_the_names_that_are_emitted_and_no_others` |
 //! | **Human interface** | People run it, under stress, and err. | none of its own; every mechanism has a mode and can be changed while it runs | [`Mode`](crate::Mode), and configurations that are refused where they are made | `shadow_counts_what_it_would_refuse_and_refuses_nothing`, `an_operator_is_never_overruled`, `a_configuration_that_cannot_work_is_refused` |
-//! | **Economics** | Exact knowledge costs more than most questions are worth. | none yet | the [windows](crate::window): their memory is fixed, whatever the load | `a_full_bucket_keeps_its_ratio` |
+//! | **Economics** | Exact knowledge costs more than most questions are worth. | none yet | the [windows](crate::window): their memory is fixed, whatever the load | `a_full_bucket_counts_no_more` |
 //!
 //! So two of the eight have patterns today, latency and failure. For capacity,
 //! concurrency, coordination and economics there is vocabulary and no pattern;
