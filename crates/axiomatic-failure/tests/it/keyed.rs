@@ -17,8 +17,8 @@ use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{BoxError, Context, Mode, Outcome, Ratio, Reason, Refusable, Rejected};
 use axiomatic_failure::circuit_breaker::{
-    Adaptive, ByKey, Config, ConfigError, HalfOpen, KeyedCircuitBreaker, OpenFor, State, TripWhen,
-    UpdateError, Window,
+    Adaptive, ByKey, Config, ConfigError, HalfOpen, KeyedCircuitBreaker, OpenFor, OwnedPermit,
+    State, TripWhen, UpdateError, Window,
 };
 use tower::{Layer, Service, service_fn};
 
@@ -413,7 +413,11 @@ fn two_that_ask_for_a_new_key_share_one_breaker() {
                 for key in 0..2_000 {
                     let key = key.to_string();
                     barrier.wait();
-                    call(&hosts, &key, Outcome::Transient);
+                    // One that is refused shows below.
+                    let permit = hosts.admit_owned(key.as_str(), hosts.now());
+                    let fails =
+                        |permit: OwnedPermit| permit.record(hosts.now(), Outcome::Transient);
+                    let _ = permit.map(fails);
                     barrier.wait();
                 }
             });
@@ -431,31 +435,41 @@ fn two_that_ask_for_a_new_key_share_one_breaker() {
 fn no_evidence_is_lost_to_eviction() {
     let hosts = hosts(&ManualClock::new(), 64, WhenFull::Refuse);
     let done = AtomicBool::new(false);
-    let lost = std::thread::scope(|scope| {
+    let (lost, placed) = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 flood(&hosts, 100);
                 hosts.evict_idle(hosts.now());
             }
         });
+        let mut placed = 0;
         let lost = (0..20_000)
             .map(|key| format!("bad {key}"))
             .filter(|host| {
-                // Full, for a moment, of those that are being evicted.
-                let admitted = || hosts.admit_owned(host.as_str(), hosts.now()).ok();
-                let first = std::iter::repeat_with(admitted).find_map(|permit| permit);
-                first.unwrap().record(hosts.now(), Outcome::Transient);
-                let second = hosts.admit_owned(host.as_str(), hosts.now());
-                second.unwrap().record(hosts.now(), Outcome::Transient);
+                let fail = || {
+                    let permit = hosts.admit_owned(host.as_str(), hosts.now());
+                    permit.map(|permit| permit.record(hosts.now(), Outcome::Transient))
+                };
+                // For a moment there may be no place; then it is another's
+                // turn. From the first failure on there is.
+                if fail().is_err() {
+                    std::thread::yield_now();
+                    return false;
+                }
+                placed += 1;
+                if fail().is_err() {
+                    return true;
+                }
                 let is_lost = passes(&hosts, host);
                 hosts.remove(host.as_str());
                 is_lost
             })
             .count();
         done.store(true, Ordering::Relaxed);
-        lost
+        (lost, placed)
     });
-    assert_eq!(lost, 0);
+    assert_eq!(lost, 0, "of {placed}");
+    assert!(placed > 100, "{placed}");
     assert!(hosts.snapshot().evictions() > 0);
 }
 
