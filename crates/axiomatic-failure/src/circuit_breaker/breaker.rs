@@ -49,13 +49,6 @@ impl CircuitBreaker {
         }
     }
 
-    /// Whether it knows nothing that a new one would not know, no call is
-    /// under way, and nobody else has a handle to it.
-    pub(super) fn is_idle(&self, now: Instant) -> bool {
-        // In this order: a call tells what it knows before it lets go.
-        !self.core.is_held() && self.core.is_as_new(now)
-    }
-
     /// Asks whether a call may be made at `now`.
     ///
     /// All instants that a breaker is given must be of one monotonic clock;
@@ -147,17 +140,6 @@ impl CircuitBreaker {
         Ok(OwnedPermit::new(self.core.hold(), ticket))
     }
 
-    /// The same where a refusal is not enforced, and so not told to anybody.
-    pub(super) fn admit_unless_refused(
-        &self,
-        now: Instant,
-        own: Option<Duration>,
-    ) -> Option<OwnedPermit> {
-        let ticket = self.core.admit(|| now, own);
-        let is_admitted = !ticket.is_refused();
-        is_admitted.then(|| OwnedPermit::new(self.core.hold(), ticket))
-    }
-
     /// Whether the slow threshold of a call's context is asked for.
     #[inline(always)]
     pub(super) fn measures_slowness(&self) -> bool {
@@ -174,11 +156,6 @@ impl CircuitBreaker {
     #[inline]
     pub(super) fn rejected(&self, refused: Ticket) -> Rejected {
         self.core.rejected(refused)
-    }
-
-    /// Counts a call that passes because another refusal is not enforced.
-    pub(super) fn would_refuse(&self) {
-        self.core.would_refuse();
     }
 
     /// Reads the breaker's clock. Only adapters need to.
@@ -275,6 +252,33 @@ impl CircuitBreaker {
     /// A tower layer over this breaker; all its services share it.
     pub fn layer(&self) -> CircuitBreakerLayer {
         CircuitBreakerLayer::new(self.clone())
+    }
+}
+
+/// What a store of breakers by key asks of them.
+#[cfg(feature = "keyed")]
+impl CircuitBreaker {
+    /// Whether it knows nothing that a new one would not know, no call is
+    /// under way, and nobody else has a handle to it.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        // In this order: a call tells what it knows before it lets go.
+        !self.core.is_held() && self.core.is_as_new(now)
+    }
+
+    /// The same where a refusal is not enforced, and so not told to anybody.
+    pub(super) fn admit_unless_refused(
+        &self,
+        now: Instant,
+        own: Option<Duration>,
+    ) -> Option<OwnedPermit> {
+        let ticket = self.core.admit(|| now, own);
+        let is_admitted = !ticket.is_refused();
+        is_admitted.then(|| OwnedPermit::new(self.core.hold(), ticket))
+    }
+
+    /// Counts a call that passes because another refusal is not enforced.
+    pub(super) fn would_refuse(&self) {
+        self.core.would_refuse();
     }
 }
 

@@ -204,27 +204,6 @@ impl Config {
         Ok(CircuitBreaker::from_checked(&self))
     }
 
-    /// For one of the breakers of many keys: small, and in the mode of all.
-    pub(super) fn compact(self) -> Self {
-        Config {
-            mode: Mode::Enforce,
-            compact: true,
-            ..self
-        }
-    }
-
-    /// The same with what a breaker keeps from its construction.
-    pub(super) fn of_the_kind_of(self, other: &Config) -> Self {
-        Config {
-            name: other.name,
-            mode: other.mode,
-            clock: other.clock.clone(),
-            seed: other.seed,
-            compact: other.compact,
-            ..self
-        }
-    }
-
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.window.check()?;
         if self.trips {
@@ -256,6 +235,31 @@ impl Config {
     pub(super) fn judges_slowness(&self) -> bool {
         let adapts = self.adaptive.is_some() && self.slow_after.is_some();
         adapts || self.trips && self.trip_when.judges_slowness()
+    }
+}
+
+/// What a store of breakers by key makes of it.
+#[cfg(feature = "keyed")]
+impl Config {
+    /// For one of the breakers of many keys: small, and in the mode of all.
+    pub(super) fn compact(self) -> Self {
+        Config {
+            mode: Mode::Enforce,
+            compact: true,
+            ..self
+        }
+    }
+
+    /// The same with what a breaker keeps from its construction.
+    pub(super) fn of_the_kind_of(self, other: &Config) -> Self {
+        Config {
+            name: other.name,
+            mode: other.mode,
+            clock: other.clock.clone(),
+            seed: other.seed,
+            compact: other.compact,
+            ..self
+        }
     }
 }
 

@@ -194,6 +194,7 @@ impl Core {
 
     /// Closed, with an empty window, and for so long that it has forgotten
     /// how often it was open.
+    #[cfg(feature = "keyed")]
     pub(super) fn is_as_new(&self, now: Instant) -> bool {
         let phase = self.front.cell.load();
         let closed_for = self.local(now) - phase.generation.began();
