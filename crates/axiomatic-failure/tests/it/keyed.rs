@@ -15,7 +15,10 @@ use std::time::Duration;
 
 use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{BoxError, Context, Mode, Outcome, Ratio, Reason, Refusable, Rejected};
+use axiomatic_core::{
+    BoxError, Carrier, Classify, Complete, Context, Mode, Outcome, Plain, Ratio, Reason, Refusable,
+    Rejected, Settle,
+};
 use axiomatic_failure::circuit_breaker::{
     Adaptive, ByKey, Config, ConfigError, HalfOpen, KeyedCircuitBreaker, OpenFor, OwnedPermit,
     State, TripWhen, UpdateError, Window,
@@ -556,6 +559,55 @@ fn a_refused_call_keeps_the_readied_service() {
     assert_eq!((inner.polls.get(), inner.calls.get()), (2, 1));
     let rejected = now(service.call("good")).unwrap_err();
     assert_eq!(rejected.reason(), Reason::NotReady, "it was called since");
+}
+
+/// Plain, but for requests that may take four seconds.
+#[derive(Clone)]
+struct Patient;
+
+impl<R> Carrier<R> for Patient {
+    fn context(&self, _: &R) -> Context {
+        Context::default().with_slow_after(4 * SECOND)
+    }
+
+    fn set_context(&self, _: &mut R, _: Context) {}
+}
+
+impl<Res> Classify<Res, Rejected> for Patient {
+    fn classify(&self, result: Result<&Res, &Rejected>) -> Outcome {
+        Plain.classify(result)
+    }
+}
+
+impl<P: Settle, Res> Complete<P, Res> for Patient {
+    type Response = Res;
+
+    fn complete(&self, permit: P, outcome: Outcome, response: Res) -> Res {
+        Plain.complete(permit, outcome, response)
+    }
+}
+
+#[test]
+fn a_request_has_the_threshold_of_its_context() {
+    let clock = ManualClock::new();
+    let config = config(&clock).slow_after(SECOND);
+    let hosts = hosts_by(config, 2, WhenFull::Refuse);
+    let layer = hosts.layer(|host: &&'static str| host.to_string());
+    let takes_two_seconds = service_fn(|host: &'static str| {
+        clock.advance(2 * SECOND);
+        ready(Ok::<_, Rejected>(host))
+    });
+    let layer = layer.with_error::<Rejected>();
+    let patient = layer.clone().with_binding(Patient);
+    for (host, slow) in [("usual", 1), ("patient", 0)] {
+        let answer = match slow {
+            1 => ask(&mut layer.layer(takes_two_seconds), host),
+            _ => ask(&mut patient.layer(takes_two_seconds), host),
+        };
+        assert_eq!(answer, Ok(host));
+        let breaker = hosts.breaker(host, clock.now()).unwrap();
+        assert_eq!(breaker.snapshot().counts().slow(), slow, "{host}");
+    }
 }
 
 #[cfg(feature = "metrics")]
