@@ -4,7 +4,8 @@
 //! Every later pattern adds its rows to [`CLAIMS`]. A claim of instructions is
 //! what was measured plus a tenth; the toolchain may move it, in a commit of
 //! its own. Clocks are a function that returns a constant, so that the
-//! kernel's clock is not counted and every run counts the same.
+//! kernel's clock is not counted and every run counts the same. It is one file
+//! because it is one list, with the subjects that its rows need.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,7 +1,8 @@
 //! Every layer of this workspace, held to the contract of `tower::Service`.
 //!
 //! A layer comes here once for each state in which it behaves differently. A
-//! new one adds its subjects, and its line under "asks for nothing".
+//! new one adds its subjects, and its line under "asks for nothing". It is one
+//! file because it is one list.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
