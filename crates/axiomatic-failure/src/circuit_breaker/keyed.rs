@@ -20,9 +20,10 @@ use super::{CircuitBreaker, CircuitBreakerLayer, Config, ConfigError, OwnedPermi
 /// Breakers are made when their keys are first asked for. One that is closed,
 /// with an empty window and no call under way, gives its place to a new key,
 /// once it was stable for so long that it has forgotten how often it opened;
-/// one that is open, half-open, ramping, thinning, forced or switched never
-/// does, nor one to which somebody has a handle. When all places are
-/// taken, [`WhenFull`] says what becomes of further keys: they share a
+/// one that is open, half-open, ramping or thinning does not before it could
+/// have been asked, and was not, for ten of its longest openings; one that is
+/// forced or switched never does, nor one to which somebody has a handle. When
+/// all places are taken, [`WhenFull`] says what becomes of further keys: they share a
 /// breaker, are refused with [`Reason::Full`], or pass unwatched.
 ///
 /// ```

@@ -192,16 +192,32 @@ impl Core {
         }
     }
 
-    /// Closed, with an empty window, and for so long that it has forgotten
-    /// how often it was open.
+    /// Whether it knows nothing that a new breaker would not know: closed,
+    /// with an empty window, and for so long that it has forgotten how often
+    /// it was open.
+    ///
+    /// A breaker moves when it is asked. So one that nobody asks any more would
+    /// stay open for ever, and made-up keys whose calls fail would hold their
+    /// places for good: once nobody has asked for ten of its longest openings
+    /// beyond its time, what it knows is out of date.
     #[cfg(feature = "keyed")]
     pub(super) fn is_as_new(&self, now: Instant) -> bool {
         let phase = self.front.cell.load();
-        let closed_for = self.local(now) - phase.generation.began();
-        let was_open = self.reopenings.load() > 0;
-        phase.stance == Stance::Closed
-            && (!was_open || closed_for >= self.settings.open_for().stable_after)
-            && self.evidence.counts(phase.generation, now).total() == 0
+        let has_evidence = self.evidence.counts(phase.generation, now).total() > 0;
+        let open_for = self.settings.open_for();
+        let unasked = 10 * open_for.longest.max(open_for.stable_after);
+        let now = self.local(now);
+        let age = now - phase.generation.began();
+        match phase.stance {
+            Stance::Closed => {
+                let was_open = self.reopenings.load() > 0;
+                !has_evidence && (!was_open || age >= open_for.stable_after)
+            }
+            Stance::Open(span) => now >= span.end(phase.generation) + unasked,
+            Stance::HalfOpen(probes) => probes.in_flight == 0 && age >= unasked,
+            Stance::Ramping(_) | Stance::Thinning(_) => !has_evidence && age >= unasked,
+            Stance::ForcedOpen | Stance::ForcedClosed => false,
+        }
     }
 
     #[cfg(feature = "subscribe")]
