@@ -4,6 +4,8 @@ use std::time::Duration;
 use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Context, Mode, Name, Rejected};
+#[cfg(feature = "keyed")]
+use axiomatic_core::{Pattern, Reason};
 
 use super::mechanism::Core;
 use super::state::Event;
@@ -274,6 +276,12 @@ impl CircuitBreaker {
         let ticket = self.core.admit(|| now, own);
         let is_admitted = !ticket.is_refused();
         is_admitted.then(|| OwnedPermit::new(self.core.hold(), ticket))
+    }
+
+    /// A refusal for want of a place.
+    pub(super) fn rejected_as_full(&self) -> Rejected {
+        self.core.telemetry.refused();
+        Rejected::new(Pattern::CircuitBreaker, Reason::Full).with_name(self.name())
     }
 
     /// Counts a call that passes because another refusal is not enforced.

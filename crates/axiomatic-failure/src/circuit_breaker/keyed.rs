@@ -5,10 +5,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(doc)]
+use axiomatic_core::Reason;
 use axiomatic_core::keyed::{self, Found, Full, Keyed, WhenFull};
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::time::Instant;
-use axiomatic_core::{Context, Mode, Name, Pattern, Reason, Rejected};
+use axiomatic_core::{Context, Mode, Name, Rejected};
 
 use super::gate::{Gate, Refusal, Sealed};
 use super::kept::{Kept, Mould};
@@ -152,10 +154,7 @@ where
                 Ok(breaker.admit_unless_refused(now, slow_after))
             }
             Found::Full(Full::Admit) => shared.aside.admit_owned(now).map(Some),
-            Found::Full(Full::Refuse) if is_enforced => {
-                let full = Rejected::new(Pattern::CircuitBreaker, Reason::Full);
-                Err(full.with_name(shared.aside.name()))
-            }
+            Found::Full(Full::Refuse) if is_enforced => Err(shared.aside.rejected_as_full()),
             Found::Full(Full::Refuse) => Ok(None),
         });
         match answer {
