@@ -131,7 +131,8 @@ impl DueWindow {
     }
 
     /// A call of this era begins at `now`. Nothing, if it is due further
-    /// ahead than [`span`](DueWindow::span), or the window has moved on: such
+    /// ahead than [`span`](DueWindow::span), or was due before somebody's
+    /// present already, or the window has moved on: such
     /// a call is not watched, and is [`record`](DueWindow::record)ed when it
     /// ends.
     #[inline(always)]
@@ -145,6 +146,10 @@ impl DueWindow {
             }
             self.rings.advance(ring, head, epoch);
         } else if head - epoch >= self.rings.places() {
+            return None;
+        }
+        // By a clock that is behind, it would be slow as it begins.
+        if epoch < self.present.load() {
             return None;
         }
         self.calls(ring, epoch).begin().then(|| seat(index))
@@ -274,7 +279,9 @@ impl DueWindow {
 
     /// A number that changes whenever calls may have slid out of the window
     /// or become slow: as long as it stays, the window's total does not
-    /// shrink, and no call becomes slow but by ending.
+    /// shrink, and no call becomes slow but by ending. This holds from
+    /// [`begins_step`](DueWindow::begins_step) at this time on: a call that is
+    /// forgotten before anybody has asked so was never there.
     pub fn stretch(&self, era: u64, now: Instant) -> u64 {
         self.present.load().max(self.epoch(era, now))
     }

@@ -6,7 +6,6 @@ use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Pattern, Ratio, Reason, Rejected};
 
 use super::cell::Word;
-use super::generation::Generation;
 use super::mechanism::Core;
 use super::state::{Answer, Event, Phase, Stance};
 use super::ticket::Ticket;
@@ -115,9 +114,6 @@ impl Core {
         let (phase, answer) = self.step(now, None, |phase| Event::Asked {
             lease_ran_out: matches!(phase.stance, Stance::HalfOpen(_))
                 && self.leases.ran_out(phase.generation, self.local(now)),
-            stage_is_proven: matches!(phase.stance, Stance::Ramping(_))
-                && self.wait_in(phase, now) == Some(Duration::ZERO)
-                && self.stage_is_proven(phase.generation, now),
         });
         let due = self.measures_slowness().then(|| self.due(now, own));
         match answer {
@@ -150,38 +146,34 @@ impl Core {
     /// Whether this call is one of the share that passes.
     fn is_in_turn(&self, phase: Phase, now: Instant) -> bool {
         let share = phase.admitting();
-        if share == Ratio::ONE || self.turns.take(phase.generation, share) {
+        if share == Ratio::ONE || self.turns.take(phase, share) {
             return true;
         }
-        match &self.steering {
-            Some(steering) if matches!(phase.stance, Stance::Thinning(_)) => {
-                if steering.mode() == Mode::Enforce {
-                    steering.refused(phase.generation, now);
-                    return false;
-                }
-                self.would_refuse();
-                true
-            }
-            _ => false,
+        let Some(steering) = &self.steering else {
+            return false;
+        };
+        if !matches!(phase.stance, Stance::Thinning(_)) {
+            return false;
         }
+        match steering.mode() {
+            Mode::Enforce => {
+                steering.refused(phase.generation, now);
+                return false;
+            }
+            Mode::Shadow => self.would_refuse(),
+            Mode::Off => {}
+        }
+        true
     }
 
     /// How long a call that is not in turn should wait: the rest of a ramp's
-    /// stage, nothing if the ramp was switched off. Nobody knows how long a
-    /// controller will go on.
+    /// stage. Nobody knows how long a controller will go on.
     fn wait_in(&self, phase: Phase, now: Instant) -> Option<Duration> {
-        let stage = self
-            .settings
-            .ramp()
-            .map_or(Duration::ZERO, |ramp| ramp.stage);
-        let is_ramping = matches!(phase.stance, Stance::Ramping(_));
-        is_ramping.then(|| phase.generation.began() + stage - self.local(now))
-    }
-
-    /// Whether a stage of a ramp has shown what it should.
-    fn stage_is_proven(&self, generation: Generation, now: Instant) -> bool {
-        let counts = self.evidence.counts(generation, now);
-        counts.total() > self.bad_of(&counts)
+        let Stance::Ramping(ramping) = phase.stance else {
+            return None;
+        };
+        let ramp = self.settings.ramp()?;
+        Some(ramping.since.instant(phase.generation) + ramp.stage - self.local(now))
     }
 
     /// The refusal that a call would meet now, without asking for one.

@@ -2,14 +2,15 @@ use axiomatic_core::Ratio;
 use axiomatic_core::sync::{AtomicU64, Ordering};
 use axiomatic_core::time::Instant;
 
-use super::generation::{Generation, Span};
-use super::state::{Phase, Probes, Stage, Stance, Thinned};
+use super::generation::{Generation, Since, Span};
+use super::state::{Phase, Probes, Ramping, Stage, Stance, Thinned};
 
 /// The phase of a breaker, in one word, so that a verdict and the transition
 /// it causes are one step.
 ///
 /// Layout    | 63..62 stance | 61..24 generation | 23..0 payload |
-///           0 calls pass: all of them, 0 | a stage of a ramp, 1 in 23..22 |
+///           0 calls pass: all of them, 0 | as a ramp has it, 1 in 23..22, 21
+///           whether the stage is proven, 20..19 stage, 18..0 its beginning |
 ///           all but a share in parts per million, 2 in 23..22
 ///           1 open: its span | 2 half-open: 23..16 probes in flight, 15..8
 ///           good, 7..0 bad | 3 forced: 0 open, 1 closed
@@ -28,6 +29,7 @@ const STANCE: u64 = 0b11 << STANCE_SHIFT;
 const KIND_SHIFT: u32 = 22;
 const KIND: u64 = 0b11 << KIND_SHIFT;
 const RAMPING: u64 = 1 << KIND_SHIFT;
+const PROVEN_SHIFT: u32 = KIND_SHIFT - 1;
 const THINNING: u64 = 2 << KIND_SHIFT;
 const _: () = assert!(GENERATION_SHIFT + Generation::BITS == STANCE_SHIFT);
 
@@ -76,7 +78,11 @@ impl Word {
     pub(super) fn of(phase: Phase) -> Self {
         let (stance, payload) = match phase.stance {
             Stance::Closed => (0, 0),
-            Stance::Ramping(stage) => (0, RAMPING | stage.number()),
+            Stance::Ramping(ramping) => {
+                let proven = u64::from(ramping.is_proven) << PROVEN_SHIFT;
+                let stage = ramping.stage.number() << Since::BITS;
+                (0, RAMPING | proven | stage | ramping.since.number())
+            }
             Stance::Thinning(thinned) => {
                 let share = thinned.refused().as_parts_per_million();
                 (0, THINNING | u64::from(share))
@@ -127,7 +133,11 @@ impl Word {
     pub(super) fn phase(self) -> Phase {
         let payload = self.0 & PAYLOAD;
         let stance = match self.0 >> STANCE_SHIFT {
-            0 if payload & KIND == RAMPING => Stance::Ramping(Stage::from_number(payload & !KIND)),
+            0 if payload & KIND == RAMPING => Stance::Ramping(Ramping {
+                stage: Stage::from_number(payload >> Since::BITS),
+                since: Since::from_number(payload),
+                is_proven: payload >> PROVEN_SHIFT & 1 == 1,
+            }),
             0 => {
                 let refused = Ratio::parts_per_million((payload & !KIND) as u32);
                 Thinned::by(refused).map_or(Stance::Closed, Stance::Thinning)

@@ -215,7 +215,10 @@ impl Config {
         if self.sees_in_flight {
             let fits = matches!(
                 (self.window.0, self.slow_after),
-                (Shape::Due { span }, Some(threshold)) if !threshold.is_zero() && threshold <= span / 2
+                (Shape::Due { span }, Some(threshold))
+                    if !threshold.is_zero()
+                        && threshold <= span / 2
+                        && threshold / 4 <= TimeWindow::LONGEST_BUCKET
             );
             if !fits {
                 return Err(ConfigError::SlowInFlight);

@@ -4,8 +4,7 @@ use std::fmt;
 use axiomatic_core::Ratio;
 use axiomatic_core::window::{CountWindow, TimeWindow};
 
-use super::state::Stage;
-use super::{OpenFor, TripWhen};
+use super::{OpenFor, Ramp, TripWhen};
 
 /// Why a configuration cannot work.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -35,10 +34,11 @@ pub enum ConfigError {
     /// most [`HalfOpen::LONGEST_LEASE`](super::HalfOpen::LONGEST_LEASE).
     HalfOpen,
     /// To see slow calls in flight takes a window of time and a slow
-    /// threshold, the latter above zero and at most half as long.
+    /// threshold, the latter above zero, at most half as long and at most
+    /// four minutes.
     SlowInFlight,
-    /// A ramp lasts longer than nothing and at most four times
-    /// [`OpenFor::LONGEST`].
+    /// A ramp lasts longer than nothing and at most
+    /// [`Ramp::LONGEST`](super::Ramp::LONGEST).
     Ramp,
     /// An adaptive breaker needs a window of time, a multiple of at least
     /// 100 % or a tolerated failure rate below that and a gain above 0 and at
@@ -90,7 +90,7 @@ impl fmt::Display for ConfigError {
             ConfigError::Ramp => write!(
                 f,
                 "a ramp lasts longer than nothing and at most {:?}",
-                OpenFor::LONGEST * Stage::COUNT
+                Ramp::LONGEST
             ),
             ConfigError::Adaptive => write!(
                 f,

@@ -160,6 +160,8 @@ impl Evidence {
     /// so that a failure costs the same whatever the window holds.
     fn rate_is_reached(&self, generation: Generation, now: Instant, settings: &Settings) -> bool {
         let number = self.patience.number();
+        // The window is read at this time, if it is: so it is the present.
+        self.begins_step(generation, now);
         let stretch = self.window.stretch(generation, now);
         let Err(numbered) = self.patience.is_due(number, stretch, settings.version()) else {
             return false;

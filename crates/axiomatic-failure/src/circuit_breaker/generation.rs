@@ -1,4 +1,5 @@
-//! The two numbers that date a phase: when it began, and when it ends.
+//! The numbers that date a phase: when it began, when it ends, when the stage
+//! of its ramp began.
 
 use axiomatic_core::time::Instant;
 
@@ -70,5 +71,36 @@ impl Span {
     pub(super) fn end(self, generation: Generation) -> Instant {
         let nanos = generation.began().as_nanos() + (self.0 << Span::STEP_SHIFT);
         Instant::from_nanos(nanos.saturating_sub(Span::BEFORE << Span::STEP_SHIFT))
+    }
+}
+
+/// When a stage of a ramp began, in steps of 17 ms since its generation did:
+/// 19 bits are 2.4 hours. In a ramp that lasts longer than that, for want of
+/// calls, stages are as short as they can be.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Since(u64);
+
+impl Since {
+    pub(super) const BITS: u32 = 19;
+    pub(super) const BEGINNING: Since = Since(0);
+    const STEP_SHIFT: u32 = 24;
+    const LAST: u64 = (1 << Since::BITS) - 1;
+
+    pub(super) const fn from_number(number: u64) -> Self {
+        Since(number & Since::LAST)
+    }
+
+    pub(super) const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn reaching(generation: Generation, now: Instant) -> Self {
+        let nanos = now.as_nanos().saturating_sub(generation.began().as_nanos());
+        Since((nanos >> Since::STEP_SHIFT).min(Since::LAST))
+    }
+
+    pub(super) fn instant(self, generation: Generation) -> Instant {
+        let nanos = generation.began().as_nanos() + (self.0 << Since::STEP_SHIFT);
+        Instant::from_nanos(nanos)
     }
 }

@@ -160,7 +160,10 @@ impl Core {
                     if to.state() == State::Open {
                         self.reopenings.store(reopenings.saturating_add(1));
                     }
-                    if to.generation != from.generation || to.state() != from.state() {
+                    let is_news = to.generation != from.generation
+                        || to.state() != from.state()
+                        || to.state() == State::Ramping && to.admitting() != from.admitting();
+                    if is_news {
                         self.telemetry.moved(from, to, now, || self.state());
                     }
                     return (to, answer);

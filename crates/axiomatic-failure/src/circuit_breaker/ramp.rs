@@ -3,8 +3,8 @@ use std::time::Duration;
 use axiomatic_core::Ratio;
 use axiomatic_core::window::Counts;
 
+use super::ConfigError;
 use super::state::Stage;
-use super::{ConfigError, OpenFor};
 
 /// How a breaker gives a dependency its load back once the probes were good:
 /// 5, 10, 25 and 50 % of the calls pass, then all of them.
@@ -12,8 +12,9 @@ use super::{ConfigError, OpenFor};
 /// A dependency that has just restarted has cold caches and no connections,
 /// and serves a probe well and a stampede badly. Calls are let through evenly
 /// and not by chance: of any hundred in the first stage, five. Each stage
-/// lasts a quarter of the ramp, and longer until a call has worked; a stage
-/// in which more failed than the guard forgives opens the breaker again.
+/// lasts a quarter of the ramp, and longer until a call has worked; more
+/// failures than the guard forgives, in whichever stage their calls began,
+/// open the breaker again.
 ///
 /// ```
 /// use axiomatic_core::Ratio;
@@ -35,8 +36,12 @@ pub struct Ramp {
 }
 
 impl Ramp {
-    /// A ramp of this length, which forgives a stage 10 % of its calls, or
-    /// two of the first twenty.
+    /// The longest ramp: two hours.
+    pub const LONGEST: Duration = Duration::from_secs(2 * 3600);
+
+    /// A ramp of this length, which forgives 10 % of its calls in the window,
+    /// or two of the first twenty. A ramp that is shorter than the calls'
+    /// timeout is over before they fail.
     pub const fn over(duration: Duration) -> Self {
         Ramp {
             stage: match duration.checked_div(Stage::COUNT) {
@@ -48,7 +53,7 @@ impl Ramp {
         }
     }
 
-    /// What share of a stage's calls may fail, of at least `sample`: as long
+    /// What share of the ramp's calls may fail, of at least `sample`: as long
     /// as there are fewer, as many may fail as of so many. A slow call counts
     /// as one that failed where the breaker judges slowness.
     #[must_use]
@@ -59,7 +64,7 @@ impl Ramp {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.stage.is_zero() || self.stage > OpenFor::LONGEST {
+        if self.stage.is_zero() || self.stage > Self::LONGEST / Stage::COUNT {
             return Err(ConfigError::Ramp);
         }
         if self.forgiven >= Ratio::ONE {
@@ -68,7 +73,7 @@ impl Ramp {
         Ok(())
     }
 
-    /// Whether more calls of a stage were bad than the guard forgives.
+    /// Whether more calls were bad than the guard forgives.
     pub(super) fn is_over_guard(&self, counts: &Counts, bad: u64) -> bool {
         let whole = counts.total().max(self.sample.into());
         let share = u128::from(self.forgiven.as_parts_per_million());

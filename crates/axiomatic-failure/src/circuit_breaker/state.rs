@@ -4,6 +4,7 @@
 //! | From | Event | If | To |
 //! |---|---|---|---|
 //! | closed | asked | | closed, passes |
+//! | ramping | proved | in this generation | ramping, its stage is proven |
 //! | ramping | asked | its stage is over and proven | ramping, the next stage; closed after the last |
 //! | ramping | asked | otherwise | ramping, passes in turn |
 //! | thinning | asked | | thinning, passes in turn |
@@ -28,7 +29,7 @@ use std::time::Duration;
 use axiomatic_core::Ratio;
 use axiomatic_core::time::Instant;
 
-use super::generation::{Generation, Span};
+use super::generation::{Generation, Since, Span};
 
 /// What a breaker does at present.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,7 +82,7 @@ pub(super) struct Phase {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stance {
     Closed,
-    Ramping(Stage),
+    Ramping(Ramping),
     Thinning(Thinned),
     Open(Span),
     HalfOpen(Probes),
@@ -89,13 +90,30 @@ pub(super) enum Stance {
     ForcedClosed,
 }
 
-/// How far a ramp has come. Each stage is a generation of its own, which
-/// dates it.
+/// How far a ramp has come. It is one generation, so that a failure counts
+/// against it even if it comes a stage later.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ramping {
+    pub(super) stage: Stage,
+    /// When the stage began, since the generation did.
+    pub(super) since: Since,
+    /// Whether a call has worked in this stage.
+    pub(super) is_proven: bool,
+}
+
+impl Ramping {
+    const FIRST: Ramping = Ramping {
+        stage: Stage(0),
+        since: Since::BEGINNING,
+        is_proven: false,
+    };
+}
+
+/// One of the stages of a ramp.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stage(u8);
 
 impl Stage {
-    pub(super) const FIRST: Stage = Stage(0);
     pub(super) const COUNT: u32 = Stage::SHARES.len() as u32;
     /// What passes in each stage; after the last, everything does.
     const SHARES: [Ratio; 4] = [
@@ -182,7 +200,7 @@ impl Phase {
         match self.stance {
             Stance::Closed | Stance::ForcedClosed => Ratio::ONE,
             Stance::Open(_) | Stance::HalfOpen(_) | Stance::ForcedOpen => Ratio::ZERO,
-            Stance::Ramping(stage) => stage.admitting(),
+            Stance::Ramping(ramping) => ramping.stage.admitting(),
             Stance::Thinning(thinned) => Ratio::parts_per_million(
                 Ratio::ONE.as_parts_per_million() - thinned.refused().as_parts_per_million(),
             ),
@@ -212,6 +230,21 @@ impl Phase {
         }
     }
 
+    fn ramping(self, ramping: Ramping) -> Phase {
+        Phase {
+            stance: Stance::Ramping(ramping),
+            ..self
+        }
+    }
+
+    /// Without a ramp, which an operator may have taken away, a stage is over
+    /// at once.
+    fn stage_is_over(self, ramping: Ramping, now: Instant, rules: &Rules) -> bool {
+        rules
+            .stage
+            .is_none_or(|stage| now >= ramping.since.instant(self.generation) + stage)
+    }
+
     fn probing(self, probes: Probes) -> Phase {
         Phase {
             stance: Stance::HalfOpen(probes),
@@ -224,12 +257,10 @@ impl Phase {
 #[derive(Copy, Clone, Debug)]
 pub(super) enum Event {
     /// A caller asks. `lease_ran_out` says that a probe of this phase's
-    /// generation is overdue, `stage_is_proven` that calls of this stage of a
-    /// ramp have worked.
-    Asked {
-        lease_ran_out: bool,
-        stage_is_proven: bool,
-    },
+    /// generation is overdue.
+    Asked { lease_ran_out: bool },
+    /// A call of a generation worked.
+    Proved(Generation),
     /// The controller asks for another share of refusals.
     Steered(Generation, Option<Thinned>),
     /// The evidence of a generation suffices to open.
@@ -291,19 +322,26 @@ pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (
         (_, Event::ForcedClosed) => (phase.then(now, Stance::ForcedClosed), Noted),
         (_, Event::Reset) => (phase.then(now, Stance::Closed), Noted),
 
-        (
-            Stance::Ramping(stage),
-            Event::Asked {
-                stage_is_proven: true,
-                ..
-            },
-        ) if rules
-            .stage
-            .is_none_or(|stage| now >= phase.generation.began() + stage) =>
+        (Stance::Ramping(ramping), Event::Proved(generation)) if generation == phase.generation => {
+            let proven = Ramping {
+                is_proven: true,
+                ..ramping
+            };
+            (phase.ramping(proven), Noted)
+        }
+        (Stance::Ramping(ramping), Event::Asked { .. })
+            if ramping.is_proven && phase.stage_is_over(ramping, now, rules) =>
         {
-            let next = stage.next().filter(|_| rules.stage.is_some());
-            let stance = next.map_or(Stance::Closed, Stance::Ramping);
-            (phase.then(now, stance), Pass)
+            let next = ramping.stage.next().filter(|_| rules.stage.is_some());
+            let to = match next {
+                None => phase.then(now, Stance::Closed),
+                Some(stage) => phase.ramping(Ramping {
+                    stage,
+                    since: Since::reaching(phase.generation, now),
+                    is_proven: false,
+                }),
+            };
+            (to, Pass)
         }
         (
             Stance::Closed | Stance::Ramping(_) | Stance::Thinning(_) | Stance::ForcedClosed,
@@ -332,7 +370,7 @@ pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (
             (phase.then(now, Stance::HalfOpen(Probes::FIRST)), Probe)
         }
 
-        (Stance::HalfOpen(probes), Event::Asked { lease_ran_out, .. }) => {
+        (Stance::HalfOpen(probes), Event::Asked { lease_ran_out }) => {
             if lease_ran_out {
                 (
                     phase.opened(now, rules.open_for),
@@ -368,7 +406,7 @@ pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (
             // decides nothing, even if the rules were changed meanwhile.
             let to = match verdict {
                 Verdict::Good if probes.good >= rules.required => {
-                    let ramp = rules.stage.map(|_| Stance::Ramping(Stage::FIRST));
+                    let ramp = rules.stage.map(|_| Stance::Ramping(Ramping::FIRST));
                     phase.then(now, ramp.unwrap_or(Stance::Closed))
                 }
                 Verdict::Bad if probes.bad > rules.allowed => phase.opened(now, rules.open_for),
@@ -377,7 +415,9 @@ pub(super) fn next(phase: Phase, event: Event, now: Instant, rules: &Rules) -> (
             (to, Noted)
         }
 
-        (_, Event::Tripped(_) | Event::Settled(..) | Event::Steered(..)) => (phase, Late),
+        (_, Event::Tripped(_) | Event::Settled(..) | Event::Steered(..) | Event::Proved(_)) => {
+            (phase, Late)
+        }
     }
 }
 

@@ -5,18 +5,20 @@ use axiomatic_core::sync::{AtomicU64, Ordering};
 use axiomatic_core::time::{Instant, saturating_nanos};
 
 use super::generation::Generation;
+use super::state::{Phase, Stance};
 
 /// Whose turn it is where only a share of the calls passes.
 ///
-/// Layout    | 63..26 generation | 25..0 asked |
-/// Invariant of the first `n` that ask in a generation, as long as the share
-///           stays, exactly the share of `n`, rounded up, pass: the first
-///           one always does.
+/// Layout    | 63..26 generation | 25..24 stage of a ramp | 23..0 asked |
+/// Invariant of the first `n` that ask in a generation and stage, as long as
+///           the share stays, exactly the share of `n`, rounded up, pass: the
+///           first one always does.
 /// Writers   `take`.
 /// Orderings the count is all there is; the cell orders generations.
 pub(super) struct Turns(AtomicU64);
 
-const TURN_BITS: u32 = 64 - Generation::BITS;
+const STAGE_BITS: u32 = 2;
+const TURN_BITS: u32 = 64 - Generation::BITS - STAGE_BITS;
 const LAST_TURN: u64 = (1 << TURN_BITS) - 1;
 
 impl Turns {
@@ -28,13 +30,18 @@ impl Turns {
     ///
     /// Linearises at the exchange; a lost race means that another took the
     /// turn. Lock-free.
-    pub(super) fn take(&self, generation: Generation, share: Ratio) -> bool {
+    pub(super) fn take(&self, phase: Phase, share: Ratio) -> bool {
+        let stage = match phase.stance {
+            Stance::Ramping(ramping) => ramping.stage.number(),
+            _ => 0,
+        };
+        let series = phase.generation.number() << STAGE_BITS | stage;
         // ORDERING: Relaxed: a count; the exchange fails on any stale value.
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            let is_first = word >> TURN_BITS != generation.number();
+            let is_first = word >> TURN_BITS != series;
             let turn = if is_first { 0 } else { word & LAST_TURN };
-            let next = generation.number() << TURN_BITS | (turn + 1) & LAST_TURN;
+            let next = series << TURN_BITS | (turn + 1) & LAST_TURN;
             // ORDERING: Relaxed: a count; no other memory is read on its
             // strength.
             match self

@@ -20,9 +20,21 @@ impl Core {
         let word = self.front.cell.look();
         let is_fine = is_good && ticket.is_call_of(word) && !ticket.is_slow(now);
         match ticket.seat() {
-            _ if !is_fine => self.settle_unless_fine(ticket, now, outcome),
+            _ if !is_fine => return self.settle_unless_fine(ticket, now, outcome),
             None => self.evidence.fine(word.generation(), now),
             Some(seat) => self.settle_seen(word.generation(), seat, ticket.due(), now),
+        }
+        if !word.is_closed() {
+            self.worked(word.phase());
+        }
+    }
+
+    /// A call worked while only a share passes: it proves a stage of a ramp.
+    #[inline(never)]
+    fn worked(&self, phase: Phase) {
+        if matches!(phase.stance, Stance::Ramping(ramping) if !ramping.is_proven) {
+            let proved = |_| Event::Proved(phase.generation);
+            self.step_at(phase.generation.began(), None, proved);
         }
     }
 
@@ -49,6 +61,11 @@ impl Core {
             Admission::Call(generation, seat) => {
                 if !failed {
                     self.evidence.ends_streak(generation);
+                }
+                let bad = failed || slow && flags.judges_slowness();
+                let phase = self.front.cell.load();
+                if !bad && phase.generation == generation {
+                    self.worked(phase);
                 }
                 let call = Call {
                     generation,
@@ -129,17 +146,15 @@ impl Core {
             return self.late.count();
         }
         self.evidence.record(call, now, observation);
+        let flags = self.front.call.flags();
+        let failed = observation.is_failed();
         if observation == Observation::Fine {
             return;
         }
-        let failed = observation.is_failed();
-        let flags = self.front.call.flags();
-        let suffices = match phase.stance {
-            Stance::Ramping(_) => self.is_over_guard(call.generation, now),
-            _ => self
-                .evidence
-                .suffices(call.generation, now, failed, flags, &self.settings),
-        };
+        let suffices = self.is_over_guard(phase, now).unwrap_or_else(|| {
+            self.evidence
+                .suffices(call.generation, now, failed, flags, &self.settings)
+        });
         self.conclude(phase, now, suffices, hint);
     }
 
@@ -151,12 +166,10 @@ impl Core {
         if phase.generation != generation {
             return;
         }
-        let suffices = match phase.stance {
-            Stance::Ramping(_) => self.is_over_guard(generation, now),
-            _ => self
-                .evidence
-                .suffices_by_now(generation, now, &self.settings),
-        };
+        let suffices = self.is_over_guard(phase, now).unwrap_or_else(|| {
+            self.evidence
+                .suffices_by_now(generation, now, &self.settings)
+        });
         self.conclude(phase, now, suffices, None);
     }
 
@@ -170,12 +183,16 @@ impl Core {
         }
     }
 
-    /// Whether more failed in this stage of a ramp than its guard forgives.
-    fn is_over_guard(&self, generation: Generation, now: Instant) -> bool {
-        let counts = self.evidence.counts(generation, now);
-        let bad = self.bad_of(&counts);
-        let guard = self.settings.ramp();
-        guard.is_some_and(|ramp| ramp.is_over_guard(&counts, bad))
+    /// Whether more failed in a ramp than its guard forgives. None where there
+    /// is no guard to ask: outside of a ramp, or if an operator has taken it
+    /// away meanwhile.
+    fn is_over_guard(&self, phase: Phase, now: Instant) -> Option<bool> {
+        let Stance::Ramping(_) = phase.stance else {
+            return None;
+        };
+        let ramp = self.settings.ramp()?;
+        let counts = self.evidence.counts(phase.generation, now);
+        Some(ramp.is_over_guard(&counts, self.bad_of(&counts)))
     }
 
     /// The calls that speak against the dependency.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use axiomatic_core::time::{Clock, ManualClock};
 use axiomatic_core::{Outcome, Ratio, Reason};
 use axiomatic_failure::circuit_breaker::{
-    CircuitBreaker, Config, ConfigError, HalfOpen, OpenFor, Ramp, State, TripWhen, Window,
+    CircuitBreaker, Config, ConfigError, HalfOpen, OpenFor, OwnedPermit, Ramp, State, TripWhen,
+    Window,
 };
 
 use crate::circuit_breaker::call;
@@ -13,11 +14,14 @@ use crate::circuit_breaker::call;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn config(clock: &ManualClock) -> Config {
+    without_ramp(clock).ramp(Ramp::over(8 * SECOND))
+}
+
+fn without_ramp(clock: &ManualClock) -> Config {
     Config::new(Window::last(10 * SECOND))
         .trip_when(TripWhen::consecutive_failures(2))
         .open_for(OpenFor::fixed(SECOND))
         .half_open(HalfOpen::successes(1))
-        .ramp(Ramp::over(8 * SECOND))
         .clock(Clock::Manual(clock.clone()))
 }
 
@@ -93,7 +97,7 @@ fn more_failures_than_the_guard_forgives_open_it_again() {
 }
 
 #[test]
-fn a_result_of_an_earlier_stage_says_nothing_about_the_next() {
+fn a_failure_counts_even_if_it_comes_a_stage_later() {
     let clock = ManualClock::new();
     let strict = Ramp::over(8 * SECOND).forgiving(Ratio::ZERO, 1);
     let breaker = ramping(&clock, config(&clock).ramp(strict));
@@ -102,8 +106,57 @@ fn a_result_of_an_earlier_stage_says_nothing_about_the_next() {
     clock.advance(3 * SECOND);
     assert!(passes(&breaker) > 90);
     earlier.record(clock.now(), Outcome::Transient);
-    assert_eq!(breaker.state(), State::Ramping);
-    assert_eq!(breaker.snapshot().late(), 1);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+/// Nine of ten calls take three seconds to fail, longer than a stage.
+#[test]
+fn timeouts_that_outlast_a_stage_are_not_overlooked() {
+    let clock = ManualClock::new();
+    let breaker = ramping(&clock, config(&clock));
+    let mut under_way = std::collections::VecDeque::new();
+    for call in 0..9_000_u64 {
+        clock.advance(Duration::from_millis(1));
+        let is_over = |(begun, _): &(u64, _)| begun + 3_000 <= call;
+        while under_way.front().is_some_and(is_over) {
+            let (_, permit): (u64, OwnedPermit) = under_way.pop_front().unwrap();
+            permit.record(clock.now(), Outcome::Transient);
+        }
+        match breaker.admit_owned(clock.now()) {
+            Ok(permit) if call % 10 == 0 => permit.record(clock.now(), Outcome::Success),
+            Ok(permit) => under_way.push_back((call, permit)),
+            Err(_) => {}
+        }
+        assert_ne!(breaker.state(), State::Closed);
+    }
+}
+
+/// Calls are further apart than the window is long.
+#[test]
+fn a_quiet_service_gets_through_its_ramp() {
+    let clock = ManualClock::new();
+    let breaker = ramping(&clock, config(&clock));
+    let mut calls = 0;
+    while breaker.state() != State::Closed {
+        clock.advance(12 * SECOND);
+        calls += 1;
+        assert!(calls <= 5, "{}", breaker.snapshot());
+        if let Ok(permit) = breaker.admit(clock.now()) {
+            permit.record(clock.now(), Outcome::Success);
+        }
+    }
+}
+
+#[test]
+fn without_its_guard_a_ramp_opens_as_a_closed_breaker_does() {
+    let clock = ManualClock::new();
+    let breaker = ramping(&clock, config(&clock));
+    breaker.update(&without_ramp(&clock)).unwrap();
+    for _ in 0..2 {
+        let permit = (0..20).find_map(|_| breaker.admit(clock.now()).ok());
+        permit.unwrap().record(clock.now(), Outcome::Transient);
+    }
+    assert_eq!(breaker.state(), State::Open);
 }
 
 #[test]
@@ -137,13 +190,8 @@ fn a_ramp_can_be_switched_off_while_it_is_under_way() {
     let clock = ManualClock::new();
     let breaker = ramping(&clock, config(&clock));
     assert_eq!(passes(&breaker), 50);
-    let mut without = config(&clock);
-    without = without.ramp(Ramp::over(Duration::from_nanos(4)));
-    breaker.update(&without).unwrap();
-    for _ in 0..5 {
-        clock.advance(Duration::from_millis(10));
-        call_until_one_passes(&breaker);
-    }
+    breaker.update(&without_ramp(&clock)).unwrap();
+    call_until_one_passes(&breaker);
     assert_eq!(breaker.state(), State::Closed);
 }
 

@@ -154,6 +154,8 @@ struct Reference {
     /// Who asked in this generation while only a share passes.
     turns: u64,
     stage: usize,
+    stage_since: Instant,
+    stage_is_proven: bool,
     refused: Vec<Instant>,
     refusing: u64,
     next_control: Instant,
@@ -182,6 +184,8 @@ impl Reference {
             present: 0,
             turns: 0,
             stage: 0,
+            stage_since: now,
+            stage_is_proven: false,
             refused: Vec::new(),
             refusing: 0,
             next_control: Instant::from_nanos(0),
@@ -212,6 +216,8 @@ impl Reference {
         self.refused.clear();
         self.refusing = 0;
         self.stage = 0;
+        self.stage_since = now;
+        self.stage_is_proven = false;
         self.streak = 0;
         self.probes.clear();
         self.good = 0;
@@ -303,23 +309,23 @@ impl Reference {
     fn ask_ramping(&mut self, now: Instant, own: u8) -> Result<Ticket, Option<Instant>> {
         const SHARES: [u64; 4] = [50_000, 100_000, 250_000, 500_000];
         let (stage_ticks, ..) = self.setup.ramp.expect("it ramps");
-        let ends = self.since + just_before(stage_ticks.into());
-        let counts = self.counts(now);
-        let proven = counts.0 > self.bad_of(counts);
-        if now >= ends && proven && !self.has(Bug::RampsNeverEnd) {
+        let ends = self.stage_since + just_before(stage_ticks.into());
+        if now >= ends && self.stage_is_proven && !self.has(Bug::RampsNeverEnd) {
             let stage = self.stage + 1;
             if stage == SHARES.len() {
                 self.enter(State::Closed, now);
                 return Ok(self.call(now, own));
             }
-            self.enter(State::Ramping, now);
             self.stage = stage;
+            self.stage_since = now;
+            self.stage_is_proven = false;
+            self.turns = 0;
         }
         let passes = self.takes_turn(SHARES[self.stage]);
         if passes || self.has(Bug::RampsLetEverythingThrough) {
             return Ok(self.call(now, own));
         }
-        let ends = self.since + just_before(stage_ticks.into());
+        let ends = self.stage_since + just_before(stage_ticks.into());
         Err(Some(ends.max(now)))
     }
 
@@ -553,6 +559,14 @@ impl Reference {
             self.streak = 0;
         }
         let decides = failed || slow;
+        if !failed && !(slow && self.judges_slowness()) && ends {
+            self.stage_is_proven = true;
+        }
+        let reads = self.trips_by_rates() && !self.streak_is_reached(failed);
+        if decides && self.state != State::Ramping && reads {
+            // Whoever reads the window makes this the present.
+            self.present = self.present.max(now.as_nanos() / self.setup.step_nanos());
+        }
         match self.state {
             State::Ramping if decides && self.is_over_guard(now) => self.open(now),
             State::Closed | State::Thinning if decides && self.suffices(now, failed) => {
@@ -596,12 +610,19 @@ impl Reference {
         }
     }
 
+    fn streak_is_reached(&self, failed: bool) -> bool {
+        let limit = self.setup.consecutive.filter(|_| self.trips());
+        limit.is_some_and(|limit| failed && self.streak >= u32::from(limit))
+    }
+
+    fn trips_by_rates(&self) -> bool {
+        let setup = &self.setup;
+        let rates = [setup.failure_rate, setup.slow_rate, setup.combined_rate];
+        self.trips() && rates.iter().any(Option::is_some)
+    }
+
     fn suffices(&self, now: Instant, failed: bool) -> bool {
-        let streak = self
-            .setup
-            .consecutive
-            .is_some_and(|limit| failed && self.streak >= u32::from(limit));
-        self.trips() && (streak || self.rate_is_reached(now))
+        self.streak_is_reached(failed) || self.rate_is_reached(now)
     }
 
     fn rate_is_reached(&self, now: Instant) -> bool {

@@ -164,6 +164,49 @@ fn a_probe_that_is_slow_fails_at_once() {
     drop((hung, probe));
 }
 
+/// Somebody reads the clock, and is delayed before asking.
+#[test]
+fn a_call_that_begins_with_an_old_time_is_not_slow_at_once() {
+    let clock = ManualClock::new();
+    let breaker = config(&clock).slow_in_flight().build().unwrap();
+    let before = clock.now();
+    clock.advance(300 * MILLI);
+    call(&breaker, Outcome::Success);
+    let late: Vec<_> = (0..40)
+        .map(|_| breaker.admit_owned(before).unwrap())
+        .collect();
+    assert_eq!(breaker.snapshot().counts().slow(), 0);
+    call(&breaker, Outcome::Transient);
+    assert_eq!(breaker.state(), State::Closed);
+    drop(late);
+}
+
+#[test]
+fn a_promise_survives_calls_that_are_given_up() {
+    let clock = ManualClock::new();
+    let failures = TripWhen::failure_rate(Ratio::percent(50), 10);
+    let config = config(&clock).trip_when(failures).slow_in_flight();
+    let breaker = config.build().unwrap();
+    let patient = Context::default().with_slow_after(Duration::from_secs(1));
+    let failing: Vec<_> = (0..30)
+        .map(|_| breaker.admit_owned_for(&patient, clock.now()).unwrap())
+        .collect();
+    let hung: Vec<_> = (0..100)
+        .map(|_| breaker.admit_owned(clock.now()).unwrap())
+        .collect();
+    clock.advance(300 * MILLI);
+    let mut failing = failing.into_iter();
+    let first = failing.next().unwrap();
+    first.record(clock.now(), Outcome::Transient);
+    drop(hung);
+    for permit in failing {
+        permit.record(clock.now(), Outcome::Transient);
+    }
+    let counts = breaker.snapshot().counts();
+    let is_reached = counts.failed() * 2 >= counts.total();
+    assert_eq!(breaker.state() == State::Open, is_reached, "{counts}");
+}
+
 /// Threads hand permits to each other: whoever ends a call finds its word.
 #[test]
 fn a_call_may_end_on_another_thread() {

@@ -18,12 +18,6 @@ const RAMPED: Rules = Rules {
 
 const ASKED: Event = Event::Asked {
     lease_ran_out: false,
-    stage_is_proven: false,
-};
-
-const PROVEN: Event = Event::Asked {
-    lease_ran_out: false,
-    stage_is_proven: true,
 };
 
 fn at(millis: u64) -> Instant {
@@ -139,7 +133,6 @@ fn half_open_fills_its_places() {
 fn half_open_opens_when_a_lease_ran_out() {
     let event = Event::Asked {
         lease_ran_out: true,
-        stage_is_proven: false,
     };
     let (to, answer) = step(half_open(1, 1, 0), event, 10_000);
     assert_eq!(to.state(), State::Open);
@@ -195,24 +188,25 @@ fn half_open_ramps_where_there_is_a_ramp() {
     let from = half_open(1, 1, 0);
     let good = Event::Settled(from.generation, Verdict::Good);
     let (to, _) = step_by(&RAMPED, from, good, 10_000);
-    assert_eq!(to.stance, Stance::Ramping(Stage::FIRST));
+    assert_eq!(to.stance, Stance::Ramping(Ramping::FIRST));
 }
 
 #[test]
 fn a_ramp_goes_through_its_stages_to_closed() {
-    let mut from = phase(Stance::Ramping(Stage::FIRST));
+    let mut from = phase(Stance::Ramping(Ramping::FIRST));
     let mut shares = Vec::new();
     for stage in 1..=u64::from(Stage::COUNT) {
         shares.push(from.admitting());
         let end = 10_000 + 2_010 * stage;
         // Neither proof nor time alone suffices.
-        let early = step_by(&RAMPED, from, PROVEN, end - 100);
-        assert_eq!(early, (from, Answer::Pass));
         let unproven = step_by(&RAMPED, from, ASKED, end);
         assert_eq!(unproven, (from, Answer::Pass));
-        let (to, answer) = step_by(&RAMPED, from, PROVEN, end);
+        let proved = Event::Proved(from.generation);
+        let (proven, _) = step_by(&RAMPED, from, proved, end - 1_000);
+        let early = step_by(&RAMPED, proven, ASKED, end - 100);
+        assert_eq!(early, (proven, Answer::Pass));
+        let (to, answer) = step_by(&RAMPED, proven, ASKED, end);
         assert_eq!(answer, Answer::Pass);
-        assert!(to.generation > from.generation, "each stage dates itself");
         from = to;
     }
     assert_eq!(from.state(), State::Closed);
@@ -220,16 +214,28 @@ fn a_ramp_goes_through_its_stages_to_closed() {
 }
 
 #[test]
+fn a_ramp_is_one_generation() {
+    let from = phase(Stance::Ramping(Ramping::FIRST));
+    let (proven, _) = step_by(&RAMPED, from, Event::Proved(from.generation), 10_000);
+    let (to, _) = step_by(&RAMPED, proven, ASKED, 13_000);
+    assert_eq!(to.generation, from.generation, "late failures count");
+    assert_ne!(to.admitting(), from.admitting());
+    let stale = Event::Proved(Generation::beginning(at(9_000)));
+    assert_eq!(step_by(&RAMPED, to, stale, 13_000), (to, Answer::Late));
+}
+
+#[test]
 fn a_ramp_that_was_switched_off_ends_once_it_is_proven() {
-    let from = phase(Stance::Ramping(Stage::FIRST));
+    let from = phase(Stance::Ramping(Ramping::FIRST));
     assert_eq!(step(from, ASKED, 10_000).0, from);
-    assert_eq!(step(from, PROVEN, 10_000).0.state(), State::Closed);
+    let (proven, _) = step(from, Event::Proved(from.generation), 10_000);
+    assert_eq!(step(proven, ASKED, 10_000).0.state(), State::Closed);
 }
 
 #[test]
 fn ramping_and_thinning_open_when_tripped() {
     let thinning = Stance::Thinning(Thinned::by(Ratio::percent(30)).unwrap());
-    for stance in [Stance::Ramping(Stage::FIRST), thinning] {
+    for stance in [Stance::Ramping(Ramping::FIRST), thinning] {
         let from = phase(stance);
         assert_eq!(step(from, ASKED, 10_000), (from, Answer::Pass));
         let trip = Event::Tripped(from.generation);
@@ -255,14 +261,14 @@ fn steering_stays_within_its_generation() {
         Thinned::by(Ratio::percent(30)),
     );
     assert_eq!(step(closed, stale, 10_500), (closed, Answer::Late));
-    let ramping = phase(Stance::Ramping(Stage::FIRST));
+    let ramping = phase(Stance::Ramping(Ramping::FIRST));
     assert_eq!(step(ramping, steer(30), 10_500).0, ramping);
 }
 
 #[test]
 fn an_operator_wins_over_every_state() {
     let forced = phase(Stance::ForcedClosed);
-    let ramping = phase(Stance::Ramping(Stage::FIRST));
+    let ramping = phase(Stance::Ramping(Ramping::FIRST));
     for from in [
         phase(Stance::Closed),
         open(),
