@@ -111,6 +111,12 @@ impl Word {
         self.0 & (STANCE | PAYLOAD) == 0
     }
 
+    /// Whether a stage of a ramp waits for a call that works.
+    #[inline]
+    pub(super) fn awaits_proof(self) -> bool {
+        self.0 & (STANCE | KIND | 1 << PROVEN_SHIFT) == RAMPING
+    }
+
     /// Whether calls pass and are counted, all of them or a share.
     #[inline]
     pub(super) fn counts_calls(self) -> bool {

@@ -24,18 +24,16 @@ impl Core {
             None => self.evidence.fine(word.generation(), now),
             Some(seat) => self.settle_seen(word.generation(), seat, ticket.due(), now),
         }
-        if !word.is_closed() {
-            self.worked(word.phase());
+        if word.awaits_proof() {
+            self.prove(word.generation());
         }
     }
 
-    /// A call worked while only a share passes: it proves a stage of a ramp.
+    /// A call worked, which proves a stage of a ramp.
     #[inline(never)]
-    fn worked(&self, phase: Phase) {
-        if matches!(phase.stance, Stance::Ramping(ramping) if !ramping.is_proven) {
-            let proved = |_| Event::Proved(phase.generation);
-            self.step_at(phase.generation.began(), None, proved);
-        }
+    fn prove(&self, generation: Generation) {
+        let proved = |_| Event::Proved(generation);
+        self.step_at(generation.began(), None, proved);
     }
 
     /// A call that was watched worked, in time.
@@ -63,9 +61,8 @@ impl Core {
                     self.evidence.ends_streak(generation);
                 }
                 let bad = failed || slow && flags.judges_slowness();
-                let phase = self.front.cell.load();
-                if !bad && phase.generation == generation {
-                    self.worked(phase);
+                if !bad && self.front.cell.look().awaits_proof() {
+                    self.prove(generation);
                 }
                 let call = Call {
                     generation,
