@@ -15,6 +15,7 @@
 //! | [`binding`] | [`Carrier`], [`Complete`], [`Plain`]: how a layer reads a protocol |
 //! | [`window`] | sliding windows over the last N calls or the last T seconds |
 //! | [`hash`] | the hash contract: named algorithms over bytes, seeds, rendezvous order |
+//! | [`backoff`] | [`Backoff`](backoff::Backoff), [`Jitter`](backoff::Jitter): how long to wait before a retry |
 //! | `keyed` | `Keyed`: one value for each key, in bounded memory (feature `keyed`) |
 //! | [`ratio`] | [`Ratio`]: exact shares in integers |
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
@@ -31,6 +32,7 @@
 //!   that changes behaviour, as in tokio itself; enable it in dev-dependencies.
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 pub mod binding;
 pub mod context;
 pub mod hash;

@@ -1,5 +1,6 @@
 //! What core promises, seen from outside.
 
+mod backoff;
 mod due_window;
 #[cfg(feature = "keyed")]
 mod keyed;
