@@ -122,7 +122,8 @@ pub struct Grpc;
 
 impl Grpc {
     /// The same binding with another classification of the head. What it
-    /// calls a success is still to be confirmed by the trailers.
+    /// calls a success is still to be confirmed by the trailers, unless the
+    /// head says in its status that no trailers mean anything.
     pub fn classified_by<F>(self, classify: F) -> Classified<Self, F> {
         Classified::new(self, classify)
     }

@@ -239,7 +239,8 @@ impl CircuitBreaker {
     /// Changes thresholds, durations and probe counts while calls are under
     /// way; the state and the window's content stay. Name, clock and seed are
     /// those of the construction, the mode is that of
-    /// [`set_mode`](CircuitBreaker::set_mode).
+    /// [`set_mode`](CircuitBreaker::set_mode). Where slow calls are seen in
+    /// flight, the steps of the window stay those of the first slow threshold.
     ///
     /// # Errors
     ///

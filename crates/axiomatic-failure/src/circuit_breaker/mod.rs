@@ -145,7 +145,8 @@
 //! State, generation and the counts of probes are one word, so that a verdict
 //! and the transition that it causes are one atomic step. A generation is the
 //! time at which a state began; a permit carries it, the window takes it as
-//! its era, and so evidence never crosses a transition.
+//! its era, and so evidence never crosses from one to the next. Closed and
+//! thinning are one generation, and so are the stages of a ramp.
 //!
 //! | Word | Means |
 //! |---|---|
@@ -170,8 +171,9 @@
 //! - **Open**: as long as the dependency needs for its shortest recovery, and
 //!   doubling up to what your users bear: an outage that ends is noticed half
 //!   of the longest opening later. In the simulations, doubling to 60 s instead
-//!   of the default of 5 s cost up to ten points of goodput more and saved one
-//!   call in a hundred. A large fleet wants longer: `n` clients send `n` times
+//!   of the default of 5 s cost 19 points of goodput in the plainest outage and
+//!   five over all stories, and saved a hundredth of the calls that are wasted
+//!   without a breaker. A large fleet wants longer: `n` clients send `n` times
 //!   the probes.
 //! - **Probes**: few, with a lease of two call timeouts.
 //! - **Ramp**: where all the load at once would bring the dependency down

@@ -51,7 +51,8 @@ impl Snapshot {
         self.mode
     }
 
-    /// For how long it had been in this state, to some milliseconds.
+    /// For how long it had been in this state, to some milliseconds. Closed
+    /// and thinning are dated together, and so are the stages of a ramp.
     pub fn age(&self) -> Duration {
         self.taken - self.since
     }

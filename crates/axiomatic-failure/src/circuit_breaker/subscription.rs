@@ -38,7 +38,8 @@ impl Transition {
         self.to
     }
 
-    /// How long it had been in the state before, to some milliseconds.
+    /// How long it had been in the state before, to some milliseconds. Closed
+    /// and thinning are dated together, and so are the stages of a ramp.
     pub fn after(&self) -> Duration {
         self.after
     }
@@ -50,7 +51,8 @@ impl Transition {
 
     /// Numbers the states of a breaker, with gaps: the larger is the later.
     /// Threads that make two transitions at the same time may report them in
-    /// either order. Closed and thinning are one state with one number.
+    /// either order. Closed and thinning share a number, and the stages of a
+    /// ramp do.
     pub fn number(&self) -> u64 {
         self.number
     }
