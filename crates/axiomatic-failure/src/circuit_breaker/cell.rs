@@ -3,7 +3,8 @@ use axiomatic_core::sync::{AtomicU64, Ordering};
 use axiomatic_core::time::Instant;
 
 use super::generation::{Generation, Since, Span};
-use super::state::{Phase, Probes, Ramping, Stage, Stance, Thinned};
+use super::shares::{Ramping, Stage, Thinned};
+use super::state::{Phase, Probes, Stance};
 
 /// The phase of a breaker, in one word, so that a verdict and the transition
 /// it causes are one step.

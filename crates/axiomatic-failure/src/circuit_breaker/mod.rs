@@ -221,6 +221,7 @@ mod policy;
 mod ramp;
 mod service;
 mod settings_cell;
+mod shares;
 mod snapshot;
 mod state;
 mod steering;

@@ -4,7 +4,7 @@ use axiomatic_core::Ratio;
 use axiomatic_core::window::Counts;
 
 use super::ConfigError;
-use super::state::Stage;
+use super::shares::Stage;
 
 /// How a breaker gives a dependency its load back once the probes were good:
 /// 5, 10, 25 and 50 % of the calls pass, then all of them.

@@ -9,7 +9,8 @@ use axiomatic_core::window::{Counts, Observation, Seat};
 use super::evidence::Call;
 use super::generation::Generation;
 use super::mechanism::Core;
-use super::state::{Answer, Event, Phase, Stance, Thinned, Verdict};
+use super::shares::Thinned;
+use super::state::{Answer, Event, Phase, Stance, Verdict};
 use super::ticket::{Admission, Ticket};
 
 impl Core {

@@ -559,7 +559,8 @@ impl Reference {
             self.streak = 0;
         }
         let decides = failed || slow;
-        if !failed && !(slow && self.judges_slowness()) && ends {
+        let bad = failed || slow && self.judges_slowness();
+        if !bad && ends {
             self.stage_is_proven = true;
         }
         let reads = self.trips_by_rates() && !self.streak_is_reached(failed);

@@ -1,5 +1,6 @@
 //! The table, row by row.
 
+use super::super::shares::Stage;
 use super::*;
 
 const RULES: Rules = Rules {
