@@ -37,6 +37,7 @@
 //!   `attempt_one_thousand_on_a_day_saturates`).
 //! - No wait is longer than the longest, nor shorter than its jitter allows
 //!   (`a_wait_keeps_to_the_bounds_of_its_jitter`,
+//!   `every_wait_that_jitter_allows_is_drawn_and_no_other`,
 //!   `a_decorrelated_wait_lies_between_the_first_and_three_times_the_last`).
 //! - Without jitter, waits never become shorter
 //!   (`without_jitter_waits_never_become_shorter`).
@@ -52,7 +53,10 @@
 //! - Whom a server told when to come back does not come before, within the
 //!   envelope, nor together with the others who were told
 //!   (`a_hint_prolongs_within_its_envelope_and_is_jittered_upward`).
-//! - No value makes it panic (`nothing_that_is_refused_panics_either`).
+//! - Jitter that is set on a decorrelated walk does not hold it back
+//!   (`jitter_shortens_a_walk_and_leaves_it_where_it_is`).
+//! - What makes no sense is refused (`what_makes_no_sense_is_refused`), and no
+//!   value makes it panic (`nothing_that_is_refused_panics_either`).
 //!
 //! # Cost
 //!
@@ -106,15 +110,16 @@
 //!
 //! # Choosing parameters
 //!
-//! - **Jitter**: the default. Brooker's simulations found full jitter to make
-//!   the fewest calls, nearly as quick as decorrelated waits. Equal jitter
-//!   guarantees a pause, and pays for it with more calls.
+//! - **Jitter**: the default. In Brooker's simulations full jitter made the
+//!   fewest calls, and took slightly longer than decorrelated waits; equal
+//!   jitter lost to both. It guarantees a pause, though.
 //! - **First**: about what a good call takes. With full jitter, `n` waits take
 //!   `first × (2ⁿ − 1) / 2` on average: two of 100 ms at first, 150 ms.
 //! - **Longest**: `N` clients at the cap make `2N / longest` calls a second.
 //!   If the server bears `r` of them as it comes up, the longest wait is at
 //!   least `2N / r`: for 10,000 clients and 1,000 calls a second, 20 s. An
-//!   outage that ends is noticed half of that later, on average.
+//!   outage that ends is noticed a third of that later, on average: the wait
+//!   during which it ends is longer than most.
 //! - **Envelope** of a hint: what your callers bear. Whoever is told to wait
 //!   for longer should give up rather than come early: compare before.
 //!
@@ -126,9 +131,9 @@
 //! - *backon* adds jitter above its `max_delay`, and has none by default.
 //! - *retry-policies* has full jitter, and a bounded one that is between the
 //!   first wait and the ceiling, so that its first wait has none.
-//! - *Brooker's* decorrelated jitter clamps after the dice, so that most
-//!   clients in a long outage wait for exactly the cap. Here the dice are
-//!   bounded by the cap.
+//! - *Brooker's* decorrelated jitter clamps after the dice, so that in a long
+//!   outage every third wait is exactly the cap (simulated, from 1 to 60 s).
+//!   Here the cap bounds the dice.
 //!
 //! # References
 //!

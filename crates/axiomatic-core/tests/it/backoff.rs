@@ -2,7 +2,7 @@
 //! where the seeds themselves are what is tested. It is one file because
 //! distributions, laws and examples are of the same few values.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
@@ -50,8 +50,10 @@ fn at_the_cap(backoff: Backoff, clients: u64) -> impl Iterator<Item = Duration> 
     (0..clients).map(move |client| backoff.seeded(client).nth(29).expect("it never ends"))
 }
 
-/// Pearson's statistic of waits in twenty equal parts of a range.
-fn chi_square(waits: impl Iterator<Item = Duration>, lowest: Duration, highest: Duration) -> f64 {
+/// Whether waits spread over a range as dice would: Pearson's statistic of
+/// twenty equal parts of it is neither of those that one sample in a thousand
+/// exceeds, nor so small that the waits are too even for chance.
+fn is_uniform(waits: impl Iterator<Item = Duration>, lowest: Duration, highest: Duration) -> bool {
     let mut found = [0u32; 20];
     let mut total = 0;
     let width = (highest - lowest).as_nanos() + 1;
@@ -62,11 +64,10 @@ fn chi_square(waits: impl Iterator<Item = Duration>, lowest: Duration, highest: 
     }
     let expected = f64::from(total) / found.len() as f64;
     let off = |found: u32| (f64::from(found) - expected).powi(2) / expected;
-    found.into_iter().map(off).sum()
+    let statistic: f64 = found.into_iter().map(off).sum();
+    // With 19 degrees of freedom.
+    (5.41..43.82).contains(&statistic)
 }
-
-/// Exceeded by one uniform sample in a thousand, with 19 degrees of freedom.
-const UNLIKELY: f64 = 43.82;
 
 fn mean(waits: impl Iterator<Item = Duration>) -> f64 {
     let (sum, count) = waits.fold((0.0, 0.0), |(sum, count), wait| {
@@ -108,6 +109,7 @@ fn attempt_one_thousand_on_a_day_saturates() {
         Backoff::exponential(DAY, Duration::MAX),
         Backoff::exponential_by(u32::MAX, DAY, Duration::MAX),
         Backoff::fibonacci(DAY, Duration::MAX),
+        Backoff::fibonacci(NANO, Duration::MAX),
         Backoff::linear(DAY, Duration::MAX, Duration::MAX),
         Backoff::custom(|_| Duration::MAX, Duration::MAX),
     ] {
@@ -147,8 +149,8 @@ fn jitter_is_uniform_between_its_bounds_also_at_the_cap() {
         let backoff = Backoff::exponential(SECOND, cap).jitter(jitter);
         let among_clients = || at_the_cap(backoff, 100_000);
         let along_a_session = || backoff.seeded(7).skip(29).take(100_000);
-        assert!(chi_square(among_clients(), lowest, cap) < UNLIKELY);
-        assert!(chi_square(along_a_session(), lowest, cap) < UNLIKELY);
+        assert!(is_uniform(among_clients(), lowest, cap));
+        assert!(is_uniform(along_a_session(), lowest, cap));
         let middle = (lowest + cap).as_secs_f64() / 2.0;
         // Four standard errors of a mean of 100,000.
         let near = (cap - lowest).as_secs_f64() / 12f64.sqrt() / 316.2 * 4.0;
@@ -156,6 +158,22 @@ fn jitter_is_uniform_between_its_bounds_also_at_the_cap() {
         assert!((mean(along_a_session()) - middle).abs() < near);
         assert!(among_clients().min() < Some(lowest + cap / 1_000));
         assert!(among_clients().max() > Some(cap - cap / 1_000));
+    }
+}
+
+#[test]
+fn every_wait_that_jitter_allows_is_drawn_and_no_other() {
+    let backoff = Backoff::constant(NANO * 10);
+    for (jitter, lowest) in [
+        (Jitter::Off, 10),
+        (Jitter::Full, 0),
+        (Jitter::Equal, 5),
+        (Jitter::Bounded(Ratio::percent(20)), 8),
+        (Jitter::Bounded(Ratio::per_mille(299)), 8),
+    ] {
+        let waits = backoff.jitter(jitter).seeded(1).take(1_000);
+        let drawn: BTreeSet<_> = waits.map(|wait| wait.as_nanos()).collect();
+        assert!(drawn.into_iter().eq(lowest..=10), "{jitter:?}");
     }
 }
 
@@ -181,7 +199,7 @@ fn a_decorrelated_wait_lies_between_the_first_and_three_times_the_last() {
     let (first, longest) = (SECOND, SECOND * 60);
     let backoff = Backoff::decorrelated(first, longest);
     let first_waits = || (0..100_000).filter_map(|seed| backoff.seeded(seed).next());
-    assert!(chi_square(first_waits(), first, first * 3) < UNLIKELY);
+    assert!(is_uniform(first_waits(), first, first * 3));
     let mut wanted = HashSet::new();
     for seed in 0..1_000 {
         let mut last = first;
@@ -200,13 +218,11 @@ fn a_decorrelated_wait_lies_between_the_first_and_three_times_the_last() {
 #[test]
 fn jitter_shortens_a_walk_and_leaves_it_where_it_is() {
     let backoff = Backoff::decorrelated(SECOND, SECOND * 60);
-    let mut walk = Session::seeded(5);
-    for _ in 0..100 {
-        backoff.jitter(Jitter::Full).wait(&mut walk, None);
-    }
+    let walked = mean(backoff.seeded(5).take(100_000));
+    let shortened = backoff.jitter(Jitter::Full).seeded(5).take(100_000);
     // Were it led by its shortened waits, it would stay near the first.
-    let rest = (0..1_000).map(|_| backoff.wait(&mut walk, None));
-    assert!(mean(rest) > 15.0);
+    let half = mean(shortened) / walked;
+    assert!((0.49..0.51).contains(&half), "{half}");
 }
 
 #[test]
@@ -260,9 +276,9 @@ fn a_hint_prolongs_within_its_envelope_and_is_jittered_upward() {
     let after =
         |hint: Duration| (0..100_000).map(move |seed| backoff.seeded(seed).next_after(Some(hint)));
     // All were told two seconds: none comes before, nor with the others.
-    assert!(chi_square(after(SECOND * 2), SECOND * 2, SECOND * 3) < UNLIKELY);
+    assert!(is_uniform(after(SECOND * 2), SECOND * 2, SECOND * 3));
     // An hour is cut to the five seconds of the default.
-    assert!(chi_square(after(SECOND * 3_600), SECOND * 5, SECOND * 6) < UNLIKELY);
+    assert!(is_uniform(after(SECOND * 3_600), SECOND * 5, SECOND * 6));
     let deaf = backoff.retry_after_up_to(Duration::ZERO);
     let heard = deaf.seeded(1).next_after(Some(SECOND));
     assert_eq!(Some(heard), backoff.seeded(1).next());
