@@ -121,7 +121,8 @@
 //!   outage that ends is noticed a third of that later, on average: the wait
 //!   during which it ends is longer than most.
 //! - **Envelope** of a hint: what your callers bear. Whoever is told to wait
-//!   for longer should give up rather than come early: compare before.
+//!   for longer had better give up than come early: compare with
+//!   [`longest_hint`](Backoff::longest_hint) before.
 //!
 //! # Differences from
 //!

@@ -103,6 +103,12 @@ impl Backoff {
         self
     }
 
+    /// How far a hint can prolong a wait, for whoever gives up on a longer
+    /// one rather than come early.
+    pub const fn longest_hint(&self) -> Duration {
+        Duration::from_nanos(self.longest_hint)
+    }
+
     /// The same, if it makes sense.
     ///
     /// # Errors

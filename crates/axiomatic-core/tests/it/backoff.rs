@@ -279,7 +279,9 @@ fn a_hint_prolongs_within_its_envelope_and_is_jittered_upward() {
     assert!(is_uniform(after(SECOND * 2), SECOND * 2, SECOND * 3));
     // An hour is cut to the five seconds of the default.
     assert!(is_uniform(after(SECOND * 3_600), SECOND * 5, SECOND * 6));
+    assert_eq!(backoff.longest_hint(), SECOND * 5);
     let deaf = backoff.retry_after_up_to(Duration::ZERO);
+    assert_eq!(deaf.longest_hint(), Duration::ZERO);
     let heard = deaf.seeded(1).next_after(Some(SECOND));
     assert_eq!(Some(heard), backoff.seeded(1).next());
     assert_eq!(
