@@ -396,6 +396,11 @@ fn mechanism_keyed(operation: &mut Operation) {
             let config = Config::new(Window::last(TEN_SECONDS));
             let breakers = KeyedCircuitBreaker::<u64>::new(config, cap, WhenFull::Refuse)
                 .expect("the configuration is valid");
+            let begun = breakers.now();
+            for key in 0..keys {
+                let permit = breakers.admit_owned(&key, begun).expect("a new breaker");
+                permit.record(begun, Outcome::Success);
+            }
             move || {
                 let breakers = breakers.clone();
                 let mut now = breakers.now().as_nanos();
