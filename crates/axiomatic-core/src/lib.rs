@@ -13,6 +13,7 @@
 //! | [`outcome`] | [`Outcome`], [`Classify`]: one classification for all patterns |
 //! | [`context`] | [`Context`], [`Deadline`](context::Deadline): what a request carries from layer to layer |
 //! | [`binding`] | [`Carrier`], [`Complete`], [`Plain`]: how a layer reads a protocol |
+//! | [`budget`] | [`Budget`](budget::Budget), [`RetryBudget`](budget::RetryBudget): what retries and hedges may add to the load |
 //! | [`window`] | sliding windows over the last N calls or the last T seconds |
 //! | [`hash`] | the hash contract: named algorithms over bytes, seeds, rendezvous order |
 //! | [`backoff`] | [`Backoff`](backoff::Backoff), [`Jitter`](backoff::Jitter): how long to wait before a retry |
@@ -34,6 +35,7 @@
 
 pub mod backoff;
 pub mod binding;
+pub mod budget;
 pub mod context;
 pub mod hash;
 #[cfg(any(feature = "keyed", axiomatic_loom))]

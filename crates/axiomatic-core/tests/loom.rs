@@ -6,6 +6,9 @@
 //! hence one file.
 #![cfg(axiomatic_loom)]
 
+#[path = "loom/budget.rs"]
+mod budget;
+
 use std::num::NonZeroU8;
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! What core promises, seen from outside.
 
 mod backoff;
+mod budget;
 mod due_window;
 #[cfg(feature = "keyed")]
 mod keyed;

@@ -1,0 +1,140 @@
+use std::fmt;
+
+use super::machine::{Core, ExtraToken, Model};
+use super::number_cell::Tally;
+use super::{Budget, Class, ConfigError, Exhausted, Snapshot, UpdateError};
+use crate::mode_cell::ModeCell;
+use crate::shared::Shared;
+use crate::time::Instant;
+use crate::{Mode, Name};
+
+/// A handle to a budget of one of the four models: clone it into every layer
+/// that spends from it.
+///
+/// ```
+/// use axiomatic_core::Ratio;
+/// use axiomatic_core::budget::{Budget, Class, Deposits, RetryBudget};
+/// use axiomatic_core::time::Instant;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let budget = RetryBudget::new("payment", Deposits::of(Ratio::percent(50)).floor(0))?;
+/// let now = Instant::from_nanos(50_000_000_000);
+/// for _ in 0..2 {
+///     let _call = budget.begin(now);
+/// }
+/// drop(budget.try_extra(now, Class::Transient)?); // not sent: returned
+/// assert_eq!(
+///     budget.snapshot(now).to_string(),
+///     "retry budget payment: 1 of 1 deposited; 1 granted, 1 returned, 0 refused"
+/// );
+/// # Ok(())
+/// # }
+/// ```
+pub struct RetryBudget<M: Model>(Shared<Core<M>>);
+
+impl<M: Model> RetryBudget<M> {
+    /// A budget of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says which setting cannot work.
+    pub fn new(name: impl Into<Name>, model: M) -> Result<Self, ConfigError> {
+        model.check()?;
+        Ok(RetryBudget(Shared::new(Core {
+            cells: model.cells(),
+            name: name.into(),
+            mode: ModeCell::new(Mode::Enforce),
+            granted: Tally::new(),
+            returned: Tally::new(),
+            refused: Tally::new(),
+            would_refuse: Tally::new(),
+        })))
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> Name {
+        self.0.name
+    }
+
+    /// Whether it acts on its decisions.
+    pub fn mode(&self) -> Mode {
+        self.0.mode.load()
+    }
+
+    /// Switches. Calls are counted in every mode, so that a budget that is
+    /// switched on knows what there is.
+    pub fn set_mode(&self, mode: Mode) {
+        self.0.mode.store(mode);
+    }
+
+    /// Changes the settings, for the calls from now on; what was deposited or
+    /// taken before stays as it was, up to a new cap.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError`] if they cannot work, or change what is fixed. Then
+    /// nothing was changed.
+    pub fn update(&self, model: M) -> Result<(), UpdateError> {
+        model.check()?;
+        model.update(&self.0.cells)
+    }
+
+    /// What the budget is like at a moment.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let core = &*self.0;
+        Snapshot {
+            name: core.name,
+            mode: core.mode.load(),
+            level: M::level(&core.cells, now),
+            granted: core.granted.load(),
+            returned: core.returned.load(),
+            refused: core.refused.load(),
+            would_refuse: core.would_refuse.load(),
+        }
+    }
+
+    /// Whether two handles share one budget.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.is_same(&other.0)
+    }
+}
+
+impl<M: Model> Budget for RetryBudget<M> {
+    type Call = M::Call;
+    type Token = ExtraToken<M>;
+
+    #[inline(always)]
+    fn begin(&self, now: Instant) -> M::Call {
+        M::begin(&self.0, now)
+    }
+
+    fn try_extra(&self, now: Instant, class: Class) -> Result<ExtraToken<M>, Exhausted> {
+        let core = &*self.0;
+        let mode = core.mode.load();
+        if mode == Mode::Off || class == Class::Unsent {
+            return Ok(ExtraToken::free());
+        }
+        if let Some(taken) = M::take(&core.cells, now, class) {
+            core.granted.count();
+            return Ok(ExtraToken::new(self.0.hold(), taken, class));
+        }
+        if mode == Mode::Shadow {
+            core.would_refuse.count();
+            return Ok(ExtraToken::free());
+        }
+        core.refused.count();
+        Err(Exhausted::of(core.name))
+    }
+}
+
+impl<M: Model> Clone for RetryBudget<M> {
+    fn clone(&self) -> Self {
+        RetryBudget(self.0.clone())
+    }
+}
+
+impl<M: Model> fmt::Debug for RetryBudget<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RetryBudget").field(&*self.0).finish()
+    }
+}
