@@ -17,6 +17,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use axiomatic_core::backoff::Backoff;
 use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{Outcome, Ratio, Rejected};
@@ -150,6 +151,17 @@ const CLAIMS: &[Claim] = &[
                     assert!(black_box(frame).is_ok());
                 }
             })
+        },
+    },
+    Claim {
+        operation: "backoff, one wait of a session",
+        allocations: 0,
+        instructions: 242,
+        subject: || {
+            let longest = Duration::from_secs(10);
+            let backoff = Backoff::exponential(Duration::from_millis(100), longest);
+            let mut delays = backoff.seeded(7);
+            Box::new(move || assert!(black_box(delays.next()).is_some()))
         },
     },
     Claim {
