@@ -17,6 +17,9 @@ use crate::time::Instant;
 #[expect(unnameable_types, reason = "the inside of `RetryBudget`")]
 pub struct Account {
     head: Head,
+    /// When the newest slice ends, for calls that only deposit. It may lag
+    /// behind the head, and then somebody looks there.
+    ends: Setting,
     /// What a call deposits.
     deposit: Setting,
     /// What time deposits, in tokens a second.
@@ -39,6 +42,7 @@ impl Account {
     pub(super) fn new(slice: u64, deposit: u64, floor: u64) -> Self {
         Account {
             head: Head(AtomicU64::new(0)),
+            ends: Setting::new(slice),
             deposit: Setting::new(deposit),
             floor: Setting::new(floor),
             slice,
@@ -60,7 +64,9 @@ impl Account {
     /// A call deposits its share.
     #[inline(always)]
     pub(super) fn deposit(&self, now: Instant) {
-        self.follow(now);
+        if now.as_nanos() >= self.ends.load() {
+            self.follow(now);
+        }
         self.own().add(self.deposit.load());
     }
 
@@ -123,11 +129,15 @@ impl Account {
 
     /// Begins the slice of `now`, unless it has begun. Time that runs
     /// backwards finds that it has.
-    #[inline(always)]
+    #[cold]
     fn follow(&self, now: Instant) {
+        let slice = now.as_nanos() / self.slice;
+        self.begin_slice(slice);
+        // Of the head as it is now, or was when a thread slept here: then the
+        // next call comes here once more.
         let next = (self.head.glance() + 1).saturating_mul(self.slice);
-        if now.as_nanos() >= next {
-            self.begin_slice(now.as_nanos() / self.slice);
+        if self.ends.load() != next {
+            self.ends.store(next);
         }
     }
 
@@ -137,7 +147,6 @@ impl Account {
     ///
     /// Marks only grow, and one that was taken late expires too much and not
     /// too little. Time's deposit counts in the slice in which it comes.
-    #[cold]
     fn begin_slice(&self, slice: u64) {
         loop {
             let head = self.head.glance();

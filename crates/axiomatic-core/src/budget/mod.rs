@@ -54,7 +54,8 @@
 //!   `two_threads_never_spend_one_cost`, `two_threads_never_have_one_place`).
 //! - A token whose attempt is never sent is returned, once
 //!   (`a_token_is_returned_once`, `a_cost_is_returned_once`).
-//! - A deposit expires (`an_expired_deposit_is_never_spent`), is not lost before
+//! - A deposit expires (`an_expired_deposit_is_never_spent`,
+//!   `a_deposit_that_expired_while_nobody_called_is_never_spent`), is not lost before
 //!   (`a_deposit_is_not_lost_as_a_slice_begins`), and time deposits once
 //!   (`time_deposits_once`).
 //! - Ratios are exact at any percent (`every_percent_is_exact`), and a floor of

@@ -170,6 +170,17 @@ fn an_expired_deposit_is_never_spent() {
 }
 
 #[test]
+fn a_deposit_that_expired_while_nobody_called_is_never_spent() {
+    few_preemptions_both_ways(
+        || deposits(Ratio::ONE, 1),
+        // The mark that counts is taken by whoever comes first.
+        |budget| _ = balance(budget, 13),
+        |budget| assert!(!spend(budget, 13)),
+        |_| (),
+    );
+}
+
+#[test]
 fn a_deposit_is_not_lost_as_a_slice_begins() {
     both_ways(
         old_deposit,
