@@ -78,10 +78,9 @@
 //! keeps for its next call; with [`Throttle`] and [`Costs`] it is that
 //! reference and, as long as all is well, loads of one line. Asking is an
 //! exchange of one shared word, and for the first two models a sum over the
-//! lines; being refused is the same without the exchange. Nothing is
-//! allocated after construction, but for a thread's first reference.
-//!
-//! A budget has two cache lines for each of up to 32 lines, and four more.
+//! lines; being refused is the same without the exchange. //!
+//! Memory is fixed at construction: under a kilobyte, and 128 bytes for each of
+//! up to 32 threads, twice that for the first two models.
 //!
 //! # When not to use it
 //!
