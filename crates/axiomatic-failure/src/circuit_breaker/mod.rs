@@ -89,7 +89,8 @@
 //!   missed (`a_subscriber_that_does_not_listen_is_told_how_many_it_missed`).
 //! - With a breaker for each key, a bad key does not cost the good ones, and a
 //!   million made-up keys cost neither memory nor time
-//!   (`one_bad_host_costs_the_good_ones_nothing`, `a_million_made_up_keys_cost_neither_memory_nor_time`).
+//!   (`one_bad_host_costs_the_good_ones_nothing`,
+//!   `a_million_made_up_keys_cost_neither_memory_nor_time`).
 //! - A service that fails after it was ready is heard
 //!   (`a_service_that_fails_after_it_was_ready_says_so`).
 //! - A panic of the call counts as a failure, a neighbour's does not
@@ -111,7 +112,7 @@
 //! KiB of window and 0.5 KiB of references on two cores by default, eight times
 //! that on sixteen or more; and up to four breakers that a thread used last
 //! stay until it ends. To see slow calls in flight costs an addition more on
-//! that line of the thread's own, and 8 KiB of window on two cores. Where only
+//! that line of the thread's own, and 16 KiB of window on two cores. Where only
 //! a share of the calls passes, the turns are one word for all threads. `cargo
 //! xtask bench circuit_breaker` measures it beside its peers, and
 //! `tests/costs.rs` holds it to its instructions.
@@ -160,6 +161,9 @@
 //!
 //! # Choosing parameters
 //!
+//! Which policy suits which failure stands, with numbers, in [`choosing`];
+//! what was simulated, in [`simulations`].
+//!
 //! - **Window**: long enough for the sample at your quietest hour, short
 //!   enough that you still care. At `r` calls a second, a total outage trips
 //!   after `sample / r` seconds on an idle window, and on a full window of `w`
@@ -187,7 +191,9 @@
 //!
 //! # References
 //!
-//! Michael Nygard, *Release It!*, 2007, chapter "Stability patterns".
+//! Michael Nygard, *Release It!*, 2007, chapter "Stability patterns". For the
+//! adaptive part: Beyer and others, *Site Reliability Engineering*, 2016,
+//! chapter "Handling overload"; Shopify's Semian, 2025.
 
 #[cfg(doc)]
 #[doc = include_str!("../../docs/rustdoc/choosing.md")]
