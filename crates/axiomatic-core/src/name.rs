@@ -153,7 +153,9 @@ mod tests {
 
     #[test]
     fn a_name_that_another_interned_meanwhile_is_kept_once() {
-        let mut table = HashSet::new();
+        // A static, as names are for ever.
+        static TABLE: OnceLock<Mutex<HashSet<&'static str>>> = OnceLock::new();
+        let mut table = TABLE.get_or_init(Mutex::default).lock().unwrap();
         let one = keep(&mut table, "meanwhile".into()).unwrap();
         let two = keep(&mut table, "meanwhile".into()).unwrap();
         assert!(std::ptr::eq(one.as_str(), two.as_str()));

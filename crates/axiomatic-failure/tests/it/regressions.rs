@@ -416,11 +416,11 @@ fn a_recorder_may_call_back() {
         Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder,
         SharedString, Unit,
     };
-    use std::sync::OnceLock;
+    use std::sync::Mutex;
 
     #[derive(Default)]
     struct Meddles {
-        breaker: OnceLock<CircuitBreaker>,
+        breaker: Mutex<Option<CircuitBreaker>>,
         is_told: AtomicBool,
         told: AtomicU32,
     }
@@ -432,8 +432,9 @@ fn a_recorder_may_call_back() {
         fn meddle(&self) {
             self.told.fetch_add(1, Ordering::Relaxed);
             if !self.is_told.swap(true, Ordering::Relaxed) {
-                if let Some(breaker) = self.breaker.get() {
-                    meddle(breaker);
+                let breaker = self.breaker.lock().unwrap().clone();
+                if let Some(breaker) = breaker {
+                    meddle(&breaker);
                 }
                 self.is_told.store(false, Ordering::Relaxed);
             }
@@ -477,13 +478,15 @@ fn a_recorder_may_call_back() {
     let breaker = metrics::with_local_recorder(&Hands(Arc::clone(&meddles)), || {
         config(&clock).build().unwrap()
     });
-    meddles.breaker.set(breaker.clone()).unwrap();
+    *meddles.breaker.lock().unwrap() = Some(breaker.clone());
     let before = meddles.told.load(Ordering::Relaxed);
     call(&breaker, Outcome::Transient);
     call(&breaker, Outcome::Transient);
     assert_eq!(breaker.state(), State::ForcedOpen);
     assert!(breaker.admit(breaker.now()).is_err());
     assert!(meddles.told.load(Ordering::Relaxed) > before + 4);
+    // They hold each other.
+    *meddles.breaker.lock().unwrap() = None;
 }
 
 // --- Behind a buffer ----------------------------------------------------
