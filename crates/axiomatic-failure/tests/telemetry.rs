@@ -40,6 +40,35 @@ fn a_life(clock: &ManualClock) -> CircuitBreaker {
 fn a_breaker_tells_of_its_life() {
     every_transition_is_an_event();
     refusals_and_transitions_are_counted_and_the_gauge_follows();
+    #[cfg(feature = "keyed")]
+    refusals_for_want_of_a_place_are_counted();
+}
+
+#[cfg(feature = "keyed")]
+fn refusals_for_want_of_a_place_are_counted() {
+    use axiomatic_core::keyed::WhenFull;
+    use axiomatic_failure::circuit_breaker::KeyedCircuitBreaker;
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    use std::num::NonZeroU32;
+
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let config = Config::default().named("hosts");
+        let hosts =
+            KeyedCircuitBreaker::<u64>::new(config, NonZeroU32::MIN, WhenFull::Refuse).unwrap();
+        let busy = hosts.admit_owned(&1, hosts.now()).unwrap();
+        assert!(hosts.admit_owned(&2, hosts.now()).is_err());
+        drop(busy);
+    });
+    let refused: Vec<_> = snapshotter
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .filter(|(key, ..)| key.key().name().ends_with("_refused_total"))
+        .map(|(.., value)| value)
+        .collect();
+    assert_eq!(refused, [DebugValue::Counter(1)]);
 }
 
 fn every_transition_is_an_event() {

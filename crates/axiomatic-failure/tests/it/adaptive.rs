@@ -94,6 +94,11 @@ fn its_adaptive_part_can_be_watched_before_it_is_trusted() {
     breaker.set_adaptive_mode(Mode::Enforce);
     assert!(load(&breaker, &clock, 30, 5) > 10);
     breaker.set_adaptive_mode(Mode::Off);
+    // Also before its next step: what it would refuse is nobody's business.
+    let would_refuse = breaker.snapshot().would_refuse();
+    let passed = (0..20).filter(|_| breaker.admit(clock.now()).is_ok());
+    assert_eq!(passed.count(), 20);
+    assert_eq!(breaker.snapshot().would_refuse(), would_refuse);
     assert_eq!(load(&breaker, &clock, 3, 5), 0);
     assert_eq!(breaker.state(), State::Closed);
 }

@@ -95,7 +95,7 @@ fn one_bad_host_costs_the_good_ones_nothing() {
 }
 
 #[test]
-fn what_is_more_than_new_is_never_evicted() {
+fn what_is_more_than_new_outlives_any_flood() {
     let clock = ManualClock::new();
     let hosts = hosts(&clock, 16, WhenFull::Refuse);
     for host in ["half-open", "probing"] {

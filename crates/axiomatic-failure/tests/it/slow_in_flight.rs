@@ -143,6 +143,10 @@ fn a_threshold_that_the_window_cannot_see_is_refused() {
     assert_eq!(long.slow_in_flight().build().unwrap_err(), SlowInFlight);
     let calls = Config::new(Window::calls(100)).slow_after(MILLI);
     assert_eq!(calls.slow_in_flight().build().unwrap_err(), SlowInFlight);
+    // Steps of two minutes would hold more calls than they can count.
+    let coarse = Config::new(Window::last(Duration::from_secs(1_200)).in_buckets(100));
+    let coarse = coarse.slow_after(Duration::from_secs(480));
+    assert_eq!(coarse.slow_in_flight().build().unwrap_err(), SlowInFlight);
     let none = Config::default().slow_in_flight();
     assert_eq!(none.build().unwrap_err(), SlowInFlight);
 }

@@ -1,9 +1,11 @@
 //! Whoever wants to know of transitions.
 #![cfg(feature = "subscribe")]
 
+use std::time::Duration;
+
 use axiomatic_core::time::ManualClock;
 use axiomatic_core::{Outcome, Ratio};
-use axiomatic_failure::circuit_breaker::{Missed, State};
+use axiomatic_failure::circuit_breaker::{Missed, Ramp, State};
 
 use crate::circuit_breaker::{call, config};
 
@@ -33,6 +35,23 @@ async fn a_subscriber_hears_of_every_transition() {
 
     drop(breaker);
     assert_eq!(transitions.next().await, None, "the breaker is gone");
+}
+
+#[test]
+fn a_subscriber_hears_of_every_stage_of_a_ramp() {
+    let clock = ManualClock::new();
+    let config = config(&clock).ramp(Ramp::over(Duration::from_secs(8)));
+    let breaker = config.build().unwrap();
+    call(&breaker, Outcome::Transient);
+    call(&breaker, Outcome::Transient);
+    let mut transitions = breaker.subscribe();
+    for _ in 0..6 {
+        clock.advance(Duration::from_secs(3));
+        call(&breaker, Outcome::Success);
+    }
+    let heard = std::iter::from_fn(|| transitions.try_next()).map(Result::unwrap);
+    let shares: Vec<_> = heard.map(|transition| transition.admitting()).collect();
+    assert_eq!(shares, [0, 5, 10, 25, 50, 100].map(Ratio::percent));
 }
 
 #[test]
