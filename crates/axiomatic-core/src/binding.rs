@@ -1,7 +1,7 @@
 //! How a layer reads a protocol: where the context is, what an answer means,
-//! and when a call is over.
+//! when a call is over, and whether it may be made again.
 //!
-//! A binding is one value that answers the three questions. [`Plain`] works
+//! A binding is one value that answers these questions. [`Plain`] works
 //! for every type and knows no protocol; `axiomatic_http::Http` reads
 //! extensions and status codes; `classified_by` replaces the second answer of
 //! either:
@@ -17,6 +17,7 @@
 //! # assert_eq!(binding.classify(Ok(&500)), Outcome::Transient);
 //! ```
 
+use crate::context::Endpoint;
 use crate::{Classify, Context, Outcome, Refusable};
 
 /// Reads and writes the [`Context`] of a request.
@@ -69,6 +70,50 @@ pub trait Complete<P, Res> {
     fn complete(&self, permit: P, outcome: Outcome, response: Res) -> Self::Response;
 }
 
+/// What an answer says of making its call again, besides its outcome.
+///
+/// Every method has a default, which is what a protocol says that knows of
+/// nothing of the kind: so for a binding of your own the implementation may
+/// be empty.
+pub trait Advise<Res, E> {
+    /// What the answer asks of whoever would repeat the call.
+    #[inline]
+    fn advice(&self, result: Result<&Res, &E>) -> Advice {
+        let _ = result;
+        Advice::ByOutcome
+    }
+
+    /// Which instance answered, or failed to, where that can be seen: a
+    /// repetition avoids it.
+    #[inline]
+    fn endpoint(&self, result: Result<&Res, &E>) -> Option<Endpoint> {
+        let _ = result;
+        None
+    }
+
+    /// Marks an answer that is bad and final, because whoever repeats calls
+    /// here has given up: those further out, in another process too, should
+    /// not begin.
+    #[inline]
+    fn given_up(&self, result: &mut Result<Res, E>) {
+        let _ = result;
+    }
+}
+
+/// What an answer asks of whoever would repeat its call.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Advice {
+    /// No more than its outcome says.
+    #[default]
+    ByOutcome,
+    /// The other side never began to work on it: a connection that was
+    /// refused, a stream that was refused before it was opened. It adds no
+    /// load to make such a call once more.
+    Unsent,
+    /// Not to make it again, whatever its outcome.
+    Never,
+}
+
 /// The binding for every type: no context, an error is transient unless it
 /// says that it is a rejection, and a call is over when it is answered.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -114,6 +159,8 @@ impl<P: Settle, Res> Complete<P, Res> for Plain {
     }
 }
 
+impl<Res, E> Advise<Res, E> for Plain {}
+
 /// A binding whose classification was replaced.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Classified<B, F> {
@@ -153,6 +200,23 @@ impl<B: Complete<P, Res>, F, P, Res> Complete<P, Res> for Classified<B, F> {
     #[inline(always)]
     fn complete(&self, permit: P, outcome: Outcome, response: Res) -> B::Response {
         self.binding.complete(permit, outcome, response)
+    }
+}
+
+impl<B: Advise<Res, E>, F, Res, E> Advise<Res, E> for Classified<B, F> {
+    #[inline]
+    fn advice(&self, result: Result<&Res, &E>) -> Advice {
+        self.binding.advice(result)
+    }
+
+    #[inline]
+    fn endpoint(&self, result: Result<&Res, &E>) -> Option<Endpoint> {
+        self.binding.endpoint(result)
+    }
+
+    #[inline]
+    fn given_up(&self, result: &mut Result<Res, E>) {
+        self.binding.given_up(result);
     }
 }
 

@@ -5,11 +5,16 @@
 //! request, which a [`Carrier`](crate::Carrier) reads and writes; absent, it
 //! is all defaults, and a layer writes one only when it changes a value.
 
+mod choice_cell;
+mod endpoint;
+
 use std::time::Duration;
 
 use crate::Name;
-use crate::hash::{Algorithm, Hasher, Seed};
 use crate::time::Instant;
+
+pub use choice_cell::Choice;
+pub use endpoint::Endpoint;
 
 /// What a request carries from layer to layer.
 ///
@@ -35,6 +40,7 @@ pub struct Context {
     retried_by: Option<Name>,
     avoided: Avoided,
     slow_after: Option<Duration>,
+    choice: Option<Choice>,
 }
 
 impl Context {
@@ -80,6 +86,13 @@ impl Context {
     /// [`Context::AVOIDED`] of them, the latest first.
     pub fn avoided(&self) -> impl Iterator<Item = Endpoint> + '_ {
         self.avoided.0.iter().copied().flatten()
+    }
+
+    /// Where whoever chooses an endpoint for this attempt says which one it
+    /// chose, if somebody further out wants to know before there is an
+    /// answer.
+    pub fn choice(&self) -> Option<&Choice> {
+        self.choice.as_ref()
     }
 
     /// How many avoided endpoints are remembered. Two tries elsewhere are
@@ -141,6 +154,21 @@ impl Context {
     pub fn avoiding(mut self, endpoint: Endpoint) -> Self {
         self.avoided.0.rotate_right(1);
         self.avoided.0[0] = Some(endpoint);
+        self
+    }
+
+    /// The same, with a place for the endpoint that is chosen.
+    #[must_use]
+    pub fn with_choice(mut self, choice: Choice) -> Self {
+        self.choice = Some(choice);
+        self
+    }
+
+    /// The same without a deadline: where the one that came is not to be
+    /// believed. On any other way in a deadline is only shortened.
+    #[must_use]
+    pub fn without_deadline(mut self) -> Self {
+        self.deadline = None;
         self
     }
 
@@ -209,50 +237,6 @@ impl Deadline {
     /// Whether it has passed at `now`.
     pub fn is_expired(&self, now: Instant) -> bool {
         self.at <= now
-    }
-}
-
-/// An instance of a dependency, by the hash of what identifies it.
-///
-/// Who avoids an endpoint and who chooses one must mean the same by it. So
-/// they agree on the bytes, an address as text for example, and take
-/// [`from_bytes`](Endpoint::from_bytes); or one of them has a hash that the
-/// other uses too.
-///
-/// ```
-/// use axiomatic_core::Context;
-/// use axiomatic_core::context::Endpoint;
-///
-/// let failed = Endpoint::from_bytes(b"10.0.0.7:443");
-/// let context = Context::default().avoiding(failed);
-/// let next = ["10.0.0.7:443", "10.0.0.8:443"]
-///     .into_iter()
-///     .find(|address| {
-///         let endpoint = Endpoint::from_bytes(address.as_bytes());
-///         context.avoided().all(|avoided| avoided != endpoint)
-///     });
-/// assert_eq!(next, Some("10.0.0.8:443"));
-/// ```
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Endpoint(u64);
-
-impl Endpoint {
-    /// The endpoint that these bytes identify: their hash by
-    /// [`Algorithm::Xxh3`] with the seed 0, so that it is the same in every
-    /// process and version.
-    pub fn from_bytes(identity: &[u8]) -> Self {
-        Endpoint(Hasher::new(Algorithm::Xxh3, Seed::fixed(0)).hash(identity))
-    }
-
-    /// The endpoint whose identity has this hash, where there is one already,
-    /// as in a ring of nodes.
-    pub const fn from_hash(hash: u64) -> Self {
-        Endpoint(hash)
-    }
-
-    /// The hash of its identity.
-    pub const fn as_hash(self) -> u64 {
-        self.0
     }
 }
 
@@ -380,11 +364,5 @@ mod tests {
         let context = context.fold(Context::default(), Context::avoiding);
         let avoided: Vec<_> = context.avoided().map(Endpoint::as_hash).collect();
         assert_eq!(avoided, [3, 2]);
-    }
-
-    #[test]
-    fn an_endpoint_is_the_same_in_every_process() {
-        let endpoint = Endpoint::from_bytes(b"");
-        assert_eq!(endpoint.as_hash(), 0x2d06_8005_38d3_94c2);
     }
 }

@@ -12,7 +12,7 @@
 //! | [`name`] | [`Name`]: what a mechanism is called, bounded |
 //! | [`outcome`] | [`Outcome`], [`Classify`]: one classification for all patterns |
 //! | [`context`] | [`Context`], [`Deadline`](context::Deadline): what a request carries from layer to layer |
-//! | [`binding`] | [`Carrier`], [`Complete`], [`Plain`]: how a layer reads a protocol |
+//! | [`binding`] | [`Carrier`], [`Complete`], [`Advise`], [`Plain`]: how a layer reads a protocol |
 //! | [`budget`] | [`Budget`](budget::Budget), [`RetryBudget`](budget::RetryBudget): what retries and hedges may add to the load |
 //! | [`window`] | sliding windows over the last N calls or the last T seconds |
 //! | [`hash`] | the hash contract: named algorithms over bytes, seeds, rendezvous order |
@@ -55,7 +55,7 @@ pub mod sync;
 pub mod time;
 pub mod window;
 
-pub use binding::{Carrier, Complete, Plain, Settle};
+pub use binding::{Advice, Advise, Carrier, Complete, Plain, Settle};
 pub use context::Context;
 pub use mode::Mode;
 pub use name::Name;

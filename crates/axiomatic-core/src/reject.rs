@@ -293,11 +293,22 @@ pub trait Refusable: From<Rejected> {
     /// The rejection that this error is. One further down its chain of
     /// sources is another layer's, behind a call that was made.
     fn rejected(&self) -> Option<Rejected>;
+
+    /// The same error with its sources, for a binding that looks for what it
+    /// knows in them, a refused connection for example. An error type of your
+    /// own that says nothing here is taken as one that has none.
+    fn as_error(&self) -> Option<&(dyn Error + 'static)> {
+        None
+    }
 }
 
 impl Refusable for Rejected {
     fn rejected(&self) -> Option<Rejected> {
         Some(*self)
+    }
+
+    fn as_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
     }
 }
 
@@ -310,11 +321,19 @@ impl Refusable for BoxError {
             None => self.downcast_ref::<Rejected>().copied(),
         }
     }
+
+    fn as_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&**self)
+    }
 }
 
 impl Refusable for io::Error {
     fn rejected(&self) -> Option<Rejected> {
         self.get_ref()?.downcast_ref::<Rejected>().copied()
+    }
+
+    fn as_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
     }
 }
 

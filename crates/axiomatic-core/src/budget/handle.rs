@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::machine::{Core, ExtraToken, Model};
-use super::number_cell::Tally;
+use super::number_cell::{Setting, Tally};
 use super::{Budget, Class, ConfigError, Exhausted, Snapshot, UpdateError};
 use crate::mode_cell::ModeCell;
 use crate::shared::Shared;
@@ -44,6 +44,7 @@ impl<M: Model> RetryBudget<M> {
             cells: model.cells(),
             name: name.into(),
             mode: ModeCell::new(Mode::Enforce),
+            drained: Setting::new(0),
             granted: Tally::new(),
             returned: Tally::new(),
             refused: Tally::new(),
@@ -123,9 +124,26 @@ impl<M: Model> Budget for RetryBudget<M> {
             return Ok(ExtraToken::free());
         }
         core.refused.count();
+        core.drained
+            .store(now.as_nanos().saturating_add(DRAINED_FOR));
         Err(Exhausted::of(core.name))
     }
+
+    #[inline]
+    fn is_drained(&self, now: Instant) -> bool {
+        // Time that stepped back by more finds an end that is too far.
+        self.0
+            .drained
+            .load()
+            .wrapping_sub(now.as_nanos().wrapping_add(1))
+            < DRAINED_FOR
+    }
 }
+
+/// For so many nanoseconds after a refusal a budget counts as drained: some
+/// ticks of the coarse clock. What is deposited meanwhile is spent afterwards,
+/// so only the moment of extra attempts changes, and not their number.
+const DRAINED_FOR: u64 = 10_000_000;
 
 impl<M: Model> Clone for RetryBudget<M> {
     fn clone(&self) -> Self {

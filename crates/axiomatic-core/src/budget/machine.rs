@@ -1,7 +1,7 @@
 use std::fmt;
 use std::thread::LocalKey;
 
-use super::number_cell::Tally;
+use super::number_cell::{Setting, Tally};
 use super::{Call, Class, ConfigError, Level, Spent, Token, UpdateError};
 use crate::mode_cell::ModeCell;
 use crate::shared::{Held, Shared, Stash, Stashed};
@@ -50,6 +50,8 @@ pub struct Core<M: Machine> {
     pub(super) cells: M::Cells,
     pub(super) name: Name,
     pub(super) mode: ModeCell,
+    /// Until when it counts as drained.
+    pub(super) drained: Setting,
     pub(super) granted: Tally,
     pub(super) returned: Tally,
     pub(super) refused: Tally,

@@ -56,6 +56,11 @@ impl<I: Budget, O: Budget> Budget for Nested<I, O> {
         let outer = self.outer.try_extra(now, class)?;
         Ok(Both { inner, outer })
     }
+
+    #[inline]
+    fn is_drained(&self, now: Instant) -> bool {
+        self.inner.is_drained(now) || self.outer.is_drained(now)
+    }
 }
 
 impl<I: Call, O: Call> Call for Both<I, O> {

@@ -29,6 +29,14 @@ pub trait Budget: Clone {
     /// granted one that another has.
     fn try_extra(&self, now: Instant, class: Class) -> Result<Self::Token, Exhausted>;
 
+    /// Whether nothing was left a moment ago: a hint, at the price of a load,
+    /// for whoever would have to prepare an extra attempt before it knows
+    /// that it needs one. What was deposited since may make it wrong.
+    fn is_drained(&self, now: Instant) -> bool {
+        let _ = now;
+        false
+    }
+
     /// This budget inside another, the process's around a client's: an extra
     /// attempt needs a token of each.
     fn within<O: Budget>(self, outer: O) -> super::Nested<Self, O> {

@@ -1,0 +1,62 @@
+use std::sync::Arc;
+// A number that nobody orders anything by; a model has nothing to explore.
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Endpoint;
+
+/// Where a balancer says which endpoint it chose for an attempt, and a hedge
+/// reads it while that attempt is still under way. Clones are one place, and
+/// two are equal if they are.
+///
+/// ```
+/// use axiomatic_core::Context;
+/// use axiomatic_core::context::{Choice, Endpoint};
+///
+/// let choice = Choice::new();
+/// let first = Context::default().with_choice(choice.clone());
+/// // … the balancer, further in …
+/// let chosen = Endpoint::from_bytes(b"10.0.0.7:443");
+/// if let Some(choice) = first.choice() {
+///     choice.tell(chosen);
+/// }
+/// // … and the second attempt avoids it.
+/// assert_eq!(choice.told(), Some(chosen));
+/// ```
+///
+/// Layout    the hash of the endpoint, 0 before there is one: an endpoint
+///           whose hash is 0 is never told.
+/// Writers   `tell`. Readers `told`.
+/// Orderings all Relaxed: the number is all there is.
+#[derive(Clone, Debug, Default)]
+pub struct Choice(Arc<AtomicU64>);
+
+impl Choice {
+    /// A place where nothing is said yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says that this endpoint was chosen; the latest is remembered.
+    pub fn tell(&self, endpoint: Endpoint) {
+        // ORDERING: Relaxed: a number; no other memory is read on its
+        // strength.
+        self.0.store(endpoint.as_hash(), Ordering::Relaxed);
+    }
+
+    /// The endpoint that was chosen, if somebody said so.
+    pub fn told(&self) -> Option<Endpoint> {
+        // ORDERING: Relaxed: a number; one that is seen late is not avoided.
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            hash => Some(Endpoint::from_hash(hash)),
+        }
+    }
+}
+
+impl PartialEq for Choice {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Choice {}
