@@ -12,6 +12,7 @@
 //! | [`name`] | [`Name`]: what a mechanism is called, bounded |
 //! | [`outcome`] | [`Outcome`], [`Classify`]: one classification for all patterns |
 //! | [`context`] | [`Context`], [`Deadline`](context::Deadline): what a request carries from layer to layer |
+//! | [`repeat`] | [`Repeat`](repeat::Repeat): whether a request may be sent twice, and how a second one is made |
 //! | [`binding`] | [`Carrier`], [`Complete`], [`Advise`], [`Plain`]: how a layer reads a protocol |
 //! | [`budget`] | [`Budget`](budget::Budget), [`RetryBudget`](budget::RetryBudget): what retries and hedges may add to the load |
 //! | [`window`] | sliding windows over the last N calls or the last T seconds |
@@ -48,6 +49,7 @@ pub mod name;
 pub mod outcome;
 pub mod ratio;
 pub mod reject;
+pub mod repeat;
 #[doc(hidden)]
 pub mod shared;
 #[doc(hidden)]

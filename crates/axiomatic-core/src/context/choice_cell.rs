@@ -1,8 +1,7 @@
 use std::sync::Arc;
-// A number that nobody orders anything by; a model has nothing to explore.
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Endpoint;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Where a balancer says which endpoint it chose for an attempt, and a hedge
 /// reads it while that attempt is still under way. Clones are one place, and
@@ -27,13 +26,13 @@ use super::Endpoint;
 ///           whose hash is 0 is never told.
 /// Writers   `tell`. Readers `told`.
 /// Orderings all Relaxed: the number is all there is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Choice(Arc<AtomicU64>);
 
 impl Choice {
     /// A place where nothing is said yet.
     pub fn new() -> Self {
-        Self::default()
+        Choice(Arc::new(AtomicU64::new(0)))
     }
 
     /// Says that this endpoint was chosen; the latest is remembered.
@@ -50,6 +49,12 @@ impl Choice {
             0 => None,
             hash => Some(Endpoint::from_hash(hash)),
         }
+    }
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
