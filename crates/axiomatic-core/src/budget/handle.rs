@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::machine::{Core, ExtraToken, Model};
 use super::number_cell::{Setting, Tally};
-use super::{Budget, Class, ConfigError, Exhausted, Snapshot, UpdateError};
+use super::{Budget, Class, ConfigError, Deposits, Exhausted, Snapshot, UpdateError};
 use crate::mode_cell::ModeCell;
 use crate::shared::Shared;
 use crate::time::Instant;
@@ -40,16 +40,20 @@ impl<M: Model> RetryBudget<M> {
     /// [`ConfigError`] says which setting cannot work.
     pub fn new(name: impl Into<Name>, model: M) -> Result<Self, ConfigError> {
         model.check()?;
-        Ok(RetryBudget(Shared::new(Core {
+        Ok(Self::from_checked(name.into(), model))
+    }
+
+    fn from_checked(name: Name, model: M) -> Self {
+        RetryBudget(Shared::new(Core {
             cells: model.cells(),
-            name: name.into(),
+            name,
             mode: ModeCell::new(Mode::Enforce),
             drained: Setting::new(0),
             granted: Tally::new(),
             returned: Tally::new(),
             refused: Tally::new(),
             would_refuse: Tally::new(),
-        })))
+        }))
     }
 
     /// What it is called.
@@ -145,6 +149,15 @@ impl<M: Model> Budget for RetryBudget<M> {
 /// so only the moment of extra attempts changes, and not their number.
 const DRAINED_FOR: u64 = 10_000_000;
 
+impl Default for RetryBudget<Deposits> {
+    /// A budget of its own of 20 %, as [`Deposits::default`] says, without a
+    /// name.
+    fn default() -> Self {
+        // A test checks the default settings as `new` would.
+        Self::from_checked(Name::UNNAMED, Deposits::default())
+    }
+}
+
 impl<M: Model> Clone for RetryBudget<M> {
     fn clone(&self) -> Self {
         RetryBudget(self.0.clone())
@@ -154,5 +167,16 @@ impl<M: Model> Clone for RetryBudget<M> {
 impl<M: Model> fmt::Debug for RetryBudget<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RetryBudget").field(&*self.0).finish()
+    }
+}
+
+#[cfg(all(test, not(axiomatic_loom)))]
+mod tests {
+    use super::*;
+    use crate::budget::machine::Machine;
+
+    #[test]
+    fn the_default_settings_can_work() {
+        assert_eq!(Deposits::default().check(), Ok(()));
     }
 }

@@ -69,6 +69,8 @@ impl<M: Machine> Stashed for Core<M> {
 pub struct Deposited(pub(super) ());
 
 impl Call for Deposited {
+    const IS_DATED: bool = false;
+
     #[inline(always)]
     fn record(&mut self, _: Instant, _: Outcome) {}
 }
@@ -79,6 +81,9 @@ impl Call for Deposited {
 pub struct UnderWay<M: Machine>(pub(super) Held<Core<M>>);
 
 impl<M: Machine> Call for UnderWay<M> {
+    // No model asks when.
+    const IS_DATED: bool = false;
+
     #[inline]
     fn record(&mut self, _: Instant, outcome: Outcome) {
         M::first(&self.0.cells, outcome);

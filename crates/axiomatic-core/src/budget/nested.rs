@@ -64,6 +64,8 @@ impl<I: Budget, O: Budget> Budget for Nested<I, O> {
 }
 
 impl<I: Call, O: Call> Call for Both<I, O> {
+    const IS_DATED: bool = I::IS_DATED || O::IS_DATED;
+
     #[inline]
     fn record(&mut self, now: Instant, outcome: Outcome) {
         self.inner.record(now, outcome);

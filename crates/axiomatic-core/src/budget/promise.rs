@@ -48,6 +48,10 @@ pub trait Budget: Clone {
 ///
 /// Dropped, it has ended, and what was not recorded is not known.
 pub trait Call {
+    /// Whether it matters when the outcome is told. If not, whoever tells it
+    /// need not read a clock for that, and may tell the time of the beginning.
+    const IS_DATED: bool = true;
+
     /// What became of the first attempt, told once.
     fn record(&mut self, now: Instant, outcome: Outcome);
 

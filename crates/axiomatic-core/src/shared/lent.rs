@@ -86,17 +86,25 @@ impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for Lent<T> {
 mod tests {
     use super::*;
 
-    struct Holder<T>(T);
+    struct Holder<T> {
+        held: T,
+    }
 
     #[test]
     fn values_of_all_types_share_a_stash_and_do_not_mix() {
-        let numbers: Vec<_> = (0..16_u64).map(|n| Shared::new(Holder(n))).collect();
-        let texts = numbers.iter().map(|n| Shared::new(Holder(n.0.to_string())));
+        let numbers: Vec<_> = (0..16_u64)
+            .map(|n| Shared::new(Holder { held: n }))
+            .collect();
+        let texts = numbers.iter().map(|n| {
+            Shared::new(Holder {
+                held: n.held.to_string(),
+            })
+        });
         let texts: Vec<_> = texts.collect();
         for _ in 0..3 {
             for (number, text) in numbers.iter().zip(&texts) {
-                assert_eq!(number.lend().0, number.0);
-                assert_eq!(text.lend().0, number.0.to_string());
+                assert_eq!(number.lend().held, number.held);
+                assert_eq!(text.lend().held, number.held.to_string());
             }
         }
     }
@@ -104,12 +112,16 @@ mod tests {
     #[test]
     fn a_thread_keeps_a_value_until_it_needs_the_place() {
         let witness = Arc::new(());
-        let shared = Shared::new(Holder(Arc::clone(&witness)));
+        let shared = Shared::new(Holder {
+            held: Arc::clone(&witness),
+        });
         drop((shared.lend(), shared.lend()));
         drop(shared);
         assert_eq!(Arc::strong_count(&witness), 2);
         // Enough others that one of them comes to lie in the same place.
-        let others: Vec<_> = (0..64_u64).map(|n| Shared::new(Holder(n))).collect();
+        let others: Vec<_> = (0..64_u64)
+            .map(|n| Shared::new(Holder { held: n }))
+            .collect();
         others.iter().for_each(|other| drop(other.lend()));
         assert_eq!(Arc::strong_count(&witness), 1);
     }
