@@ -22,8 +22,8 @@
 //! | [`ratio`] | [`Ratio`]: exact shares in integers |
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
 //!
-//! What the project's own crates share besides, `sync`, `shared`, `mode_cell`
-//! and `layer_parts!`, is hidden: it is not an interface that anybody else
+//! What the project's own crates share besides, `sync`, `shared`, `mode_cell`,
+//! `number_cell` and `layer_parts!`, is hidden: it is not an interface that anybody else
 //! should rely on.
 //!
 //! # Features
@@ -46,6 +46,8 @@ pub mod mode;
 #[doc(hidden)]
 pub mod mode_cell;
 pub mod name;
+#[doc(hidden)]
+pub mod number_cell;
 pub mod outcome;
 pub mod ratio;
 pub mod reject;

@@ -1,4 +1,4 @@
-use super::number_cell::Setting;
+use crate::number_cell::Setting;
 use crate::sync::{AtomicU64, Ordering, spread, thread_index};
 use crate::time::Instant;
 

@@ -1,9 +1,9 @@
 use std::fmt;
 
 use super::machine::{Core, ExtraToken, Model};
-use super::number_cell::{Setting, Tally};
 use super::{Budget, Class, ConfigError, Deposits, Exhausted, Snapshot, UpdateError};
 use crate::mode_cell::ModeCell;
+use crate::number_cell::{Setting, Tally};
 use crate::shared::Shared;
 use crate::time::Instant;
 use crate::{Mode, Name};

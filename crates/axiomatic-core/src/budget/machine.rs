@@ -1,9 +1,9 @@
 use std::fmt;
 use std::thread::LocalKey;
 
-use super::number_cell::{Setting, Tally};
 use super::{Call, Class, ConfigError, Level, Spent, Token, UpdateError};
 use crate::mode_cell::ModeCell;
+use crate::number_cell::{Setting, Tally};
 use crate::shared::{Held, Shared, Stash, Stashed};
 use crate::time::Instant;
 use crate::{Name, Outcome};

@@ -141,7 +141,6 @@ mod handle;
 mod in_flight;
 mod machine;
 mod nested;
-mod number_cell;
 mod promise;
 mod snapshot;
 mod stock_cell;

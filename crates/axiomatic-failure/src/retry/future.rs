@@ -1,0 +1,196 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axiomatic_core::binding::Advise;
+use axiomatic_core::budget::Budget;
+use axiomatic_core::context::Endpoint;
+use axiomatic_core::repeat::Repeat;
+use axiomatic_core::{Carrier, Classify, Pattern, Reason, Refusable, Rejected};
+use pin_project::pin_project;
+use tokio::time::{Sleep, sleep};
+use tower_service::Service;
+
+use super::{Ended, GaveUp, Session, Verdict};
+
+/// The response of a [`RetryService`](super::RetryService): one attempt after
+/// the other, with the waits between them.
+#[pin_project]
+pub struct ResponseFuture<S: Service<Req>, Req, E, B, R, Bu: Budget> {
+    #[pin]
+    state: State<S::Future, E>,
+    /// None while the retry stands aside.
+    session: Option<Session<Bu>>,
+    spare: Option<Spare<S, Req, R>>,
+    binding: B,
+}
+
+/// What another attempt takes.
+pub(super) struct Spare<S, Req, R> {
+    pub(super) service: S,
+    pub(super) rule: R,
+    /// None once it is clear that no attempt after this one is allowed.
+    pub(super) request: Option<Req>,
+}
+
+#[pin_project(project = StateProjection)]
+enum State<F, E> {
+    /// An attempt is under way.
+    Attempt(#[pin] F),
+    /// The wait before the next. A response that failed has been dropped: a
+    /// connection, or a permit further in, should not wait with us.
+    Waiting(#[pin] Sleep, Before<E>),
+    /// The instance for the next becomes ready.
+    Readying(Before<E>),
+    Done,
+}
+
+/// What is kept of the attempt before.
+struct Before<E> {
+    /// Its error, should there be no time for another attempt after all.
+    error: Option<E>,
+    /// Who answered it, to be avoided.
+    endpoint: Option<Endpoint>,
+}
+
+impl<S: Service<Req>, Req, E, B, R, Bu: Budget> ResponseFuture<S, Req, E, B, R, Bu> {
+    #[inline]
+    pub(super) fn once(attempt: S::Future, binding: B) -> Self {
+        ResponseFuture {
+            state: State::Attempt(attempt),
+            session: None,
+            spare: None,
+            binding,
+        }
+    }
+
+    #[inline]
+    pub(super) fn repeating(
+        attempt: S::Future,
+        binding: B,
+        session: Session<Bu>,
+        spare: Option<Spare<S, Req, R>>,
+    ) -> Self {
+        ResponseFuture {
+            state: State::Attempt(attempt),
+            session: Some(session),
+            spare,
+            binding,
+        }
+    }
+}
+
+impl<S, Req, E, B, R, Bu> Future for ResponseFuture<S, Req, E, B, R, Bu>
+where
+    S: Service<Req>,
+    S::Error: Into<E>,
+    E: Refusable,
+    B: Carrier<Req> + Classify<S::Response, E> + Advise<S::Response, E>,
+    R: Repeat<Req>,
+    Bu: Budget,
+{
+    type Output = Result<S::Response, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProjection::Attempt(attempt) => {
+                    let mut result = ready!(attempt.poll(cx)).map_err(Into::into);
+                    let Some(session) = this.session else {
+                        this.state.set(State::Done);
+                        return Poll::Ready(result);
+                    };
+                    let ended = Ended::read(this.binding, result.as_ref());
+                    let after = match session.record_reading(|core| core.exact_now(), &ended) {
+                        Verdict::Again { after } => after,
+                        Verdict::Return => {
+                            this.state.set(State::Done);
+                            return Poll::Ready(result);
+                        }
+                        Verdict::GiveUp(why) => {
+                            // What we did not repeat because we cannot, those
+                            // further out may be able to.
+                            if why != GaveUp::Unrepeatable || session.attempt() > 1 {
+                                this.binding.given_up(&mut result);
+                            }
+                            this.state.set(State::Done);
+                            return Poll::Ready(result);
+                        }
+                    };
+                    let before = Before {
+                        endpoint: this.binding.endpoint(result.as_ref()),
+                        error: result.err(),
+                    };
+                    this.state.set(if after == Duration::ZERO {
+                        State::Readying(before)
+                    } else {
+                        State::Waiting(sleep(after), before)
+                    });
+                }
+                StateProjection::Waiting(wait, before) => {
+                    ready!(wait.poll(cx));
+                    let before = Before {
+                        error: before.error.take(),
+                        endpoint: before.endpoint,
+                    };
+                    this.state.set(State::Readying(before));
+                }
+                StateProjection::Readying(before) => {
+                    let (Some(session), Some(spare)) = (this.session.as_mut(), this.spare.as_mut())
+                    else {
+                        unreachable!("whoever is to try again has what that takes");
+                    };
+                    if let Err(error) = ready!(spare.service.poll_ready(cx)) {
+                        this.state.set(State::Done);
+                        return Poll::Ready(Err(error.into()));
+                    }
+                    let now = session.core().exact_now();
+                    let request = spare.request.take();
+                    let Some(mut request) = request.filter(|_| session.start_attempt(now)) else {
+                        let late = Rejected::new(Pattern::Retry, Reason::Elapsed)
+                            .with_name(session.core().name);
+                        let error = before.error.take().unwrap_or_else(|| late.into());
+                        let mut result = Err(error);
+                        this.binding.given_up(&mut result);
+                        this.state.set(State::Done);
+                        return Poll::Ready(result);
+                    };
+                    let mut context = session.mark(this.binding.context(&request));
+                    if let Some(endpoint) = before.endpoint {
+                        context = context.avoiding(endpoint);
+                    }
+                    this.binding.set_context(&mut request, context.clone());
+                    spare.request = if session.core().may_repeat(session.attempt()) {
+                        spare.rule.repeat(&context, &request)
+                    } else {
+                        None
+                    };
+                    if spare.request.is_none() {
+                        session.only_once();
+                    }
+                    let attempt = spare.service.call(request);
+                    this.state.set(State::Attempt(attempt));
+                }
+                StateProjection::Done => panic!("polled after it was ready"),
+            }
+        }
+    }
+}
+
+impl<S: Service<Req>, Req, E, B, R, Bu: Budget> fmt::Debug for ResponseFuture<S, Req, E, B, R, Bu> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Attempt(_) => "attempt",
+            State::Waiting(..) => "waiting",
+            State::Readying(_) => "readying",
+            State::Done => "done",
+        };
+        f.debug_struct("ResponseFuture")
+            .field("state", &state)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,643 @@
+//! The retry's tower adapter, in paused time.
+
+mod run;
+mod session;
+mod time;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::{Future, Ready, pending, ready};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{self, Poll, Waker};
+use std::time::Duration;
+
+use axiomatic_core::backoff::{Backoff, Jitter};
+use axiomatic_core::binding::{Advice, Advise};
+use axiomatic_core::budget::{Budget, Deposits, RetryBudget};
+use axiomatic_core::context::{Deadline, Endpoint, Repeatability};
+use axiomatic_core::repeat::{Always, Repeat, WhenDeclared};
+use axiomatic_core::time::{Clock, Instant};
+use axiomatic_core::{
+    Carrier, Classify, Context, Mode, Name, Outcome, Pattern, Ratio, Reason, Refusable, Rejected,
+};
+use axiomatic_failure::retry::{
+    Config, ConfigError, GaveUp, ResponseFuture, Retry, RetryLayer, Session,
+};
+use tokio::time::advance;
+use tower::{Layer, Service, ServiceExt};
+
+const MILLI: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What an attempt ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Is(Outcome),
+    Advised(Advice),
+    By(u64),
+}
+
+const GOOD: Answer = Answer::Is(Outcome::Success);
+const BAD: Answer = Answer::Is(Outcome::Transient);
+
+/// Requests are contexts, answers say what they are worth, errors are
+/// rejections.
+#[derive(Clone, Copy)]
+struct Spoken;
+
+impl Carrier<Call> for Spoken {
+    fn context(&self, request: &Call) -> Context {
+        request.context.clone()
+    }
+
+    fn set_context(&self, request: &mut Call, context: Context) {
+        request.context = context;
+    }
+}
+
+impl Classify<Answer, Rejected> for Spoken {
+    fn classify(&self, result: Result<&Answer, &Rejected>) -> Outcome {
+        match result {
+            Ok(Answer::Is(outcome)) => *outcome,
+            Ok(Answer::Advised(_) | Answer::By(_)) => Outcome::Transient,
+            Err(rejected) => rejected.reason().outcome(),
+        }
+    }
+}
+
+impl Advise<Answer, Rejected> for Spoken {
+    fn advice(&self, result: Result<&Answer, &Rejected>) -> Advice {
+        match result {
+            Ok(Answer::Advised(advice)) => *advice,
+            _ => Advice::ByOutcome,
+        }
+    }
+
+    fn endpoint(&self, result: Result<&Answer, &Rejected>) -> Option<Endpoint> {
+        match result {
+            Ok(Answer::By(endpoint)) => Some(Endpoint::from_hash(*endpoint)),
+            _ => None,
+        }
+    }
+
+    fn given_up(&self, result: &mut Result<Answer, Rejected>) {
+        // So that a test can see it.
+        if let Ok(Answer::Is(Outcome::Transient)) = result {
+            *result = Ok(Answer::Advised(Advice::Never));
+        }
+    }
+}
+
+/// A request that counts how often it is cloned.
+#[derive(Debug, Default)]
+struct Call {
+    context: Context,
+    clones: Rc<Cell<u32>>,
+}
+
+impl Clone for Call {
+    fn clone(&self) -> Self {
+        self.clones.set(self.clones.get() + 1);
+        Call {
+            context: self.context.clone(),
+            clones: Rc::clone(&self.clones),
+        }
+    }
+}
+
+impl Call {
+    fn repeatable() -> Self {
+        let context = Context::default().with_repeatability(Repeatability::Repeatable);
+        Call {
+            context,
+            ..Call::default()
+        }
+    }
+}
+
+/// Answers as its script says, at once, and keeps the contexts it was called
+/// with, and when.
+#[derive(Clone, Default)]
+struct Dependency {
+    script: Rc<RefCell<VecDeque<Result<Answer, Rejected>>>>,
+    calls: Rc<RefCell<Vec<(Instant, Context)>>>,
+    is_failing: Rc<Cell<bool>>,
+}
+
+impl Dependency {
+    fn that(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::with(answers.into_iter().map(Ok))
+    }
+
+    fn with(answers: impl IntoIterator<Item = Result<Answer, Rejected>>) -> Self {
+        Dependency {
+            script: Rc::new(RefCell::new(answers.into_iter().collect())),
+            ..Dependency::default()
+        }
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.borrow().len()
+    }
+
+    fn contexts(&self) -> Vec<Context> {
+        let calls = self.calls.borrow();
+        calls.iter().map(|(_, context)| context.clone()).collect()
+    }
+
+    /// The times between its calls.
+    fn waits(&self) -> Vec<Duration> {
+        let calls = self.calls.borrow();
+        calls.windows(2).map(|two| two[1].0 - two[0].0).collect()
+    }
+}
+
+impl Service<Call> for Dependency {
+    type Response = Answer;
+    type Error = Rejected;
+    type Future = Ready<Result<Answer, Rejected>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Rejected>> {
+        Poll::Ready(if self.is_failing.get() {
+            Err(Rejected::new(Pattern::Bulkhead, Reason::Full))
+        } else {
+            Ok(())
+        })
+    }
+
+    fn call(&mut self, request: Call) -> Self::Future {
+        let mut calls = self.calls.borrow_mut();
+        calls.push((Clock::Precise.now(), request.context));
+        let answer = self.script.borrow_mut().pop_front();
+        ready(answer.unwrap_or(Ok(BAD)))
+    }
+}
+
+/// Waits of a second, without jitter, and 100 tokens.
+fn config() -> Config {
+    Config::new(plenty()).backoff(every(SECOND))
+}
+
+fn plenty() -> RetryBudget<Deposits> {
+    budget(10)
+}
+
+/// So many tokens for ten seconds, and none from calls.
+fn budget(a_second: u32) -> RetryBudget<Deposits> {
+    RetryBudget::new("test", Deposits::of(Ratio::ZERO).floor(a_second)).unwrap()
+}
+
+fn every(wait: Duration) -> Backoff {
+    Backoff::constant(wait).jitter(Jitter::Off)
+}
+
+fn typed<Bu: Budget, R>(retry: &Retry<Bu>, rule: R) -> RetryLayer<Rejected, Spoken, R, Bu> {
+    retry.layer(rule).with_error().with_binding(Spoken)
+}
+
+async fn call<Bu: Budget>(
+    retry: &Retry<Bu>,
+    dependency: &Dependency,
+    request: Call,
+) -> Result<Answer, Rejected> {
+    let mut service = typed(retry, WhenDeclared).layer(dependency.clone());
+    service.ready().await?.call(request).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn tries_until_it_is_answered_and_no_longer() {
+    for (failures, attempts, answer) in [(0, 1, GOOD), (1, 2, GOOD), (2, 3, GOOD)] {
+        let answers = std::iter::repeat_n(BAD, failures).chain([GOOD]);
+        let dependency = Dependency::that(answers);
+        let retry = config().build().unwrap();
+        assert_eq!(
+            call(&retry, &dependency, Call::repeatable()).await,
+            Ok(answer)
+        );
+        assert_eq!(dependency.calls(), attempts);
+        assert_eq!(dependency.waits(), vec![SECOND; failures]);
+        assert_eq!(retry.snapshot().retried(), failures as u64);
+        assert_eq!(retry.snapshot().recovered(), u64::from(failures > 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_attempts_by_default_and_no_more() {
+    let dependency = Dependency::that([BAD; 9]);
+    let retry = Config::default().build().unwrap();
+    let answer = call(&retry, &dependency, Call::repeatable()).await;
+    assert_eq!(dependency.calls(), 3);
+    // What is final is marked, for those further out.
+    assert_eq!(answer, Ok(Answer::Advised(Advice::Never)));
+    assert_eq!(retry.snapshot().gave_up(GaveUp::Attempts), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_nobody_declared_repeatable_is_sent_once() {
+    for repeatability in [Repeatability::Undeclared, Repeatability::Once] {
+        let dependency = Dependency::default();
+        let retry = config().build().unwrap();
+        let request = Call {
+            context: Context::default().with_repeatability(repeatability),
+            ..Call::default()
+        };
+        let clones = Rc::clone(&request.clones);
+        // Those further out may know more, so nothing is marked.
+        assert_eq!(call(&retry, &dependency, request).await, Ok(BAD));
+        assert_eq!((dependency.calls(), clones.get()), (1, 0));
+        assert_eq!(dependency.contexts()[0].retried_by(), None);
+        assert_eq!(retry.snapshot().gave_up(GaveUp::Unrepeatable), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_decides_what_is_repeated() {
+    let retry = config().build().unwrap();
+    let dependency = Dependency::that([BAD, GOOD]);
+    let mut service = typed(&retry, Always).layer(dependency.clone());
+    let answer = service.ready().await.unwrap().call(Call::default()).await;
+    assert_eq!(answer, Ok(GOOD));
+
+    let never = |_: &Context, _: &Call| None;
+    let dependency = Dependency::that([BAD, GOOD]);
+    let mut service = typed(&retry, never).layer(dependency.clone());
+    let answer = service
+        .ready()
+        .await
+        .unwrap()
+        .call(Call::repeatable())
+        .await;
+    assert_eq!(answer, Ok(BAD));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_cloned_before_each_attempt_but_the_last() {
+    for (attempts, clones) in [(1, 0), (2, 1), (3, 2), (4, 3)] {
+        let retry = config().attempts(attempts).build().unwrap();
+        let request = Call::repeatable();
+        let cloned = Rc::clone(&request.clones);
+        let dependency = Dependency::default();
+        let _ = call(&retry, &dependency, request).await;
+        assert_eq!(dependency.calls(), attempts as usize);
+        assert_eq!(cloned.get(), clones, "{attempts} attempts");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_request_is_cloned_while_the_budget_is_drained() {
+    let retry = Config::new(budget(0)).build().unwrap();
+    let dependency = Dependency::default();
+    for clones in [1, 0] {
+        let request = Call::repeatable();
+        let cloned = Rc::clone(&request.clones);
+        let _ = call(&retry, &dependency, request).await;
+        assert_eq!(cloned.get(), clones);
+    }
+    assert_eq!(retry.snapshot().gave_up(GaveUp::Budget), 2);
+    advance(SECOND).await;
+    let request = Call::repeatable();
+    let cloned = Rc::clone(&request.clones);
+    let _ = call(&retry, &dependency, request).await;
+    assert_eq!(cloned.get(), 1, "by now there may be something in it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_bounds_what_all_calls_add_together() {
+    let deposits = Deposits::of(Ratio::percent(10)).floor(0);
+    let budget = RetryBudget::new("test", deposits).unwrap();
+    let retry = Config::new(budget).build().unwrap();
+    let dependency = Dependency::default();
+    for _ in 0..1_000 {
+        let _ = call(&retry, &dependency, Call::repeatable()).await;
+        advance(20 * MILLI).await;
+    }
+    let added = dependency.calls() - 1_000;
+    assert!((80..=100).contains(&added), "{added}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_returned_and_an_abandoned_call_repeated() {
+    let rejected = |reason| Err(Rejected::new(Pattern::CircuitBreaker, reason));
+    for (reason, calls) in [
+        (Reason::Open, 1),
+        (Reason::Limited, 1),
+        (Reason::Expired, 1),
+        (Reason::Elapsed, 2),
+    ] {
+        let dependency = Dependency::with([rejected(reason), Ok(GOOD)]);
+        let retry = config().build().unwrap();
+        let answer = call(&retry, &dependency, Call::repeatable()).await;
+        assert_eq!(dependency.calls(), calls, "{reason:?}");
+        assert_eq!(answer.is_err(), calls == 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_never_sent_is_repeated_at_once_and_free() {
+    let unsent = Answer::Advised(Advice::Unsent);
+    let dependency = Dependency::that([unsent, GOOD]);
+    let retry = Config::new(budget(0)).build().unwrap();
+    let answer = call(&retry, &dependency, Call::repeatable()).await;
+    assert_eq!(answer, Ok(GOOD));
+    assert_eq!(dependency.waits(), [Duration::ZERO]);
+
+    // The second time it costs what others do, and there is nothing.
+    let dependency = Dependency::that([unsent, unsent, GOOD]);
+    let _ = call(&retry, &dependency, Call::repeatable()).await;
+    assert_eq!(dependency.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_never_is_not_asked_again() {
+    let dependency = Dependency::that([Answer::Advised(Advice::Never), GOOD]);
+    let retry = config().build().unwrap();
+    let _ = call(&retry, &dependency, Call::repeatable()).await;
+    assert_eq!(dependency.calls(), 1);
+    assert_eq!(retry.snapshot().gave_up(GaveUp::Advised), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_is_clamped_to_an_envelope_and_jittered_upward() {
+    let backoff = Backoff::constant(SECOND).retry_after_up_to(4 * SECOND);
+    for (hint, least) in [(0, 0), (3, 3), (4, 4), (60, 4)] {
+        let retry = config().backoff(backoff).seed(7).build().unwrap();
+        let mut waits = Vec::new();
+        for _ in 0..20 {
+            let retry_after = Some(hint * SECOND);
+            let throttled = Answer::Is(Outcome::Throttled { retry_after });
+            let dependency = Dependency::that([throttled, GOOD]);
+            let _ = call(&retry, &dependency, Call::repeatable()).await;
+            waits.extend(dependency.waits());
+        }
+        let least = least * SECOND;
+        // Tokio's timers are true to a millisecond.
+        let most = least + SECOND + MILLI;
+        assert!(
+            waits.iter().all(|wait| (least..=most).contains(wait)),
+            "{waits:?}"
+        );
+        waits.sort_unstable();
+        waits.dedup();
+        assert!(waits.len() > 15, "they come apart: {waits:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_told_their_number_and_who_repeats_them() {
+    let retry = config().named("edge").build().unwrap();
+    let dependency = Dependency::that([Answer::By(1), Answer::By(2), GOOD]);
+    let _ = call(&retry, &dependency, Call::repeatable()).await;
+    let told: Vec<_> = dependency.contexts().iter().map(Context::attempt).collect();
+    assert_eq!(told, [1, 2, 3]);
+    let edge = Some(Name::from("edge"));
+    assert!(dependency.contexts().iter().all(|c| c.retried_by() == edge));
+    let avoided: Vec<Vec<u64>> = dependency
+        .contexts()
+        .iter()
+        .map(|context| context.avoided().map(Endpoint::as_hash).collect())
+        .collect();
+    assert_eq!(avoided, [vec![], vec![1], vec![2, 1]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_retry_leaves_the_call_to_the_outer_one() {
+    let outer = config().named("outer").build().unwrap();
+    let inner = config().named("inner").build().unwrap();
+    let dependency = Dependency::default();
+    let stack = typed(&inner, WhenDeclared).layer(dependency.clone());
+    let mut stack = typed(&outer, WhenDeclared).layer(stack);
+    let _ = stack.ready().await.unwrap().call(Call::repeatable()).await;
+    assert_eq!(dependency.calls(), 3, "and not nine");
+    assert_eq!(inner.snapshot().retried(), 0);
+
+    // What the outer one does not repeat, the inner one does.
+    outer.set_mode(Mode::Off);
+    let _ = stack.ready().await.unwrap().call(Call::repeatable()).await;
+    assert_eq!(inner.snapshot().retried(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_readiness_is_returned_and_the_token_too() {
+    let retry = config().build().unwrap();
+    let dependency = Dependency::default();
+    let mut service = typed(&retry, WhenDeclared).layer(dependency.clone());
+    let answer = service.ready().await.unwrap().call(Call::repeatable());
+    dependency.is_failing.set(true);
+    assert_eq!(answer.await.unwrap_err().reason(), Reason::Full);
+    assert_eq!(dependency.calls(), 1);
+    let budget = retry.budget().snapshot(retry.now());
+    assert_eq!((budget.granted(), budget.returned()), (1, 1));
+}
+
+/// A response holds what it holds: a connection, a permit further in.
+#[tokio::test(start_paused = true)]
+async fn a_failed_response_is_dropped_before_the_wait() {
+    let witness = Rc::new(());
+    let held = Rc::clone(&witness);
+    let service = tower::service_fn(move |(): ()| ready(Ok::<_, Rejected>(Rc::clone(&held))));
+    let fails =
+        axiomatic_core::Plain.classified_by(|_: Result<&Rc<()>, &Rejected>| Outcome::Transient);
+    let retry = config().build().unwrap();
+    let layer = retry.layer(Always).with_error().with_binding(fails);
+    let mut service = layer.layer(service);
+    let mut response = Box::pin(service.ready().await.unwrap().call(()));
+    let mut cx = task::Context::from_waker(Waker::noop());
+    assert!(response.as_mut().poll(&mut cx).is_pending());
+    // The witness, the closure's and its clones', of which there are two.
+    assert_eq!(Rc::strong_count(&witness), 3);
+}
+
+#[test]
+fn no_timer_and_no_runtime_before_a_retry() {
+    let retry = config().build().unwrap();
+    let mut service = typed(&retry, WhenDeclared).layer(Dependency::that([GOOD]));
+    let mut cx = task::Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready());
+    let response = pin!(service.call(Call::repeatable()));
+    assert_eq!(response.poll(&mut cx), Poll::Ready(Ok(GOOD)));
+}
+
+/// At the first attempt, in the wait, while the next is readied, in it.
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_at_any_point_takes_no_token_along() {
+    for polls in 0..6 {
+        let retry = config().build().unwrap();
+        let slow = SlowlyReady::default();
+        let layer = retry.layer(Always).with_error::<Rejected>();
+        let mut service = layer.layer(slow);
+        let mut response = Box::pin(service.ready().await.unwrap().call(()));
+        let mut cx = task::Context::from_waker(Waker::noop());
+        for _ in 0..polls {
+            assert!(response.as_mut().poll(&mut cx).is_pending());
+            advance(SECOND).await;
+        }
+        drop(response);
+        let budget = retry.budget().snapshot(retry.now());
+        let sent = retry.snapshot().retried();
+        assert_eq!(budget.granted() - budget.returned(), sent, "{polls} polls");
+        assert_eq!(sent, u64::from(polls >= 4), "{polls} polls");
+    }
+}
+
+/// Each instance is ready at the second time of asking; the first call fails
+/// at its second poll, and later ones hang.
+#[derive(Default)]
+struct SlowlyReady {
+    asked: bool,
+    calls: Rc<Cell<u32>>,
+}
+
+impl Clone for SlowlyReady {
+    fn clone(&self) -> Self {
+        SlowlyReady {
+            asked: false,
+            calls: Rc::clone(&self.calls),
+        }
+    }
+}
+
+impl Service<()> for SlowlyReady {
+    type Response = ();
+    type Error = Rejected;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<(), Rejected>>>>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Rejected>> {
+        if std::mem::replace(&mut self.asked, true) {
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        self.calls.set(self.calls.get() + 1);
+        let is_first = self.calls.get() == 1;
+        Box::pin(async move {
+            if !is_first {
+                return pending().await;
+            }
+            tokio::task::yield_now().await;
+            Err(Rejected::new(Pattern::Timeout, Reason::Elapsed))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_takes_no_token_along() {
+    let retry = config().build().unwrap();
+    let calls = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&calls);
+    let service = tower::service_fn(move |(): ()| {
+        counted.set(counted.get() + 1);
+        let is_first = counted.get() == 1;
+        async move {
+            assert!(is_first, "scripted panic");
+            Err::<(), _>(Rejected::new(Pattern::Timeout, Reason::Elapsed))
+        }
+    });
+    let layer = retry.layer(Always).with_error::<Rejected>();
+    let mut service = layer.layer(service);
+    let mut response = Box::pin(service.ready().await.unwrap().call(()));
+    let mut cx = task::Context::from_waker(Waker::noop());
+    assert!(response.as_mut().poll(&mut cx).is_pending());
+    advance(SECOND).await;
+    let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        response.as_mut().poll(&mut cx)
+    }));
+    assert!(polled.is_err());
+    drop(response);
+    let budget = retry.budget().snapshot(retry.now());
+    assert_eq!((budget.granted(), budget.returned()), (1, 0), "it was sent");
+    assert_eq!(retry.snapshot().retried(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shadow_counts_what_it_would_repeat_and_repeats_nothing() {
+    let retry = config().build().unwrap();
+    retry.set_mode(Mode::Shadow);
+    let dependency = Dependency::default();
+    assert_eq!(call(&retry, &dependency, Call::repeatable()).await, Ok(BAD));
+    assert_eq!(dependency.calls(), 1);
+    assert_eq!(retry.snapshot().would_retry(), 1);
+    assert_eq!(retry.budget().snapshot(retry.now()).granted(), 0);
+    assert!(
+        retry
+            .snapshot()
+            .to_string()
+            .ends_with("in shadow: 1 not retried")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn off_stands_aside() {
+    let retry = config().build().unwrap();
+    retry.set_mode(Mode::Off);
+    let dependency = Dependency::default();
+    let request = Call::repeatable();
+    let cloned = Rc::clone(&request.clones);
+    assert_eq!(call(&retry, &dependency, request).await, Ok(BAD));
+    assert_eq!((dependency.calls(), cloned.get()), (1, 0));
+    assert_eq!(dependency.contexts()[0].retried_by(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_concerns_attempts_that_end_after_it() {
+    let retry = config().build().unwrap();
+    let dependency = Dependency::default();
+    retry.update(&config().attempts(5)).unwrap();
+    let _ = call(&retry, &dependency, Call::repeatable()).await;
+    assert_eq!(dependency.calls(), 5);
+    let refused = retry.update(&config().attempts(0));
+    assert_eq!(refused, Err(ConfigError::Attempts));
+    let _ = call(&retry, &dependency, Call::repeatable()).await;
+    assert_eq!(dependency.calls(), 10);
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_refused() {
+    let refused = config().attempts(0).build().unwrap_err();
+    assert_eq!(refused, ConfigError::Attempts);
+    let backoff = Backoff::exponential(2 * SECOND, SECOND);
+    let refused = config().backoff(backoff).build().unwrap_err();
+    assert!(matches!(refused, ConfigError::Backoff(_)), "{refused}");
+    assert!(Config::default().build().is_ok(), "as `Retry::default` is");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_prints_as_a_line() {
+    let retry = config().named("payment").build().unwrap();
+    let _ = call(&retry, &Dependency::that([BAD, GOOD]), Call::repeatable()).await;
+    let _ = call(&retry, &Dependency::that([BAD; 3]), Call::repeatable()).await;
+    assert_eq!(
+        retry.snapshot().to_string(),
+        "retry payment: 3 retried, 1 recovered; gave up for attempts 1, budget 0, deadline 0, \
+         advised 0, unrepeatable 0"
+    );
+}
+
+#[test]
+fn futures_and_handles_are_send_and_sync_where_their_parts_are() {
+    fn all<T: Send + Sync + 'static>() {}
+    all::<Retry>();
+    all::<Session<RetryBudget<Deposits>>>();
+    type Inner = tower::util::BoxCloneSyncService<u8, u8, Rejected>;
+    fn send<T: Send>() {}
+    send::<ResponseFuture<Inner, u8, Rejected, Spoken, Always, RetryBudget<Deposits>>>();
+}
+
+/// The rule is a public trait, so a closure that is neither `Send` nor
+/// `'static` is one as well.
+#[tokio::test(start_paused = true)]
+async fn a_rule_may_borrow() {
+    let count = Cell::new(0);
+    let rule = |_: &Context, request: &Call| {
+        count.set(count.get() + 1);
+        Always.repeat(&Context::default(), request)
+    };
+    let retry = config().build().unwrap();
+    let mut service = typed(&retry, &rule).layer(Dependency::that([BAD, GOOD]));
+    let answer = service.ready().await.unwrap().call(Call::default()).await;
+    assert_eq!(answer, Ok(GOOD));
+    assert_eq!(count.get(), 2);
+}
