@@ -18,12 +18,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axiomatic_core::backoff::Backoff;
+use axiomatic_core::budget::{Deposits, RetryBudget};
 use axiomatic_core::keyed::WhenFull;
+use axiomatic_core::repeat::{Always, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{Outcome, Ratio, Rejected};
+use axiomatic_core::{Outcome, Plain, Ratio, Rejected};
 use axiomatic_failure::circuit_breaker::{
     Adaptive, CircuitBreaker, Config, HalfOpen, KeyedCircuitBreaker, OpenFor, Ramp, State, Window,
 };
+use axiomatic_failure::retry::{self, Ended, Retry, Verdict};
 use axiomatic_http::Http;
 use axiomatic_latency::timeout::Timeout;
 use http_body::{Body, Frame};
@@ -165,6 +168,54 @@ const CLAIMS: &[Claim] = &[
         },
     },
     Claim {
+        operation: "retry, layer, answered, repeatable",
+        allocations: 0,
+        instructions: 400,
+        subject: || {
+            let layer = retry().layer(Always).with_error::<Rejected>();
+            let mut service = layer.layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "retry, layer, answered, not repeatable",
+        allocations: 0,
+        instructions: 400,
+        subject: || {
+            let layer = retry().layer(WhenDeclared).with_error::<Rejected>();
+            let mut service = layer.layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "retry, layer, failed, nothing left in the budget",
+        allocations: 0,
+        instructions: 700,
+        subject: || {
+            let deposits = Deposits::of(Ratio::ZERO).floor(0);
+            let budget = RetryBudget::new("empty", deposits).expect("a valid configuration");
+            let retry = retry::Config::new(budget).clock(Clock::Source(now));
+            let retry = retry.build().expect("a valid configuration");
+            let fails = |_: Result<&u64, &Rejected>| Outcome::Transient;
+            let layer = retry.layer(Always).with_error::<Rejected>();
+            let mut service = layer.with_binding(Plain.classified_by(fails)).layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "retry, session, answered",
+        allocations: 0,
+        instructions: 400,
+        subject: || {
+            let retry = retry();
+            Box::new(move || {
+                let mut session = retry.begin(&axiomatic_core::Context::default(), now());
+                let ended = Ended::with(black_box(Outcome::Success));
+                assert_eq!(session.record(now(), &ended), Verdict::Return);
+            })
+        },
+    },
+    Claim {
         operation: "timeout, layer, ready at once",
         allocations: 0,
         instructions: 161,
@@ -182,6 +233,11 @@ fn now() -> Instant {
 
 fn config() -> Config {
     Config::new(Window::last(Duration::from_secs(10))).clock(Clock::Source(now))
+}
+
+fn retry() -> Retry {
+    let retry = retry::Config::default().clock(Clock::Source(now));
+    retry.build().expect("a valid configuration")
 }
 
 fn breaker() -> CircuitBreaker {
@@ -264,6 +320,7 @@ fn opened() -> CircuitBreaker {
 }
 
 /// Answers at once with its request.
+#[derive(Clone)]
 struct Echo;
 
 impl Service<u64> for Echo {

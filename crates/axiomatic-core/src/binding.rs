@@ -17,10 +17,12 @@
 //! # assert_eq!(binding.classify(Ok(&500)), Outcome::Transient);
 //! ```
 
-use crate::context::Endpoint;
+use crate::context::{Choice, Endpoint};
 use crate::{Classify, Context, Outcome, Refusable};
 
 /// Reads and writes the [`Context`] of a request.
+///
+/// A binding around another hands on all of its methods.
 pub trait Carrier<R> {
     /// The context that `request` carries, the default if none.
     fn context(&self, request: &R) -> Context;
@@ -28,6 +30,21 @@ pub trait Carrier<R> {
     /// Makes `request` carry `context`. A layer calls this only when it has
     /// changed a value, because some protocols allocate for it.
     fn set_context(&self, request: &mut R, context: Context);
+
+    /// Where whoever chooses an endpoint for `request` says which it chose, if
+    /// somebody further out wants to know before there is an answer. By
+    /// default nobody does.
+    #[inline]
+    fn choice(&self, request: &R) -> Option<Choice> {
+        let _ = request;
+        None
+    }
+
+    /// Makes `request` carry such a place. By default it is lost.
+    #[inline]
+    fn set_choice(&self, request: &mut R, choice: Choice) {
+        let _ = (request, choice);
+    }
 }
 
 /// A call's permit as a binding sees it: something that takes one verdict.
@@ -184,6 +201,16 @@ impl<B: Carrier<R>, F, R> Carrier<R> for Classified<B, F> {
     #[inline]
     fn set_context(&self, request: &mut R, context: Context) {
         self.binding.set_context(request, context);
+    }
+
+    #[inline]
+    fn choice(&self, request: &R) -> Option<Choice> {
+        self.binding.choice(request)
+    }
+
+    #[inline]
+    fn set_choice(&self, request: &mut R, choice: Choice) {
+        self.binding.set_choice(request, choice);
     }
 }
 

@@ -40,7 +40,6 @@ pub struct Context {
     retried_by: Option<Name>,
     avoided: Avoided,
     slow_after: Option<Duration>,
-    choice: Option<Choice>,
 }
 
 impl Context {
@@ -86,13 +85,6 @@ impl Context {
     /// [`Context::AVOIDED`] of them, the latest first.
     pub fn avoided(&self) -> impl Iterator<Item = Endpoint> + '_ {
         self.avoided.0.iter().copied().flatten()
-    }
-
-    /// Where whoever chooses an endpoint for this attempt says which one it
-    /// chose, if somebody further out wants to know before there is an
-    /// answer.
-    pub fn choice(&self) -> Option<&Choice> {
-        self.choice.as_ref()
     }
 
     /// How many avoided endpoints are remembered. Two tries elsewhere are
@@ -154,13 +146,6 @@ impl Context {
     pub fn avoiding(mut self, endpoint: Endpoint) -> Self {
         self.avoided.0.rotate_right(1);
         self.avoided.0[0] = Some(endpoint);
-        self
-    }
-
-    /// The same, with a place for the endpoint that is chosen.
-    #[must_use]
-    pub fn with_choice(mut self, choice: Choice) -> Self {
-        self.choice = Some(choice);
         self
     }
 

@@ -2,7 +2,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use axiomatic_core::binding::Advise;
 use axiomatic_core::budget::Budget;
@@ -13,6 +12,7 @@ use pin_project::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
+use super::retry::Core;
 use super::{Ended, GaveUp, Session, Verdict};
 
 /// The response of a [`RetryService`](super::RetryService): one attempt after
@@ -55,6 +55,15 @@ struct Before<E> {
     endpoint: Option<Endpoint>,
 }
 
+impl<E> Before<E> {
+    fn take(&mut self) -> Self {
+        Before {
+            error: self.error.take(),
+            endpoint: self.endpoint,
+        }
+    }
+}
+
 impl<S: Service<Req>, Req, E, B, R, Bu: Budget> ResponseFuture<S, Req, E, B, R, Bu> {
     #[inline]
     pub(super) fn once(attempt: S::Future, binding: B) -> Self {
@@ -93,90 +102,120 @@ where
 {
     type Output = Result<S::Response, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match this.state.as_mut().project() {
-                StateProjection::Attempt(attempt) => {
-                    let mut result = ready!(attempt.poll(cx)).map_err(Into::into);
-                    let Some(session) = this.session else {
-                        this.state.set(State::Done);
-                        return Poll::Ready(result);
-                    };
-                    let ended = Ended::read(this.binding, result.as_ref());
-                    let after = match session.record_reading(|core| core.exact_now(), &ended) {
-                        Verdict::Again { after } => after,
-                        Verdict::Return => {
-                            this.state.set(State::Done);
-                            return Poll::Ready(result);
-                        }
-                        Verdict::GiveUp(why) => {
-                            // What we did not repeat because we cannot, those
-                            // further out may be able to.
-                            if why != GaveUp::Unrepeatable || session.attempt() > 1 {
-                                this.binding.given_up(&mut result);
-                            }
-                            this.state.set(State::Done);
-                            return Poll::Ready(result);
-                        }
-                    };
-                    let before = Before {
-                        endpoint: this.binding.endpoint(result.as_ref()),
-                        error: result.err(),
-                    };
-                    this.state.set(if after == Duration::ZERO {
-                        State::Readying(before)
-                    } else {
-                        State::Waiting(sleep(after), before)
-                    });
-                }
-                StateProjection::Waiting(wait, before) => {
-                    ready!(wait.poll(cx));
-                    let before = Before {
-                        error: before.error.take(),
-                        endpoint: before.endpoint,
-                    };
-                    this.state.set(State::Readying(before));
-                }
-                StateProjection::Readying(before) => {
-                    let (Some(session), Some(spare)) = (this.session.as_mut(), this.spare.as_mut())
-                    else {
-                        unreachable!("whoever is to try again has what that takes");
-                    };
-                    if let Err(error) = ready!(spare.service.poll_ready(cx)) {
-                        this.state.set(State::Done);
-                        return Poll::Ready(Err(error.into()));
-                    }
-                    let now = session.core().exact_now();
-                    let request = spare.request.take();
-                    let Some(mut request) = request.filter(|_| session.start_attempt(now)) else {
-                        let late = Rejected::new(Pattern::Retry, Reason::Elapsed)
-                            .with_name(session.core().name);
-                        let error = before.error.take().unwrap_or_else(|| late.into());
-                        let mut result = Err(error);
-                        this.binding.given_up(&mut result);
-                        this.state.set(State::Done);
-                        return Poll::Ready(result);
-                    };
-                    let mut context = session.mark(this.binding.context(&request));
-                    if let Some(endpoint) = before.endpoint {
-                        context = context.avoiding(endpoint);
-                    }
-                    this.binding.set_context(&mut request, context.clone());
-                    spare.request = if session.core().may_repeat(session.attempt()) {
-                        spare.rule.repeat(&context, &request)
-                    } else {
-                        None
-                    };
-                    if spare.request.is_none() {
-                        session.only_once();
-                    }
-                    let attempt = spare.service.call(request);
-                    this.state.set(State::Attempt(attempt));
-                }
-                StateProjection::Done => panic!("polled after it was ready"),
+            let this = self.as_mut().project();
+            let StateProjection::Attempt(attempt) = this.state.project() else {
+                ready!(self.as_mut().poll_between(cx))?;
+                continue;
+            };
+            let result = ready!(attempt.poll(cx)).map_err(Into::into);
+            let Some(session) = this.session else {
+                return Poll::Ready(result);
+            };
+            let ended = Ended::read(this.binding, result.as_ref());
+            let verdict = session.record_reading(Core::exact_now, &ended);
+            if verdict == Verdict::Return {
+                return Poll::Ready(result);
+            }
+            if let Some(result) = self.as_mut().after(verdict, result) {
+                return Poll::Ready(result);
             }
         }
+    }
+}
+
+impl<S, Req, E, B, R, Bu> ResponseFuture<S, Req, E, B, R, Bu>
+where
+    S: Service<Req>,
+    S::Error: Into<E>,
+    E: Refusable,
+    B: Carrier<Req> + Advise<S::Response, E>,
+    R: Repeat<Req>,
+    Bu: Budget,
+{
+    /// An attempt has failed: begins the wait for the next, or returns what
+    /// is final.
+    #[inline(never)]
+    fn after(
+        self: Pin<&mut Self>,
+        verdict: Verdict,
+        mut result: Result<S::Response, E>,
+    ) -> Option<Result<S::Response, E>> {
+        let mut this = self.project();
+        let after = match verdict {
+            Verdict::Return => return Some(result),
+            Verdict::GiveUp(why) => {
+                let made = this.session.as_ref().map_or(1, Session::attempt);
+                // What we did not repeat because we cannot, those further out
+                // may be able to.
+                if why != GaveUp::Unrepeatable || made > 1 {
+                    this.binding.given_up(&mut result);
+                }
+                return Some(result);
+            }
+            Verdict::Again { after } => after,
+        };
+        let before = Before {
+            endpoint: this.binding.endpoint(result.as_ref()),
+            error: result.err(),
+        };
+        this.state.set(if after.is_zero() {
+            State::Readying(before)
+        } else {
+            State::Waiting(sleep(after), before)
+        });
+        None
+    }
+
+    /// Between two attempts: waits, readies the instance for the next, and
+    /// makes it.
+    #[inline(never)]
+    fn poll_between(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        let mut this = self.project();
+        if let StateProjection::Waiting(wait, before) = this.state.as_mut().project() {
+            ready!(wait.poll(cx));
+            let before = before.take();
+            this.state.set(State::Readying(before));
+        }
+        let StateProjection::Readying(before) = this.state.as_mut().project() else {
+            panic!("polled after it was ready");
+        };
+        let (Some(session), Some(spare)) = (this.session.as_mut(), this.spare.as_mut()) else {
+            unreachable!("whoever is to try again has what that takes");
+        };
+        if let Err(error) = ready!(spare.service.poll_ready(cx)) {
+            this.state.set(State::Done);
+            return Poll::Ready(Err(error.into()));
+        }
+        let before = before.take();
+        let now = session.core().exact_now();
+        let request = spare.request.take();
+        let Some(mut request) = request.filter(|_| session.start_attempt(now)) else {
+            let late = || Rejected::new(Pattern::Retry, Reason::Elapsed);
+            let late = || late().with_name(session.core().name).into();
+            let mut result = Err(before.error.unwrap_or_else(late));
+            this.binding.given_up(&mut result);
+            this.state.set(State::Done);
+            return Poll::Ready(result.map(drop));
+        };
+        let mut context = session.mark(this.binding.context(&request));
+        if let Some(endpoint) = before.endpoint {
+            context = context.avoiding(endpoint);
+        }
+        this.binding.set_context(&mut request, context.clone());
+        spare.request = if session.has_more() {
+            spare.rule.repeat(&context, &request)
+        } else {
+            None
+        };
+        if spare.request.is_none() {
+            session.only_once();
+        }
+        let attempt = spare.service.call(request);
+        this.state.set(State::Attempt(attempt));
+        Poll::Ready(Ok(()))
     }
 }
 

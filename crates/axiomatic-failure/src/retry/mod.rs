@@ -187,6 +187,7 @@ mod run;
 #[cfg(feature = "tokio")]
 mod service;
 mod session;
+mod settings;
 mod snapshot;
 mod step;
 mod telemetry;

@@ -1,12 +1,11 @@
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use axiomatic_core::backoff;
 use axiomatic_core::budget::{Budget, Deposits, RetryBudget};
 use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::mode_cell::ModeCell;
-use axiomatic_core::number_cell::{Setting, Tally};
+use axiomatic_core::number_cell::Tally;
 use axiomatic_core::shared::Shared;
 use axiomatic_core::time::{Clock, Instant};
 #[cfg(feature = "tokio")]
@@ -15,7 +14,7 @@ use axiomatic_core::{Context, Mode, Name, Ratio};
 
 #[cfg(feature = "tokio")]
 use super::RetryLayer;
-use super::config::Settings;
+use super::settings::LiveSettings;
 use super::telemetry::Telemetry;
 use super::{Config, ConfigError, GaveUp, LeastAttempt, Session, Snapshot};
 
@@ -59,11 +58,7 @@ pub(super) struct Core<Bu> {
     pub(super) telemetry: Telemetry,
     /// How long good calls take that have a deadline.
     pub(super) typical: LatencyHistogram,
-    /// How often a call is tried at most, where every call looks.
-    attempts: Setting,
-    /// The rest. Read when an attempt has failed; whoever waits next for some
-    /// milliseconds can wait for an operator to change them.
-    settings: RwLock<Settings>,
+    settings: LiveSettings,
     /// Dates the beginnings of calls.
     clock: Clock,
     /// Dates what decisions depend on.
@@ -103,8 +98,7 @@ impl<Bu: Budget> Retry<Bu> {
                 },
                 telemetry: Telemetry::new(config.name),
                 typical: LatencyHistogram::new(Ratio::percent(50), HALF_LIFE),
-                attempts: Setting::new(u64::from(config.settings.attempts)),
-                settings: RwLock::new(config.settings),
+                settings: LiveSettings::new(config.settings),
                 clock: config.clock,
                 exact,
                 seed: config.seed,
@@ -117,6 +111,7 @@ impl<Bu: Budget> Retry<Bu> {
     ///
     /// `context` says until when there is time, and whether a retry further
     /// out repeats the call already: then this one leaves it alone.
+    #[inline]
     pub fn begin(&self, context: &Context, now: Instant) -> Session<Bu> {
         Session::begin(self.core.lend(), context, now)
     }
@@ -160,15 +155,7 @@ impl<Bu: Budget> Retry<Bu> {
     /// nothing was changed.
     pub fn update(&self, config: &Config<Bu>) -> Result<(), ConfigError> {
         config.settings.check()?;
-        let mut settings = self
-            .core
-            .settings
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *settings = config.settings;
-        // Under the lock, so that two updates do not mix.
-        let attempts = u64::from(config.settings.attempts);
-        self.core.attempts.store(attempts);
+        self.core.settings.change(config.settings);
         Ok(())
     }
 
@@ -219,15 +206,9 @@ impl<Bu: Budget> Core<Bu> {
         self.exact.now()
     }
 
-    /// Whether a call may be tried once more after so many attempts.
-    #[cfg(feature = "tokio")]
     #[inline(always)]
-    pub(super) fn may_repeat(&self, made: u32) -> bool {
-        u64::from(made) < self.attempts.load()
-    }
-
-    pub(super) fn settings(&self) -> Settings {
-        *self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn settings(&self) -> &LiveSettings {
+        &self.settings
     }
 
     /// The waits of one call.
@@ -240,8 +221,8 @@ impl<Bu: Budget> Core<Bu> {
         }
     }
 
-    pub(super) fn least_attempt(&self, settings: &Settings) -> Duration {
-        match settings.least_attempt {
+    pub(super) fn least_attempt(&self) -> Duration {
+        match self.settings.least_attempt() {
             LeastAttempt::Fixed(least) => least,
             LeastAttempt::Typical => self.typical.median().unwrap_or_default(),
         }

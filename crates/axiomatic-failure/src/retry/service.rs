@@ -74,7 +74,7 @@ where
         let context = self.binding.context(&request);
         let now = core.beginning(&context);
         let mut session = self.retry.begin(&context, now);
-        let spare = if session.is_anothers() || !core.may_repeat(1) {
+        let spare = if session.is_anothers() || !session.has_more() {
             None
         } else if core.budget.is_drained(now) {
             session.forgo();

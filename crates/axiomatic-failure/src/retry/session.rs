@@ -7,7 +7,6 @@ use axiomatic_core::shared::Lent;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Context, Mode, Outcome};
 
-use super::config::Settings;
 use super::retry::Core;
 use super::step::{Progress, Step, is_in_time, step};
 use super::{Ended, GaveUp};
@@ -21,15 +20,14 @@ use super::{Ended, GaveUp};
 pub struct Session<Bu: Budget> {
     core: Lent<Core<Bu>>,
     call: Bu::Call,
-    paid: Paid<Bu>,
-    waits: backoff::Session,
-    /// Until when there is time; the end of time if nobody said.
+    /// When the present attempt began.
+    began: Instant,
+    /// Until when there is time; the end of time if nobody said, and then the
+    /// call is not measured either.
     deadline: Instant,
-    /// When the attempt began, of a call that is measured.
-    began: Option<Instant>,
-    attempt: u32,
-    was_unsent: bool,
     repeats: Repeats,
+    /// None before an attempt has failed, which most calls never see.
+    extra: Option<Extra<Bu>>,
 }
 
 /// Whether there may be another attempt at all.
@@ -44,14 +42,22 @@ enum Repeats {
     Drained,
 }
 
-/// What stands for the present attempt in the budget.
+/// How a call goes on that failed once.
+struct Extra<Bu: Budget> {
+    paid: Paid<Bu>,
+    waits: backoff::Session,
+    attempt: u32,
+    was_unsent: bool,
+}
+
+/// What stands for an attempt that is not the first in the budget.
 enum Paid<Bu: Budget> {
-    /// The first one is the call's own.
-    First,
     /// There may be another.
     Token(Bu::Token),
     /// It is under way.
     Spent(<Bu::Token as Token>::Spent),
+    /// It has ended.
+    Ended,
 }
 
 /// What to do now that an attempt has ended.
@@ -71,35 +77,34 @@ pub enum Verdict {
 }
 
 impl<Bu: Budget> Session<Bu> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(core: Lent<Core<Bu>>, context: &Context, now: Instant) -> Self {
-        let deadline = context.deadline();
         Session {
             call: core.budget.begin(now),
-            paid: Paid::First,
-            waits: core.waits(),
-            deadline: deadline.map_or(NEVER, |deadline| deadline.instant()),
-            began: deadline.is_some().then_some(now),
-            attempt: 1,
-            was_unsent: false,
+            core,
+            began: now,
+            deadline: match context.deadline() {
+                None => NEVER,
+                Some(deadline) => deadline.instant(),
+            },
             repeats: match context.retried_by() {
                 None => Repeats::Yes,
                 Some(_) => Repeats::ByAnother,
             },
-            core,
+            extra: None,
         }
     }
 
     /// Which attempt this is, from 1.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.extra.as_ref().map_or(1, |extra| extra.attempt)
     }
 
     /// The context of this attempt: with its number, and with the name of
     /// this retry for those further in, which then leave the call alone.
     pub fn mark(&self, context: Context) -> Context {
         context
-            .with_attempt(self.attempt)
+            .with_attempt(self.attempt())
             .with_retried_by(self.core.name)
     }
 
@@ -119,6 +124,7 @@ impl<Bu: Budget> Session<Bu> {
     }
 
     /// Whether a retry further out repeats the call.
+    #[inline]
     pub fn is_anothers(&self) -> bool {
         self.repeats == Repeats::ByAnother
     }
@@ -129,71 +135,81 @@ impl<Bu: Budget> Session<Bu> {
     }
 
     /// The same, with a clock that is read only if the answer depends on it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn record_reading(
         &mut self,
         now: impl Fn(&Core<Bu>) -> Instant,
         ended: &Ended,
     ) -> Verdict {
-        if ended.outcome == Outcome::Success && self.attempt == 1 {
-            let now = if self.began.is_some() || <Bu::Call as Call>::IS_DATED {
+        let is_dated = <Bu::Call as Call>::IS_DATED || self.deadline != NEVER;
+        let may_be_first = self.extra.is_none();
+        if may_be_first && ended.outcome == Outcome::Success {
+            let now = if is_dated {
                 now(&self.core)
             } else {
-                NEVER
+                self.began
             };
             self.measure(now);
             self.call.record(now, Outcome::Success);
             return Verdict::Return;
         }
+        if may_be_first && !is_dated && self.repeats != Repeats::Yes {
+            return self.judge(self.began, ended);
+        }
         let now = now(&self.core);
         self.judge(now, ended)
     }
 
-    #[cold]
+    #[inline(never)]
     fn judge(&mut self, now: Instant, ended: &Ended) -> Verdict {
-        match std::mem::replace(&mut self.paid, Paid::First) {
-            Paid::Spent(spent) => spent.record(now, ended.outcome),
-            Paid::First | Paid::Token(_) => self.call.record(now, ended.outcome),
+        self.tell(now, ended.outcome);
+        if self.is_anothers() {
+            return Verdict::Return;
         }
-        if ended.outcome == Outcome::Success {
+        let progress = Progress {
+            made: self.attempt(),
+            most: self.core.settings().attempts(),
+            was_unsent: self.extra.as_ref().is_some_and(|extra| extra.was_unsent),
+        };
+        let step = step(ended, progress, self.core.settings().refusals());
+        match (step, self.repeats) {
+            (Step::Return, _) => Verdict::Return,
+            (Step::GiveUp(why), _) => self.give_up(why),
+            (_, Repeats::Drained) => self.give_up(GaveUp::Budget),
+            (_, Repeats::Unrepeatable | Repeats::ByAnother) => self.give_up(GaveUp::Unrepeatable),
+            (Step::AtOnce, Repeats::Yes) => {
+                self.extra().was_unsent = true;
+                self.ask(now, Class::Unsent, Duration::ZERO)
+            }
+            (Step::Again(class, hint), Repeats::Yes) => {
+                let backoff = self.core.settings().backoff();
+                let after = backoff.wait(&mut self.extra().waits, hint);
+                self.ask(now, class, after)
+            }
+        }
+    }
+
+    /// Tells the budget what became of the attempt, and what a good one is
+    /// worth beyond that.
+    fn tell(&mut self, now: Instant, outcome: Outcome) {
+        let Some(extra) = &mut self.extra else {
+            return self.call.record(now, outcome);
+        };
+        match std::mem::replace(&mut extra.paid, Paid::Ended) {
+            Paid::Spent(spent) => spent.record(now, outcome),
+            Paid::Token(_) | Paid::Ended => {}
+        }
+        if outcome == Outcome::Success {
             self.measure(now);
             self.core.tallies.recovered.count();
             self.core.telemetry.recovered();
         }
-        if self.is_anothers() {
-            return Verdict::Return;
-        }
-        let settings = self.core.settings();
-        let progress = Progress {
-            made: self.attempt,
-            was_unsent: self.was_unsent,
-        };
-        let step = step(ended, progress, &settings);
-        let (class, after) = match (step, self.repeats) {
-            (Step::Return, _) => return Verdict::Return,
-            (Step::GiveUp(why), _) => return self.give_up(why),
-            (_, Repeats::Drained) => return self.give_up(GaveUp::Budget),
-            (_, Repeats::Unrepeatable | Repeats::ByAnother) => {
-                return self.give_up(GaveUp::Unrepeatable);
-            }
-            (Step::AtOnce, Repeats::Yes) => {
-                self.was_unsent = true;
-                (Class::Unsent, Duration::ZERO)
-            }
-            (Step::Again(class, hint), Repeats::Yes) => {
-                (class, settings.backoff.wait(&mut self.waits, hint))
-            }
-        };
-        self.ask(now, class, after, &settings)
     }
 
-    /// Whether there is time, and then, whether the budget grants it.
-    fn ask(&mut self, now: Instant, class: Class, after: Duration, settings: &Settings) -> Verdict {
-        if !is_in_time(
-            self.deadline - now,
-            after,
-            self.core.least_attempt(settings),
-        ) {
+    /// Asks for another attempt: whether there is time, and then, whether the
+    /// budget grants it.
+    fn ask(&mut self, now: Instant, class: Class, after: Duration) -> Verdict {
+        if !is_in_time(self.deadline - now, after, self.core.least_attempt()) {
             return self.give_up(GaveUp::Deadline);
         }
         match self.core.mode.load() {
@@ -207,48 +223,73 @@ impl<Bu: Budget> Session<Bu> {
         }
         match self.core.budget.try_extra(now, class) {
             Ok(token) => {
-                self.paid = Paid::Token(token);
-                self.core.telemetry.again(class, self.attempt, after);
+                self.core.telemetry.again(class, self.attempt(), after);
+                self.extra().paid = Paid::Token(token);
                 Verdict::Again { after }
             }
             Err(_) => self.give_up(GaveUp::Budget),
         }
     }
 
+    fn extra(&mut self) -> &mut Extra<Bu> {
+        self.extra.get_or_insert_with(|| Extra {
+            paid: Paid::Ended,
+            waits: self.core.waits(),
+            attempt: 1,
+            was_unsent: false,
+        })
+    }
+
     fn give_up(&self, why: GaveUp) -> Verdict {
-        self.core.gave_up(why, self.attempt);
+        self.core.gave_up(why, self.attempt());
         Verdict::GiveUp(why)
     }
 
     /// Starts the attempt that [`record`](Session::record) allowed, if there
     /// is still time for it once it can be sent.
     pub fn start_attempt(&mut self, now: Instant) -> bool {
-        let Paid::Token(token) = std::mem::replace(&mut self.paid, Paid::First) else {
+        let Some(extra) = &mut self.extra else {
             return false;
         };
-        let least = self.core.least_attempt(&self.core.settings());
-        if !is_in_time(self.deadline - now, Duration::ZERO, least) {
+        let token = match std::mem::replace(&mut extra.paid, Paid::Ended) {
+            Paid::Token(token) => token,
+            other => {
+                extra.paid = other;
+                return false;
+            }
+        };
+        if !is_in_time(
+            self.deadline - now,
+            Duration::ZERO,
+            self.core.least_attempt(),
+        ) {
             drop(token);
-            self.core.gave_up(GaveUp::Deadline, self.attempt);
+            self.core.gave_up(GaveUp::Deadline, self.attempt());
             return false;
         }
-        self.paid = Paid::Spent(token.spend());
-        self.attempt += 1;
-        self.began = self.began.map(|_| now);
+        extra.paid = Paid::Spent(token.spend());
+        extra.attempt += 1;
+        self.began = now;
         self.core.tallies.retried.count();
         true
     }
 
     /// A good attempt has ended.
-    #[inline]
+    #[inline(always)]
     fn measure(&self, now: Instant) {
-        if let Some(began) = self.began {
-            self.core.typical.record(now, now - began);
+        if self.deadline != NEVER {
+            self.core.typical.record(now, now - self.began);
         }
     }
 
     pub(super) fn core(&self) -> &Core<Bu> {
         &self.core
+    }
+
+    /// Whether the call may be tried once more after this attempt.
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_more(&self) -> bool {
+        self.attempt() < self.core.settings().attempts()
     }
 }
 
@@ -258,7 +299,7 @@ impl<Bu: Budget> fmt::Debug for Session<Bu> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("retry", &self.core.name)
-            .field("attempt", &self.attempt)
+            .field("attempt", &self.attempt())
             .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,6 @@ use axiomatic_core::reject::Side;
 use axiomatic_core::{Classify, Outcome, Reason, Refusable, Rejected};
 
 use super::Refusals;
-use super::config::Settings;
 
 /// How an attempt ended, as far as it decides about another.
 ///
@@ -126,6 +125,8 @@ impl GaveUp {
 pub(super) struct Progress {
     /// Attempts that were made.
     pub(super) made: u32,
+    /// How many there may be.
+    pub(super) most: u32,
     /// Whether one of them was repeated at once, since it was not sent.
     pub(super) was_unsent: bool,
 }
@@ -140,11 +141,11 @@ pub(super) struct Progress {
 /// | was given up when its time was over | again, as a timeout |
 /// | was throttled | again, later than asked |
 /// | failed | again |
-pub(super) fn step(ended: &Ended, progress: Progress, settings: &Settings) -> Step {
+pub(super) fn step(ended: &Ended, progress: Progress, refusals: Refusals) -> Step {
     let refused = ended
         .rejected
         .filter(|no| no.reason().side() == Side::Refused);
-    let (class, hint) = match (ended.outcome, refused, settings.refusals) {
+    let (class, hint) = match (ended.outcome, refused, refusals) {
         (_, Some(refused), Refusals::Repeat) => (Class::Transient, refused.retry_after()),
         (_, Some(_), Refusals::Return) => return Step::Return,
         (Outcome::Success | Outcome::Permanent | Outcome::Ignored, None, _) => return Step::Return,
@@ -157,7 +158,7 @@ pub(super) fn step(ended: &Ended, progress: Progress, settings: &Settings) -> St
     if ended.advice == Advice::Never {
         return Step::GiveUp(GaveUp::Advised);
     }
-    if progress.made >= settings.attempts {
+    if progress.made >= progress.most {
         return Step::GiveUp(GaveUp::Attempts);
     }
     if ended.advice == Advice::Unsent && !progress.was_unsent {
@@ -176,24 +177,19 @@ pub(super) fn is_in_time(remaining: Duration, wait: Duration, least: Duration) -
 mod tests {
     use super::*;
     use axiomatic_core::Pattern;
-    use axiomatic_core::backoff::Backoff;
-
-    use crate::retry::LeastAttempt;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn settings(attempts: u32, refusals: Refusals) -> Settings {
-        Settings {
-            attempts,
-            backoff: Backoff::constant(SECOND),
-            least_attempt: LeastAttempt::Typical,
-            refusals,
+    fn progress(made: u32, was_unsent: bool) -> Progress {
+        Progress {
+            made,
+            most: 3,
+            was_unsent,
         }
     }
 
     fn of_three(ended: Ended, made: u32, was_unsent: bool) -> Step {
-        let progress = Progress { made, was_unsent };
-        step(&ended, progress, &settings(3, Refusals::Return))
+        step(&ended, progress(made, was_unsent), Refusals::Return)
     }
 
     fn first(ended: Ended) -> Step {
@@ -243,11 +239,7 @@ mod tests {
     fn a_refusal_is_repeated_only_on_request() {
         for reason in [Reason::Open, Reason::Full, Reason::Limited, Reason::Shed] {
             assert_eq!(first(rejected(reason)), Step::Return, "{reason:?}");
-            let progress = Progress {
-                made: 1,
-                was_unsent: false,
-            };
-            let asked = step(&rejected(reason), progress, &settings(3, Refusals::Repeat));
+            let asked = step(&rejected(reason), progress(1, false), Refusals::Repeat);
             assert_eq!(asked, Step::Again(Class::Transient, Some(SECOND)));
         }
     }
