@@ -17,14 +17,17 @@ use std::time::Duration;
 use axiomatic_contract::{
     Class, Contract, Failure, Obligation, Probe, Request, Response, Subject, local,
 };
+use axiomatic_core::budget::{Deposits, InFlight, Level, RetryBudget};
 use axiomatic_core::context::Deadline;
 use axiomatic_core::keyed::WhenFull;
+use axiomatic_core::repeat::{Always, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{BoxError, Carrier, Context, Mode, Outcome, Ratio, Refusable, Rejected};
 use axiomatic_failure::circuit_breaker::{
     Adaptive, CircuitBreaker, CircuitBreakerLayer, Config, HalfOpen, KeyedCircuitBreaker, OpenFor,
     Ramp, State, TripWhen, Window,
 };
+use axiomatic_failure::retry::{self, Retry};
 use axiomatic_http::body_end::PermitBody;
 use axiomatic_http::{Http, RejectionLayer};
 use axiomatic_latency::timeout::Timeout;
@@ -318,6 +321,85 @@ fn a_circuit_breaker_for_each_key_keeps_the_contract() {
     .assert();
 }
 
+// The retry.
+
+/// With so much to add that only attempts bound it.
+fn retry() -> Retry {
+    let deposits = Deposits::of(Ratio::percent(100)).floor(1_000);
+    let budget = RetryBudget::new("contract", deposits).unwrap();
+    retry::Config::new(budget).build().unwrap()
+}
+
+#[test]
+fn a_retry_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || Subject::new(retry().layer(Always)))
+        .passing_time(|time| pass(&runtime, time))
+        .assert();
+}
+
+#[test]
+fn a_typed_retry_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || {
+        Subject::new(retry().layer(Always).with_error::<Typed>())
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+}
+
+/// Nothing is repeated: the rule says no, the budget does, or the mode.
+#[test]
+fn a_retry_that_does_not_repeat_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || Subject::new(retry().layer(WhenDeclared)))
+        .passing_time(|time| pass(&runtime, time))
+        .assert();
+    Contract::new(Class::Waiting, || {
+        let nothing = RetryBudget::new("contract", Deposits::of(Ratio::ZERO).floor(0)).unwrap();
+        let retry = retry::Config::new(nothing).build().unwrap();
+        Subject::new(retry.layer(Always))
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+    for mode in [Mode::Shadow, Mode::Off] {
+        Contract::new(Class::Waiting, || {
+            let retry = retry();
+            retry.set_mode(mode);
+            Subject::new(retry.layer(Always))
+        })
+        .passing_time(|time| pass(&runtime, time))
+        .assert();
+    }
+}
+
+/// Places among the calls in flight are what there is to leak.
+#[test]
+fn a_retry_with_a_budget_of_calls_in_flight_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || {
+        let budget = RetryBudget::new("contract", InFlight::of(Ratio::ZERO).at_least(9)).unwrap();
+        let counted = budget.clone();
+        let retry = retry::Config::new(budget).build().unwrap();
+        Subject::new(retry.layer(Always)).held(move || {
+            let Level::InFlight { calls, extras, .. } = counted.snapshot(start()).level() else {
+                panic!("a budget of calls in flight");
+            };
+            usize::try_from(calls + extras).unwrap()
+        })
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+}
+
+fn start() -> Instant {
+    Instant::from_nanos(50_000_000_000)
+}
+
 // The timeout.
 
 #[test]
@@ -485,6 +567,23 @@ fn a_circuit_breaker_to_the_end_of_the_body_keeps_the_contract() {
 
 // Stacks.
 
+/// The documented order of a client. Its total timeout is left out: the kit
+/// lets so much time pass at once that two timers ring.
+#[test]
+fn a_retry_around_a_breaker_around_a_timeout_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || {
+        let stack = ServiceBuilder::new()
+            .layer(retry().layer(Always))
+            .layer(breaker().layer())
+            .layer(Timeout::after(SECOND).layer());
+        Subject::new(stack)
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+}
+
 #[test]
 fn a_breaker_around_a_timeout_keeps_the_contract() {
     let runtime = paused();
@@ -541,4 +640,19 @@ fn direct_layers_ask_for_nothing() {
     local::accepts_local(&timeout);
     local::accepts_local(&timeout.clone().with_error::<Typed>());
     local::stays_send(&timeout);
+}
+
+/// Waiting layers need clones of the service, and nothing else.
+#[test]
+fn waiting_layers_ask_only_for_clones() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+
+    fn never<'a>(_: &Context, _: &local::LocalRequest<'a>) -> Option<local::LocalRequest<'a>> {
+        None
+    }
+    let retry = retry().layer(never);
+    local::accepts_local_clone(&retry);
+    local::accepts_local_clone(&retry.clone().with_error::<Typed>());
+    local::stays_send(&crate::contract::retry().layer(Always));
 }

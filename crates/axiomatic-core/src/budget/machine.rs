@@ -18,7 +18,7 @@ pub trait Model: Machine {}
 #[expect(unnameable_types, reason = "it seals `Model`")]
 pub trait Machine: Copy + fmt::Debug + Send + Sync + Sized + 'static {
     type Cells: fmt::Debug + Send + Sync;
-    type Call: Call;
+    type Call: Call + Send + Sync + 'static;
 
     fn check(&self) -> Result<(), ConfigError>;
     fn cells(&self) -> Self::Cells;

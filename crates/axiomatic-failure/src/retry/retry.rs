@@ -111,7 +111,7 @@ impl<Bu: Budget> Retry<Bu> {
     ///
     /// `context` says until when there is time, and whether a retry further
     /// out repeats the call already: then this one leaves it alone.
-    #[inline]
+    #[inline(always)]
     pub fn begin(&self, context: &Context, now: Instant) -> Session<Bu> {
         Session::begin(self.core.lend(), context, now)
     }

@@ -136,6 +136,10 @@ impl<Bu: Budget> Retry<Bu> {
     /// # Errors
     ///
     /// That of the last attempt.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "as `run_within`, which keeps it"
+    )]
     pub fn block_within<T, E>(
         &self,
         context: &Context,

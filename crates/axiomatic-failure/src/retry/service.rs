@@ -87,11 +87,12 @@ where
                 request: Some(request),
             })
         };
-        if spare.is_some() {
+        if spare.is_none() {
+            session.only_once();
+        }
+        if session.is_ours() {
             self.binding
                 .set_context(&mut request, session.mark(context));
-        } else {
-            session.only_once();
         }
         let attempt = self.inner.call(request);
         ResponseFuture::repeating(attempt, self.binding.clone(), session, spare)

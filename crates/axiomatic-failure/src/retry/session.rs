@@ -129,6 +129,15 @@ impl<Bu: Budget> Session<Bu> {
         self.repeats == Repeats::ByAnother
     }
 
+    /// Whether it is for this retry to repeat the call, and for none further
+    /// in: also while there is nothing to do so with, since others should not
+    /// add to the load then either.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.repeats, Repeats::Yes | Repeats::Drained)
+    }
+
     /// Tells how the attempt ended.
     pub fn record(&mut self, now: Instant, ended: &Ended) -> Verdict {
         self.record_reading(|_| now, ended)

@@ -1,12 +1,13 @@
 //! The retry's tower adapter, in paused time.
 
+mod policy;
 mod run;
+mod scripted;
 mod session;
 mod time;
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::future::{Future, Ready, pending, ready};
+use std::cell::Cell;
+use std::future::{Future, pending, ready};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{self, Poll, Waker};
@@ -27,152 +28,10 @@ use axiomatic_failure::retry::{
 use tokio::time::advance;
 use tower::{Layer, Service, ServiceExt};
 
+use scripted::{Answer, BAD, Call, Dependency, GOOD, Spoken};
+
 const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-
-/// What an attempt ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Is(Outcome),
-    Advised(Advice),
-    By(u64),
-}
-
-const GOOD: Answer = Answer::Is(Outcome::Success);
-const BAD: Answer = Answer::Is(Outcome::Transient);
-
-/// Requests are contexts, answers say what they are worth, errors are
-/// rejections.
-#[derive(Clone, Copy)]
-struct Spoken;
-
-impl Carrier<Call> for Spoken {
-    fn context(&self, request: &Call) -> Context {
-        request.context.clone()
-    }
-
-    fn set_context(&self, request: &mut Call, context: Context) {
-        request.context = context;
-    }
-}
-
-impl Classify<Answer, Rejected> for Spoken {
-    fn classify(&self, result: Result<&Answer, &Rejected>) -> Outcome {
-        match result {
-            Ok(Answer::Is(outcome)) => *outcome,
-            Ok(Answer::Advised(_) | Answer::By(_)) => Outcome::Transient,
-            Err(rejected) => rejected.reason().outcome(),
-        }
-    }
-}
-
-impl Advise<Answer, Rejected> for Spoken {
-    fn advice(&self, result: Result<&Answer, &Rejected>) -> Advice {
-        match result {
-            Ok(Answer::Advised(advice)) => *advice,
-            _ => Advice::ByOutcome,
-        }
-    }
-
-    fn endpoint(&self, result: Result<&Answer, &Rejected>) -> Option<Endpoint> {
-        match result {
-            Ok(Answer::By(endpoint)) => Some(Endpoint::from_hash(*endpoint)),
-            _ => None,
-        }
-    }
-
-    fn given_up(&self, result: &mut Result<Answer, Rejected>) {
-        // So that a test can see it.
-        if let Ok(Answer::Is(Outcome::Transient)) = result {
-            *result = Ok(Answer::Advised(Advice::Never));
-        }
-    }
-}
-
-/// A request that counts how often it is cloned.
-#[derive(Debug, Default)]
-struct Call {
-    context: Context,
-    clones: Rc<Cell<u32>>,
-}
-
-impl Clone for Call {
-    fn clone(&self) -> Self {
-        self.clones.set(self.clones.get() + 1);
-        Call {
-            context: self.context.clone(),
-            clones: Rc::clone(&self.clones),
-        }
-    }
-}
-
-impl Call {
-    fn repeatable() -> Self {
-        let context = Context::default().with_repeatability(Repeatability::Repeatable);
-        Call {
-            context,
-            ..Call::default()
-        }
-    }
-}
-
-/// Answers as its script says, at once, and keeps the contexts it was called
-/// with, and when.
-#[derive(Clone, Default)]
-struct Dependency {
-    script: Rc<RefCell<VecDeque<Result<Answer, Rejected>>>>,
-    calls: Rc<RefCell<Vec<(Instant, Context)>>>,
-    is_failing: Rc<Cell<bool>>,
-}
-
-impl Dependency {
-    fn that(answers: impl IntoIterator<Item = Answer>) -> Self {
-        Self::with(answers.into_iter().map(Ok))
-    }
-
-    fn with(answers: impl IntoIterator<Item = Result<Answer, Rejected>>) -> Self {
-        Dependency {
-            script: Rc::new(RefCell::new(answers.into_iter().collect())),
-            ..Dependency::default()
-        }
-    }
-
-    fn calls(&self) -> usize {
-        self.calls.borrow().len()
-    }
-
-    fn contexts(&self) -> Vec<Context> {
-        let calls = self.calls.borrow();
-        calls.iter().map(|(_, context)| context.clone()).collect()
-    }
-
-    /// The times between its calls.
-    fn waits(&self) -> Vec<Duration> {
-        let calls = self.calls.borrow();
-        calls.windows(2).map(|two| two[1].0 - two[0].0).collect()
-    }
-}
-
-impl Service<Call> for Dependency {
-    type Response = Answer;
-    type Error = Rejected;
-    type Future = Ready<Result<Answer, Rejected>>;
-
-    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Rejected>> {
-        Poll::Ready(if self.is_failing.get() {
-            Err(Rejected::new(Pattern::Bulkhead, Reason::Full))
-        } else {
-            Ok(())
-        })
-    }
-
-    fn call(&mut self, request: Call) -> Self::Future {
-        let mut calls = self.calls.borrow_mut();
-        calls.push((Clock::Precise.now(), request.context));
-        let answer = self.script.borrow_mut().pop_front();
-        ready(answer.unwrap_or(Ok(BAD)))
-    }
-}
 
 /// Waits of a second, without jitter, and 100 tokens.
 fn config() -> Config {
@@ -314,107 +173,6 @@ async fn a_budget_bounds_what_all_calls_add_together() {
     }
     let added = dependency.calls() - 1_000;
     assert!((80..=100).contains(&added), "{added}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refusal_is_returned_and_an_abandoned_call_repeated() {
-    let rejected = |reason| Err(Rejected::new(Pattern::CircuitBreaker, reason));
-    for (reason, calls) in [
-        (Reason::Open, 1),
-        (Reason::Limited, 1),
-        (Reason::Expired, 1),
-        (Reason::Elapsed, 2),
-    ] {
-        let dependency = Dependency::with([rejected(reason), Ok(GOOD)]);
-        let retry = config().build().unwrap();
-        let answer = call(&retry, &dependency, Call::repeatable()).await;
-        assert_eq!(dependency.calls(), calls, "{reason:?}");
-        assert_eq!(answer.is_err(), calls == 1);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_never_sent_is_repeated_at_once_and_free() {
-    let unsent = Answer::Advised(Advice::Unsent);
-    let dependency = Dependency::that([unsent, GOOD]);
-    let retry = Config::new(budget(0)).build().unwrap();
-    let answer = call(&retry, &dependency, Call::repeatable()).await;
-    assert_eq!(answer, Ok(GOOD));
-    assert_eq!(dependency.waits(), [Duration::ZERO]);
-
-    // The second time it costs what others do, and there is nothing.
-    let dependency = Dependency::that([unsent, unsent, GOOD]);
-    let _ = call(&retry, &dependency, Call::repeatable()).await;
-    assert_eq!(dependency.calls(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_says_never_is_not_asked_again() {
-    let dependency = Dependency::that([Answer::Advised(Advice::Never), GOOD]);
-    let retry = config().build().unwrap();
-    let _ = call(&retry, &dependency, Call::repeatable()).await;
-    assert_eq!(dependency.calls(), 1);
-    assert_eq!(retry.snapshot().gave_up(GaveUp::Advised), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hint_is_clamped_to_an_envelope_and_jittered_upward() {
-    let backoff = Backoff::constant(SECOND).retry_after_up_to(4 * SECOND);
-    for (hint, least) in [(0, 0), (3, 3), (4, 4), (60, 4)] {
-        let retry = config().backoff(backoff).seed(7).build().unwrap();
-        let mut waits = Vec::new();
-        for _ in 0..20 {
-            let retry_after = Some(hint * SECOND);
-            let throttled = Answer::Is(Outcome::Throttled { retry_after });
-            let dependency = Dependency::that([throttled, GOOD]);
-            let _ = call(&retry, &dependency, Call::repeatable()).await;
-            waits.extend(dependency.waits());
-        }
-        let least = least * SECOND;
-        // Tokio's timers are true to a millisecond.
-        let most = least + SECOND + MILLI;
-        assert!(
-            waits.iter().all(|wait| (least..=most).contains(wait)),
-            "{waits:?}"
-        );
-        waits.sort_unstable();
-        waits.dedup();
-        assert!(waits.len() > 15, "they come apart: {waits:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn attempts_are_told_their_number_and_who_repeats_them() {
-    let retry = config().named("edge").build().unwrap();
-    let dependency = Dependency::that([Answer::By(1), Answer::By(2), GOOD]);
-    let _ = call(&retry, &dependency, Call::repeatable()).await;
-    let told: Vec<_> = dependency.contexts().iter().map(Context::attempt).collect();
-    assert_eq!(told, [1, 2, 3]);
-    let edge = Some(Name::from("edge"));
-    assert!(dependency.contexts().iter().all(|c| c.retried_by() == edge));
-    let avoided: Vec<Vec<u64>> = dependency
-        .contexts()
-        .iter()
-        .map(|context| context.avoided().map(Endpoint::as_hash).collect())
-        .collect();
-    assert_eq!(avoided, [vec![], vec![1], vec![2, 1]]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_inner_retry_leaves_the_call_to_the_outer_one() {
-    let outer = config().named("outer").build().unwrap();
-    let inner = config().named("inner").build().unwrap();
-    let dependency = Dependency::default();
-    let stack = typed(&inner, WhenDeclared).layer(dependency.clone());
-    let mut stack = typed(&outer, WhenDeclared).layer(stack);
-    let _ = stack.ready().await.unwrap().call(Call::repeatable()).await;
-    assert_eq!(dependency.calls(), 3, "and not nine");
-    assert_eq!(inner.snapshot().retried(), 0);
-
-    // What the outer one does not repeat, the inner one does.
-    outer.set_mode(Mode::Off);
-    let _ = stack.ready().await.unwrap().call(Call::repeatable()).await;
-    assert_eq!(inner.snapshot().retried(), 2);
 }
 
 #[tokio::test(start_paused = true)]
