@@ -286,10 +286,6 @@ fn empty() -> RetryBudget<Deposits> {
     RetryBudget::new("empty", Deposits::of(Ratio::ZERO).floor(0)).expect("a valid configuration")
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "what a classifier is given"
-)]
 fn failing(_: Result<&u64, &Rejected>) -> Outcome {
     Outcome::Transient
 }

@@ -102,3 +102,19 @@ async fn an_inner_retry_leaves_the_call_to_the_outer_one() {
     let _ = stack.ready().await.unwrap().call(Call::repeatable()).await;
     assert_eq!(inner.snapshot().retried(), 2);
 }
+
+/// The rule is a public trait, so a closure that is neither `Send` nor
+/// `'static` is one as well.
+#[tokio::test(start_paused = true)]
+async fn a_rule_may_borrow() {
+    let count = Cell::new(0);
+    let rule = |_: &Context, request: &Call| {
+        count.set(count.get() + 1);
+        Always.repeat(&Context::default(), request)
+    };
+    let retry = config().build().unwrap();
+    let mut service = typed(&retry, &rule).layer(Dependency::that([BAD, GOOD]));
+    let answer = service.ready().await.unwrap().call(Call::default()).await;
+    assert_eq!(answer, Ok(GOOD));
+    assert_eq!(count.get(), 2);
+}
