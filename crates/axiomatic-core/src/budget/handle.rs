@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::machine::{Core, ExtraToken, Model};
+use super::machine::{Core, Counts, ExtraToken, Model};
 use super::{Budget, Class, ConfigError, Deposits, Exhausted, Snapshot, UpdateError};
 use crate::mode_cell::ModeCell;
 use crate::number_cell::{Setting, Tally};
@@ -49,10 +49,12 @@ impl<M: Model> RetryBudget<M> {
             name,
             mode: ModeCell::new(Mode::Enforce),
             drained: Setting::new(0),
-            granted: Tally::new(),
-            returned: Tally::new(),
-            refused: Tally::new(),
-            would_refuse: Tally::new(),
+            counts: Counts {
+                granted: Tally::new(),
+                returned: Tally::new(),
+                refused: Tally::new(),
+                would_refuse: Tally::new(),
+            },
         }))
     }
 
@@ -91,10 +93,10 @@ impl<M: Model> RetryBudget<M> {
             name: core.name,
             mode: core.mode.load(),
             level: M::level(&core.cells, now),
-            granted: core.granted.load(),
-            returned: core.returned.load(),
-            refused: core.refused.load(),
-            would_refuse: core.would_refuse.load(),
+            granted: core.counts.granted.load(),
+            returned: core.counts.returned.load(),
+            refused: core.counts.refused.load(),
+            would_refuse: core.counts.would_refuse.load(),
         }
     }
 
@@ -120,14 +122,14 @@ impl<M: Model> Budget for RetryBudget<M> {
             return Ok(ExtraToken::free());
         }
         if let Some(taken) = M::take(&core.cells, now, class) {
-            core.granted.count();
+            core.counts.granted.count();
             return Ok(ExtraToken::new(self.0.hold(), taken, class));
         }
         if mode == Mode::Shadow {
-            core.would_refuse.count();
+            core.counts.would_refuse.count();
             return Ok(ExtraToken::free());
         }
-        core.refused.count();
+        core.counts.refused.count();
         core.drained
             .store(now.as_nanos().saturating_add(DRAINED_FOR));
         Err(Exhausted::of(core.name))
@@ -135,12 +137,11 @@ impl<M: Model> Budget for RetryBudget<M> {
 
     #[inline]
     fn is_drained(&self, now: Instant) -> bool {
-        // Time that stepped back by more finds an end that is too far.
-        self.0
-            .drained
-            .load()
-            .wrapping_sub(now.as_nanos().wrapping_add(1))
-            < DRAINED_FOR
+        // Who asks by the coarse clock is some milliseconds behind whoever was
+        // refused; time that stepped back by more finds an end that is too
+        // far.
+        let after = now.as_nanos().wrapping_add(1);
+        self.0.drained.load().wrapping_sub(after) < DRAINED_FOR + TICK
     }
 }
 
@@ -148,6 +149,9 @@ impl<M: Model> Budget for RetryBudget<M> {
 /// ticks of the coarse clock. What is deposited meanwhile is spent afterwards,
 /// so only the moment of extra attempts changes, and not their number.
 const DRAINED_FOR: u64 = 10_000_000;
+
+/// The longest tick of a coarse clock: Linux at 100 Hz.
+const TICK: u64 = 10_000_000;
 
 impl Default for RetryBudget<Deposits> {
     /// A budget of its own of 20 %, as [`Deposits::default`] says, without a
@@ -174,6 +178,19 @@ impl<M: Model> fmt::Debug for RetryBudget<M> {
 mod tests {
     use super::*;
     use crate::budget::machine::Machine;
+
+    // The bench of the retry: refused by the precise clock, and asked by the
+    // coarse one, a budget never seemed drained.
+    #[test]
+    fn a_refusal_is_seen_by_a_clock_that_lags() {
+        let budget = RetryBudget::new("empty", Deposits::of(crate::Ratio::ZERO).floor(0)).unwrap();
+        let millis = |millis: u64| Instant::from_nanos(50_000_000_000 + millis * 1_000_000);
+        assert!(budget.try_extra(millis(10), Class::Transient).is_err());
+        assert!(budget.is_drained(millis(10)) && budget.is_drained(millis(19)));
+        assert!(budget.is_drained(millis(6)), "a tick of 4 ms behind");
+        assert!(!budget.is_drained(millis(20)));
+        assert!(!budget.is_drained(Instant::from_nanos(0)));
+    }
 
     #[test]
     fn the_default_settings_can_work() {

@@ -52,6 +52,13 @@ pub struct Core<M: Machine> {
     pub(super) mode: ModeCell,
     /// Until when it counts as drained.
     pub(super) drained: Setting,
+    pub(super) counts: Counts,
+}
+
+/// Counts for the operator, apart from what every call reads.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Counts {
     pub(super) granted: Tally,
     pub(super) returned: Tally,
     pub(super) refused: Tally,
@@ -137,7 +144,7 @@ impl<M: Machine> Drop for ExtraToken<M> {
     fn drop(&mut self) {
         if let Some(stake) = self.0.take() {
             M::give_back(&stake.core.cells, stake.taken);
-            stake.core.returned.count();
+            stake.core.counts.returned.count();
         }
     }
 }

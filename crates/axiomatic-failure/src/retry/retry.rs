@@ -67,8 +67,10 @@ pub(super) struct Core<Bu> {
     seeded: Tally,
 }
 
-/// Counts for the operator.
+/// Counts for the operator, apart from what every call reads: in an outage
+/// every call counts here.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Tallies {
     pub(super) retried: Tally,
     pub(super) recovered: Tally,

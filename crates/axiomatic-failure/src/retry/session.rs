@@ -26,8 +26,9 @@ pub struct Session<Bu: Budget> {
     /// call is not measured either.
     deadline: Instant,
     repeats: Repeats,
-    /// None before an attempt has failed, which most calls never see.
-    extra: Option<Extra<Bu>>,
+    /// None before an attempt has failed, which most calls never see; in a box,
+    /// so that they do not carry its room about.
+    extra: Option<Box<Extra<Bu>>>,
 }
 
 /// Whether there may be another attempt at all.
@@ -241,11 +242,13 @@ impl<Bu: Budget> Session<Bu> {
     }
 
     fn extra(&mut self) -> &mut Extra<Bu> {
-        self.extra.get_or_insert_with(|| Extra {
-            paid: Paid::Ended,
-            waits: self.core.waits(),
-            attempt: 1,
-            was_unsent: false,
+        self.extra.get_or_insert_with(|| {
+            Box::new(Extra {
+                paid: Paid::Ended,
+                waits: self.core.waits(),
+                attempt: 1,
+                was_unsent: false,
+            })
         })
     }
 
