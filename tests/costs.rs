@@ -170,7 +170,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, answered, repeatable",
         allocations: 0,
-        instructions: 400,
+        instructions: 330,
         subject: || {
             let layer = retry().layer(Always).with_error::<Rejected>();
             let mut service = layer.layer(Echo);
@@ -180,7 +180,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, answered, not repeatable",
         allocations: 0,
-        instructions: 400,
+        instructions: 299,
         subject: || {
             let layer = retry().layer(WhenDeclared).with_error::<Rejected>();
             let mut service = layer.layer(Echo);
@@ -190,7 +190,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, failed, nothing left in the budget",
         allocations: 0,
-        instructions: 700,
+        instructions: 540,
         subject: || {
             let deposits = Deposits::of(Ratio::ZERO).floor(0);
             let budget = RetryBudget::new("empty", deposits).expect("a valid configuration");
@@ -205,7 +205,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, session, answered",
         allocations: 0,
-        instructions: 400,
+        instructions: 180,
         subject: || {
             let retry = retry();
             Box::new(move || {

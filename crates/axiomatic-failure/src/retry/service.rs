@@ -65,7 +65,7 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, mut request: Req) -> Self::Future {
         let core = self.retry.core();
         if core.mode.load() == Mode::Off {
