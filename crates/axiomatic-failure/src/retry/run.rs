@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use axiomatic_core::budget::Budget;
-use axiomatic_core::{Classify, Context, Mode, Plain, Refusable};
+use axiomatic_core::{Classify, Context, Plain, Refusable};
 #[cfg(feature = "tokio")]
 use tokio::time::sleep;
 
@@ -95,7 +95,7 @@ impl<Bu: Budget> Retry<Bu> {
     where
         Fut: Future<Output = Result<T, E>>,
     {
-        let mut session = self.begin_exactly(context);
+        let mut session = self.begin_now(context);
         loop {
             let result = operation().await;
             match session.judge_now(read(result.as_ref())) {
@@ -156,7 +156,7 @@ impl<Bu: Budget> Retry<Bu> {
         read: impl Fn(Result<&T, &E>) -> Ended,
         mut operation: impl FnMut() -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut session = self.begin_exactly(context);
+        let mut session = self.begin_now(context);
         loop {
             let result = operation();
             match session.judge_now(read(result.as_ref())) {
@@ -169,12 +169,8 @@ impl<Bu: Budget> Retry<Bu> {
         }
     }
 
-    fn begin_exactly(&self, context: &Context) -> Session<Bu> {
-        let mut session = self.begin(context, self.core().beginning(context));
-        if self.mode() == Mode::Off {
-            session.only_once();
-        }
-        session
+    fn begin_now(&self, context: &Context) -> Session<Bu> {
+        self.begin(context, self.core().beginning(context))
     }
 }
 

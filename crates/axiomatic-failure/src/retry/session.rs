@@ -173,7 +173,7 @@ impl<Bu: Budget> Session<Bu> {
     #[inline(never)]
     fn judge(&mut self, now: Instant, ended: &Ended) -> Verdict {
         self.tell(now, ended.outcome);
-        if self.is_anothers() {
+        if self.is_anothers() || self.core.mode.load() == Mode::Off {
             return Verdict::Return;
         }
         let progress = Progress {
@@ -222,14 +222,10 @@ impl<Bu: Budget> Session<Bu> {
         if !is_in_time(self.deadline - now, after, self.core.least_attempt()) {
             return self.give_up(GaveUp::Deadline);
         }
-        match self.core.mode.load() {
-            Mode::Enforce => {}
-            Mode::Off => return Verdict::Return,
-            Mode::Shadow => {
-                self.core.tallies.would_retry.count();
-                self.core.telemetry.would_retry();
-                return Verdict::Return;
-            }
+        if self.core.mode.load() == Mode::Shadow {
+            self.core.tallies.would_retry.count();
+            self.core.telemetry.would_retry();
+            return Verdict::Return;
         }
         match self.core.budget.try_extra(now, class) {
             Ok(token) => {

@@ -1,5 +1,6 @@
 //! The retry's tower adapter, in paused time.
 
+mod operator;
 mod policy;
 mod run;
 mod scripted;
@@ -23,7 +24,7 @@ use axiomatic_core::{
     Carrier, Classify, Context, Mode, Name, Outcome, Pattern, Ratio, Reason, Refusable, Rejected,
 };
 use axiomatic_failure::retry::{
-    Config, ConfigError, GaveUp, ResponseFuture, Retry, RetryLayer, Session,
+    Config, ConfigError, GaveUp, LeastAttempt, Refusals, ResponseFuture, Retry, RetryLayer, Session,
 };
 use tokio::time::advance;
 use tower::{Layer, Service, ServiceExt};
@@ -308,70 +309,6 @@ async fn a_panic_takes_no_token_along() {
     let budget = retry.budget().snapshot(retry.now());
     assert_eq!((budget.granted(), budget.returned()), (1, 0), "it was sent");
     assert_eq!(retry.snapshot().retried(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn shadow_counts_what_it_would_repeat_and_repeats_nothing() {
-    let retry = config().build().unwrap();
-    retry.set_mode(Mode::Shadow);
-    let dependency = Dependency::default();
-    assert_eq!(call(&retry, &dependency, Call::repeatable()).await, Ok(BAD));
-    assert_eq!(dependency.calls(), 1);
-    assert_eq!(retry.snapshot().would_retry(), 1);
-    assert_eq!(retry.budget().snapshot(retry.now()).granted(), 0);
-    assert!(
-        retry
-            .snapshot()
-            .to_string()
-            .ends_with("in shadow: 1 not retried")
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn off_stands_aside() {
-    let retry = config().build().unwrap();
-    retry.set_mode(Mode::Off);
-    let dependency = Dependency::default();
-    let request = Call::repeatable();
-    let cloned = Rc::clone(&request.clones);
-    assert_eq!(call(&retry, &dependency, request).await, Ok(BAD));
-    assert_eq!((dependency.calls(), cloned.get()), (1, 0));
-    assert_eq!(dependency.contexts()[0].retried_by(), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_update_concerns_attempts_that_end_after_it() {
-    let retry = config().build().unwrap();
-    let dependency = Dependency::default();
-    retry.update(&config().attempts(5)).unwrap();
-    let _ = call(&retry, &dependency, Call::repeatable()).await;
-    assert_eq!(dependency.calls(), 5);
-    let refused = retry.update(&config().attempts(0));
-    assert_eq!(refused, Err(ConfigError::Attempts));
-    let _ = call(&retry, &dependency, Call::repeatable()).await;
-    assert_eq!(dependency.calls(), 10);
-}
-
-#[test]
-fn a_configuration_that_cannot_work_is_refused() {
-    let refused = config().attempts(0).build().unwrap_err();
-    assert_eq!(refused, ConfigError::Attempts);
-    let backoff = Backoff::exponential(2 * SECOND, SECOND);
-    let refused = config().backoff(backoff).build().unwrap_err();
-    assert!(matches!(refused, ConfigError::Backoff(_)), "{refused}");
-    assert!(Config::default().build().is_ok(), "as `Retry::default` is");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_snapshot_prints_as_a_line() {
-    let retry = config().named("payment").build().unwrap();
-    let _ = call(&retry, &Dependency::that([BAD, GOOD]), Call::repeatable()).await;
-    let _ = call(&retry, &Dependency::that([BAD; 3]), Call::repeatable()).await;
-    assert_eq!(
-        retry.snapshot().to_string(),
-        "retry payment: 3 retried, 1 recovered; gave up for attempts 1, budget 0, deadline 0, \
-         advised 0, unrepeatable 0"
-    );
 }
 
 #[test]

@@ -96,6 +96,10 @@ async fn an_inner_retry_leaves_the_call_to_the_outer_one() {
     let _ = stack.ready().await.unwrap().call(Call::repeatable()).await;
     assert_eq!(dependency.calls(), 3, "and not nine");
     assert_eq!(inner.snapshot().retried(), 0);
+    let counted = inner.snapshot().to_string();
+    let nothing = "retry inner: 0 retried, 0 recovered; gave up for attempts 0, budget 0, \
+                   deadline 0, advised 0, unrepeatable 0";
+    assert_eq!(counted, nothing, "nor is it the inner one that gave up");
 
     // What the outer one does not repeat, the inner one does.
     outer.set_mode(Mode::Off);
@@ -117,4 +121,19 @@ async fn a_rule_may_borrow() {
     let answer = service.ready().await.unwrap().call(Call::default()).await;
     assert_eq!(answer, Ok(GOOD));
     assert_eq!(count.get(), 2);
+}
+
+/// Who has nothing left to repeat a call with still keeps others from it:
+/// they would add to a load that is too much already.
+#[tokio::test(start_paused = true)]
+async fn a_drained_budget_keeps_inner_retries_from_adding_too() {
+    let outer = Config::new(budget(0)).build().unwrap();
+    let inner = config().build().unwrap();
+    let dependency = Dependency::default();
+    let stack = typed(&inner, WhenDeclared).layer(dependency.clone());
+    let mut stack = typed(&outer, WhenDeclared).layer(stack);
+    for calls in [1, 2] {
+        let _ = stack.ready().await.unwrap().call(Call::repeatable()).await;
+        assert_eq!(dependency.calls(), calls);
+    }
 }

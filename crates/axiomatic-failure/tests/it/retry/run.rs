@@ -4,6 +4,8 @@ use super::*;
 
 use std::io;
 
+use axiomatic_core::time::ManualClock;
+
 use axiomatic_failure::retry::{retry, retry_blocking};
 
 #[tokio::test(start_paused = true)]
@@ -71,6 +73,31 @@ async fn a_retry_that_is_off_calls_a_function_once() {
         .await;
     assert!(answer.is_err());
     assert_eq!(calls.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_is_not_called_when_the_wait_took_its_time() {
+    let clock = ManualClock::new();
+    let policy = config()
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .unwrap();
+    let deadline = Deadline::at(clock.now() + 2 * SECOND);
+    let context = Context::default().with_deadline(deadline);
+    let fails = |_: Result<&(), &&str>| Outcome::Transient;
+    let calls = Cell::new(0);
+    let run = policy.run_within(&context, fails, || async {
+        calls.set(calls.get() + 1);
+        Err("reset")
+    });
+    let (answer, ()) = tokio::join!(run, async {
+        tokio::time::sleep(SECOND / 2).await;
+        clock.advance(10 * SECOND);
+    });
+    assert_eq!(answer, Err("reset"));
+    assert_eq!(calls.get(), 1);
+    let budget = policy.budget().snapshot(clock.now());
+    assert_eq!((budget.granted(), budget.returned()), (1, 1));
 }
 
 #[test]

@@ -2,8 +2,6 @@
 
 use super::*;
 
-use axiomatic_failure::retry::LeastAttempt;
-
 fn until(remaining: Duration) -> Call {
     let deadline = Deadline::at(Clock::Precise.now() + remaining);
     let mut call = Call::repeatable();
@@ -150,4 +148,18 @@ async fn the_least_attempt_is_what_good_calls_take() {
         let _ = call(&retry, &dependency, until(remaining * MILLI)).await;
         assert_eq!(dependency.calls(), attempts, "{remaining} ms");
     }
+}
+
+/// Of a call that was repeated, the good attempt is measured, and not the
+/// waits before it.
+#[tokio::test(start_paused = true)]
+async fn a_repeated_call_is_measured_from_its_last_attempt() {
+    let retry = config().build().unwrap();
+    for _ in 0..100 {
+        let dependency = Dependency::that([BAD, GOOD]);
+        let _ = call(&retry, &dependency, until(60 * SECOND)).await;
+        advance(SECOND).await;
+    }
+    let typical = retry.snapshot().typical().unwrap();
+    assert!(typical < 10 * MILLI, "{typical:?}");
 }
