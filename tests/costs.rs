@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axiomatic_core::backoff::Backoff;
+use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{Outcome, Ratio, Rejected};
@@ -162,6 +163,22 @@ const CLAIMS: &[Claim] = &[
             let backoff = Backoff::exponential(Duration::from_millis(100), longest);
             let mut delays = backoff.seeded(7);
             Box::new(move || assert!(black_box(delays.next()).is_some()))
+        },
+    },
+    Claim {
+        operation: "histogram, one record",
+        allocations: 0,
+        instructions: 78,
+        subject: || {
+            let histogram = LatencyHistogram::new(Ratio::percent(95), Duration::from_secs(10));
+            let record = move |passed, millis| {
+                let latency = Duration::from_millis(black_box(millis));
+                histogram.record(now() + Duration::from_secs(passed), latency);
+            };
+            // Warm, and old enough for its estimates to last.
+            (0..100).for_each(|millis| record(0, millis));
+            record(1, 20);
+            Box::new(move || record(1, 20))
         },
     },
     Claim {
