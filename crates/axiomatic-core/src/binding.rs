@@ -17,13 +17,20 @@
 //! # assert_eq!(binding.classify(Ok(&500)), Outcome::Transient);
 //! ```
 
-use crate::context::Endpoint;
+use crate::context::{Deadline, Endpoint};
 use crate::{Classify, Context, Outcome, Refusable};
 
 /// Reads and writes the [`Context`] of a request.
 pub trait Carrier<R> {
     /// The context that `request` carries, the default if none.
     fn context(&self, request: &R) -> Context;
+
+    /// The deadline of that context, for a layer that looks at nothing else:
+    /// where a context is kept with the request, it need not be copied.
+    #[inline]
+    fn deadline(&self, request: &R) -> Option<Deadline> {
+        self.context(request).deadline()
+    }
 
     /// Makes `request` carry `context`. A layer calls this only when it has
     /// changed a value, because some protocols allocate for it.
@@ -133,6 +140,11 @@ impl<R> Carrier<R> for Plain {
     }
 
     #[inline]
+    fn deadline(&self, _: &R) -> Option<Deadline> {
+        None
+    }
+
+    #[inline]
     fn set_context(&self, _: &mut R, _: Context) {}
 }
 
@@ -179,6 +191,11 @@ impl<B: Carrier<R>, F, R> Carrier<R> for Classified<B, F> {
     #[inline]
     fn context(&self, request: &R) -> Context {
         self.binding.context(request)
+    }
+
+    #[inline]
+    fn deadline(&self, request: &R) -> Option<Deadline> {
+        self.binding.deadline(request)
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 use std::time::SystemTime;
 
 use axiomatic_core::binding::Classified;
+use axiomatic_core::context::Deadline;
 use axiomatic_core::{Carrier, Classify, Complete, Context, Outcome, Refusable, Settle};
 use http::{HeaderMap, Request, Response, StatusCode};
 
@@ -98,6 +99,11 @@ impl<B> Carrier<Request<B>> for Http {
             .get::<Context>()
             .cloned()
             .unwrap_or_default()
+    }
+
+    #[inline]
+    fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
+        request.extensions().get::<Context>()?.deadline()
     }
 
     #[inline]
