@@ -20,7 +20,9 @@ use axiomatic_contract::{
 use axiomatic_core::context::Deadline;
 use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{BoxError, Carrier, Context, Mode, Outcome, Ratio, Refusable, Rejected};
+use axiomatic_core::{
+    BoxError, Carrier, Classify, Context, Mode, Outcome, Plain, Ratio, Refusable, Rejected,
+};
 use axiomatic_failure::circuit_breaker::{
     Adaptive, CircuitBreaker, CircuitBreakerLayer, Config, HalfOpen, KeyedCircuitBreaker, OpenFor,
     Ramp, State, TripWhen, Window,
@@ -375,6 +377,12 @@ impl Carrier<Request> for Expiry {
     }
 
     fn set_context(&self, _: &mut Request, _: Context) {}
+}
+
+impl<E: Refusable> Classify<Response, E> for Expiry {
+    fn classify(&self, result: Result<&Response, &E>) -> Outcome {
+        Plain.classify(result)
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use axiomatic_core::Rejected;
-use pin_project::pin_project;
+use axiomatic_core::time::Clock;
+use axiomatic_core::{Classify, Plain, Refusable, Rejected};
+use pin_project::{pin_project, pinned_drop};
 use tokio::time::{Sleep, sleep_until};
 
 use super::Permit;
@@ -13,26 +14,27 @@ use super::Permit;
 /// The response of a [`TimeoutService`](super::TimeoutService): a refusal, or
 /// the inner call with the time it has.
 #[pin_project]
-pub struct ResponseFuture<F, E> {
+pub struct ResponseFuture<F, E, B = Plain> {
     #[pin]
-    state: State<F>,
+    state: State<F, B>,
     error: PhantomData<fn() -> E>,
 }
 
 #[pin_project(project = StateProjection)]
-enum State<F> {
+enum State<F, B> {
     Refused(Rejected),
     Unlimited(#[pin] F),
-    Limited(#[pin] Call<F>),
+    Limited(#[pin] Call<F, B>),
     Elapsed,
 }
 
 /// A call under way.
-#[pin_project]
-struct Call<F> {
+#[pin_project(PinnedDrop)]
+struct Call<F, B> {
     #[pin]
     inner: F,
     permit: Permit,
+    binding: B,
     #[pin]
     timer: Timer,
 }
@@ -46,7 +48,7 @@ enum Timer {
     Unneeded,
 }
 
-impl<F, E> ResponseFuture<F, E> {
+impl<F, E, B> ResponseFuture<F, E, B> {
     pub(super) fn refused(rejected: Rejected) -> Self {
         Self::new(State::Refused(rejected))
     }
@@ -56,7 +58,7 @@ impl<F, E> ResponseFuture<F, E> {
     }
 
     #[inline]
-    pub(super) fn limited(inner: F, permit: Permit) -> Self {
+    pub(super) fn limited(inner: F, permit: Permit, binding: B) -> Self {
         let timer = if permit.needs_timer() {
             Timer::Unset
         } else {
@@ -65,12 +67,13 @@ impl<F, E> ResponseFuture<F, E> {
         Self::new(State::Limited(Call {
             inner,
             permit,
+            binding,
             timer,
         }))
     }
 
     #[inline]
-    fn new(state: State<F>) -> Self {
+    fn new(state: State<F, B>) -> Self {
         ResponseFuture {
             state,
             error: PhantomData,
@@ -78,11 +81,12 @@ impl<F, E> ResponseFuture<F, E> {
     }
 }
 
-impl<F, E, Res, Err> Future for ResponseFuture<F, E>
+impl<F, E, B, Res, Err> Future for ResponseFuture<F, E, B>
 where
     F: Future<Output = Result<Res, Err>>,
     Err: Into<E>,
-    E: From<Rejected>,
+    E: Refusable,
+    B: Classify<Res, E>,
 {
     type Output = Result<Res, E>;
 
@@ -101,7 +105,12 @@ where
         let mut timer = call.timer;
         let mut has_rung = timer.as_mut().poll_if_set(cx).is_ready();
         if let Poll::Ready(result) = call.inner.poll(cx) {
-            return Poll::Ready(result.map_err(Into::into));
+            let result = result.map_err(Into::into);
+            if call.permit.is_observed() {
+                let outcome = call.binding.classify(result.as_ref());
+                call.permit.settle(Clock::Precise.now(), outcome);
+            }
+            return Poll::Ready(result);
         }
         if timer.as_mut().set_if_unset(call.permit) {
             has_rung = timer.poll_if_set(cx).is_ready();
@@ -120,12 +129,23 @@ where
     }
 }
 
+#[pinned_drop]
+impl<F, B> PinnedDrop for Call<F, B> {
+    #[inline]
+    fn drop(self: Pin<&mut Self>) {
+        let call = self.project();
+        if call.permit.is_observed() {
+            call.permit.cut_short(Clock::Precise.now());
+        }
+    }
+}
+
 impl Timer {
     /// Sets it, the first time that the call is pending.
     #[inline]
-    fn set_if_unset(mut self: Pin<&mut Self>, permit: &Permit) -> bool {
+    fn set_if_unset(mut self: Pin<&mut Self>, permit: &mut Permit) -> bool {
         if let TimerProjection::Unset = self.as_mut().project() {
-            let deadline = permit.deadline().instant();
+            let deadline = permit.precise_deadline().instant();
             self.set(Timer::Set(sleep_until(deadline.into())));
             return true;
         }
@@ -151,7 +171,7 @@ impl Timer {
     }
 }
 
-impl<F, E> fmt::Debug for ResponseFuture<F, E> {
+impl<F, E, B> fmt::Debug for ResponseFuture<F, E, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.state {
             State::Refused(rejected) => rejected.fmt(f),

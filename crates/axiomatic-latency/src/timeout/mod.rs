@@ -60,23 +60,33 @@
 //! deadline, and its error is always boxed. Neither counts the wait for
 //! readiness.
 
+mod adaptive;
 mod cell;
+mod config;
+mod error;
 #[cfg(feature = "tokio")]
 mod future;
 #[cfg(feature = "tokio")]
 mod layer;
+mod permit;
 #[cfg(feature = "tokio")]
 mod service;
+mod snapshot;
 #[expect(
     clippy::module_inception,
     reason = "the mechanism of the pattern, in the file of its name"
 )]
 mod timeout;
 
+pub use adaptive::Adaptive;
+pub use config::{Config, Expired};
+pub use error::ConfigError;
 #[cfg(feature = "tokio")]
 pub use future::ResponseFuture;
 #[cfg(feature = "tokio")]
 pub use layer::TimeoutLayer;
+pub use permit::Permit;
 #[cfg(feature = "tokio")]
 pub use service::TimeoutService;
-pub use timeout::{Permit, Snapshot, Timeout};
+pub use snapshot::Snapshot;
+pub use timeout::Timeout;

@@ -2,13 +2,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axiomatic_core::budget::{Budget, Class, Deposits, RetryBudget, Token};
 use axiomatic_core::context::Deadline;
+use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
 #[cfg(feature = "tokio")]
 use super::TimeoutLayer;
-use super::cell::Settings;
+use super::adaptive::Observed;
+use super::cell::{Settings, Tally};
+use super::permit::Origin;
+use super::{Config, ConfigError, Expired, Permit, Snapshot};
 
 /// How long a call may take: a handle, cheap to clone, that works without
 /// tower and without a runtime.
@@ -39,6 +44,20 @@ pub struct Timeout {
 struct Core {
     name: Name,
     settings: Settings,
+    expiry: Expiry,
+    observed: Option<Shared<Observed>>,
+    refused: Tally,
+    let_through: Tally,
+}
+
+const END: Instant = Instant::from_nanos(u64::MAX);
+
+/// What becomes of calls that arrive expired.
+enum Expiry {
+    Refuse,
+    /// Calls deposit, and to refuse one takes a token.
+    AtMost(RetryBudget<Deposits>),
+    Serve,
 }
 
 impl Timeout {
@@ -50,10 +69,36 @@ impl Timeout {
 
     /// The same under a name, for rejections, events and metrics.
     pub fn named(name: impl Into<Name>, duration: Duration) -> Self {
+        Self::of(name.into(), duration, Expiry::Refuse, None)
+    }
+
+    pub(super) fn from_config(config: Config) -> Result<Self, ConfigError> {
+        let expiry = match config.expired {
+            Expired::Refuse => Expiry::Refuse,
+            Expired::Serve => Expiry::Serve,
+            Expired::RefuseAtMost(share) => {
+                // Nothing beside the share: with a floor, a server of few
+                // calls would refuse them all.
+                let budget = RetryBudget::new(config.name, Deposits::of(share).floor(0));
+                Expiry::AtMost(budget.map_err(|_| ConfigError::Share(share))?)
+            }
+        };
+        let observed = match config.adaptive {
+            None => None,
+            Some(adaptive) => Some(Shared::new(adaptive.build(config.after)?)),
+        };
+        Ok(Self::of(config.name, config.after, expiry, observed))
+    }
+
+    fn of(name: Name, after: Duration, expiry: Expiry, observed: Option<Shared<Observed>>) -> Self {
         Timeout {
             core: Arc::new(Core {
-                name: name.into(),
-                settings: Settings::new(duration),
+                name,
+                settings: Settings::new(after),
+                expiry,
+                observed,
+                refused: Tally::default(),
+                let_through: Tally::default(),
             }),
         }
     }
@@ -64,39 +109,49 @@ impl Timeout {
     ///
     /// # Errors
     ///
-    /// [`Reason::Expired`] if the inherited deadline has passed.
+    /// [`Reason::Expired`] if the inherited deadline has passed, unless it is
+    /// configured to serve such calls, or has refused its share of them.
     #[inline]
     pub fn admit(&self, now: Instant, inherited: Option<Deadline>) -> Result<Permit, Rejected> {
-        let name = self.core.name;
-        let mode = self.core.settings.mode.load();
-        let own = match mode {
-            Mode::Enforce | Mode::Shadow => now + self.core.settings.after(),
-            Mode::Off => Instant::from_nanos(u64::MAX),
-        };
-        let own = Deadline::at(own);
-        let (deadline, needs_timer) = match inherited {
-            Some(inherited) if inherited.is_expired(now) && mode == Mode::Enforce => {
-                return Err(Rejected::new(Pattern::Timeout, Reason::Expired).with_name(name));
-            }
-            Some(inherited) if inherited.instant() <= own.instant() => {
-                (inherited, !inherited.is_armed())
-            }
-            _ => (own, true),
-        };
-        Ok(Permit {
-            deadline,
-            needs_timer: needs_timer && mode != Mode::Off,
-            name,
+        let core = &*self.core;
+        let mode = core.settings.mode.load();
+        if mode == Mode::Off {
+            return Ok(core.stands_aside(now, inherited));
+        }
+        if let Expiry::AtMost(budget) = &core.expiry {
+            let _deposited = budget.begin(now);
+        }
+        let own = now.as_nanos().saturating_add(core.after());
+        let mut permit = Permit {
+            deadline: Deadline::at(Instant::from_nanos(own)),
+            began: now,
+            no_later: END,
+            origin: Origin::Own,
+            needs_timer: true,
             mode,
-        })
+            name: core.name,
+            observed: core.observed.as_ref().map(Shared::hold),
+        };
+        if let Some(inherited) = inherited {
+            if inherited.is_expired(now) && core.disbelieves(now, mode)? {
+                permit.origin = Origin::Instead;
+            } else if inherited.instant().as_nanos() <= own {
+                permit.deadline = inherited;
+                permit.origin = Origin::Inherited;
+                permit.needs_timer = !inherited.is_armed();
+            } else {
+                permit.no_later = inherited.instant();
+            }
+        }
+        Ok(permit)
     }
 
-    /// How long calls may take.
+    /// How long calls may take: what was set, or less if it is adaptive.
     pub fn duration(&self) -> Duration {
-        self.core.settings.after()
+        Duration::from_nanos(self.core.after())
     }
 
-    /// Changes how long calls that begin from now on may take.
+    /// Changes how long calls that begin from now on may take, at most.
     pub fn update(&self, duration: Duration) {
         self.core.settings.set_after(duration);
     }
@@ -109,7 +164,7 @@ impl Timeout {
 
     /// Switches between enforcing, shadowing and standing aside, for calls
     /// that begin from now on. In shadow, a crossing is reported and nothing
-    /// is cancelled.
+    /// is cancelled; what calls take is learnt all the same.
     pub fn set_mode(&self, mode: Mode) {
         self.core.settings.mode.store(mode);
     }
@@ -118,10 +173,14 @@ impl Timeout {
     /// were given up is counted by the `tracing` events: the path of a call
     /// in time shares no counter.
     pub fn snapshot(&self) -> Snapshot {
+        let core = &*self.core;
         Snapshot {
-            name: self.core.name,
+            name: core.name,
             duration: self.duration(),
             mode: self.mode(),
+            refused: core.refused.load(),
+            let_through: core.let_through.load(),
+            latencies: core.observed.as_ref().map(|observed| observed.snapshot()),
         }
     }
 
@@ -129,6 +188,62 @@ impl Timeout {
     #[cfg(feature = "tokio")]
     pub fn layer(&self) -> TimeoutLayer {
         TimeoutLayer::new(self.clone())
+    }
+
+    /// Whether it learns from what calls take.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(super) fn is_adaptive(&self) -> bool {
+        self.core.observed.is_some()
+    }
+}
+
+impl Core {
+    /// How long calls may take, in nanoseconds.
+    #[inline]
+    fn after(&self) -> u64 {
+        let after = self.settings.after();
+        match &self.observed {
+            None => after,
+            Some(observed) => observed.after(after),
+        }
+    }
+
+    fn stands_aside(&self, now: Instant, inherited: Option<Deadline>) -> Permit {
+        Permit {
+            deadline: inherited.unwrap_or(Deadline::at(END)),
+            began: now,
+            no_later: END,
+            origin: Origin::Inherited,
+            needs_timer: false,
+            mode: Mode::Off,
+            name: self.name,
+            observed: None,
+        }
+    }
+
+    /// Whether a call that arrived expired has the timeout's own time
+    /// instead. In shadow it keeps what it came with.
+    #[cold]
+    fn disbelieves(&self, now: Instant, mode: Mode) -> Result<bool, Rejected> {
+        if mode == Mode::Shadow {
+            self.let_through.count();
+            return Ok(false);
+        }
+        let refuses = match &self.expiry {
+            Expiry::Refuse => true,
+            Expiry::Serve => false,
+            Expiry::AtMost(budget) => {
+                let token = budget.try_extra(now, Class::Transient);
+                token.map(Token::spend).is_ok()
+            }
+        };
+        if refuses {
+            self.refused.count();
+            return Err(Rejected::new(Pattern::Timeout, Reason::Expired).with_name(self.name));
+        }
+        self.let_through.count();
+        Ok(true)
     }
 }
 
@@ -138,98 +253,6 @@ impl fmt::Debug for Timeout {
             .field("name", &self.core.name)
             .field("duration", &self.duration())
             .field("mode", &self.mode())
-            .finish()
-    }
-}
-
-/// Leave to wait for one call until a deadline.
-#[must_use = "a permit says until when to wait"]
-#[derive(Debug)]
-pub struct Permit {
-    deadline: Deadline,
-    needs_timer: bool,
-    name: Name,
-    mode: Mode,
-}
-
-impl Permit {
-    /// Until when.
-    #[inline]
-    pub fn deadline(&self) -> Deadline {
-        self.deadline
-    }
-
-    /// Whether it takes a timer of its own: not if a layer further out
-    /// enforces a deadline as early, and not if the timeout was off.
-    #[inline]
-    pub fn needs_timer(&self) -> bool {
-        self.needs_timer
-    }
-
-    /// Whether the deadline is to be handed inward: it was made here, or
-    /// begins to be enforced here.
-    #[inline]
-    pub fn changes_context(&self) -> bool {
-        self.needs_timer && self.mode == Mode::Enforce
-    }
-
-    /// Tells that the deadline has passed.
-    ///
-    /// # Errors
-    ///
-    /// [`Reason::Elapsed`], the answer of a call that is given up; none in
-    /// shadow, where the call goes on, nor off, where it is not even reported.
-    pub fn elapsed(&self) -> Result<(), Rejected> {
-        if self.mode == Mode::Off {
-            return Ok(());
-        }
-        #[cfg(feature = "tracing")]
-        tracing::info!(
-            target: "axiomatic::timeout",
-            name = self.name.as_str(),
-            mode = %self.mode,
-            "elapsed"
-        );
-        match self.mode {
-            Mode::Enforce => {
-                Err(Rejected::new(Pattern::Timeout, Reason::Elapsed).with_name(self.name))
-            }
-            Mode::Shadow | Mode::Off => Ok(()),
-        }
-    }
-}
-
-/// What a timeout was like at a moment.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    name: Name,
-    duration: Duration,
-    mode: Mode,
-}
-
-impl Snapshot {
-    /// The timeout's name.
-    pub fn name(&self) -> Name {
-        self.name
-    }
-
-    /// How long calls may take.
-    pub fn duration(&self) -> Duration {
-        self.duration
-    }
-
-    /// Whether it acts on its decisions.
-    pub fn mode(&self) -> Mode {
-        self.mode
-    }
-}
-
-impl fmt::Display for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "timeout {}: {:?}, {}",
-            self.name, self.duration, self.mode
-        )
+            .finish_non_exhaustive()
     }
 }
