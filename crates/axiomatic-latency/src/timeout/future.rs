@@ -1,12 +1,13 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use axiomatic_core::time::Clock;
 use axiomatic_core::{Classify, Plain, Refusable, Rejected};
 use pin_project::{pin_project, pinned_drop};
+use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep_until};
 
 use super::Permit;
@@ -57,7 +58,7 @@ impl<F, E, B> ResponseFuture<F, E, B> {
         Self::new(State::Unlimited(inner))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn limited(inner: F, permit: Permit, binding: B) -> Self {
         let timer = if permit.needs_timer() {
             Timer::Unset
@@ -90,20 +91,14 @@ where
 {
     type Output = Result<Res, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        let call = match state.as_mut().project() {
-            StateProjection::Refused(rejected) => return Poll::Ready(Err((*rejected).into())),
-            StateProjection::Unlimited(inner) => return inner.poll(cx).map_err(Into::into),
-            StateProjection::Limited(call) => call.project(),
-            StateProjection::Elapsed => panic!("polled after it was ready"),
+        // First and by itself: the compiler makes a jump table of the rest.
+        let StateProjection::Limited(call) = state.as_mut().project() else {
+            return state.poll_otherwise(cx);
         };
-        // A timer that is set goes first: polled after a call that spends
-        // tokio's cooperative budget each time, it would never ring. The
-        // answer still counts if it arrives with the last tick.
-        let mut timer = call.timer;
-        let mut has_rung = timer.as_mut().poll_if_set(cx).is_ready();
+        let call = call.project();
         if let Poll::Ready(result) = call.inner.poll(cx) {
             let result = result.map_err(Into::into);
             if call.permit.is_observed() {
@@ -112,18 +107,35 @@ where
             }
             return Poll::Ready(result);
         }
-        if timer.as_mut().set_if_unset(call.permit) {
-            has_rung = timer.poll_if_set(cx).is_ready();
-        }
-        if !has_rung {
-            return Poll::Pending;
-        }
+        // The answer still counts if it arrives with the last tick.
+        ready!(call.timer.poll(call.permit, cx));
         match call.permit.elapsed() {
             Ok(()) => Poll::Pending,
             Err(rejected) => {
                 // Cancelled now, and not when the caller lets go of us.
                 state.set(State::Elapsed);
                 Poll::Ready(Err(rejected.into()))
+            }
+        }
+    }
+}
+
+impl<F, B> State<F, B> {
+    /// Of a call that has no limit, or is not under way.
+    fn poll_otherwise<E, Res, Err>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Res, E>>
+    where
+        F: Future<Output = Result<Res, Err>>,
+        Err: Into<E>,
+        E: From<Rejected>,
+    {
+        match self.project() {
+            StateProjection::Refused(rejected) => Poll::Ready(Err((*rejected).into())),
+            StateProjection::Unlimited(inner) => inner.poll(cx).map_err(Into::into),
+            StateProjection::Limited(_) | StateProjection::Elapsed => {
+                panic!("polled after it was ready")
             }
         }
     }
@@ -141,31 +153,20 @@ impl<F, B> PinnedDrop for Call<F, B> {
 }
 
 impl Timer {
-    /// Sets it, the first time that the call is pending.
-    #[inline]
-    fn set_if_unset(mut self: Pin<&mut Self>, permit: &mut Permit) -> bool {
-        if let TimerProjection::Unset = self.as_mut().project() {
-            let deadline = permit.precise_deadline().instant();
+    /// Ready once, when the deadline has passed. The timer is set the first
+    /// time that the call is pending.
+    #[inline(never)]
+    fn poll(mut self: Pin<&mut Self>, permit: &Permit, cx: &mut Context<'_>) -> Poll<()> {
+        if let Timer::Unset = *self {
+            let deadline = permit.deadline().instant();
             self.set(Timer::Set(sleep_until(deadline.into())));
-            return true;
         }
-        false
-    }
-
-    /// Ready once, when it is set and the deadline has passed.
-    #[inline]
-    fn poll_if_set(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(*self, Timer::Set(_)) {
-            self.poll_set(cx)
-        } else {
-            Poll::Pending
-        }
-    }
-
-    fn poll_set(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let TimerProjection::Set(sleep) = self.as_mut().project() {
-            ready!(sleep.poll(cx));
-        }
+        let TimerProjection::Set(timer) = self.as_mut().project() else {
+            return Poll::Pending;
+        };
+        // Without a budget: behind a call that spends the task's each time
+        // that it is polled, the timer would never be asked.
+        ready!(pin!(unconstrained(timer)).poll(cx));
         self.set(Timer::Unneeded);
         Poll::Ready(())
     }

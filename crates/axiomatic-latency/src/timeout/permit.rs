@@ -1,10 +1,5 @@
-#[cfg(feature = "tokio")]
-use std::time::Duration;
-
 use axiomatic_core::context::{Context, Deadline};
 use axiomatic_core::shared::Held;
-#[cfg(feature = "tokio")]
-use axiomatic_core::time::Clock;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Name, Outcome, Pattern, Reason, Rejected};
 
@@ -20,14 +15,18 @@ use super::adaptive::Observed;
 #[derive(Debug)]
 pub struct Permit {
     pub(super) deadline: Deadline,
-    pub(super) began: Instant,
-    /// What the one further out waits for, if that is later and is believed.
-    pub(super) no_later: Instant,
     pub(super) origin: Origin,
     pub(super) needs_timer: bool,
     pub(super) mode: Mode,
     pub(super) name: Name,
-    pub(super) observed: Option<Held<Observed>>,
+    pub(super) observation: Option<Observation>,
+}
+
+/// A call whose latency is wanted.
+#[derive(Debug)]
+pub(super) struct Observation {
+    pub(super) began: Instant,
+    pub(super) by: Held<Observed>,
 }
 
 /// Where a deadline comes from.
@@ -94,9 +93,7 @@ impl Permit {
         );
         match self.mode {
             Mode::Enforce => {
-                if let Some(observed) = self.observed.take() {
-                    observed.cut_short(self.began, self.deadline.instant());
-                }
+                self.cut_short(self.deadline.instant());
                 Err(Rejected::new(Pattern::Timeout, Reason::Elapsed).with_name(self.name))
             }
             Mode::Shadow | Mode::Off => Ok(()),
@@ -119,36 +116,20 @@ impl Permit {
     #[cfg(feature = "tokio")]
     #[inline(always)]
     pub(super) fn is_observed(&self) -> bool {
-        self.observed.is_some()
-    }
-
-    /// The deadline, where `began` is as late as the coarse clock can lag: by
-    /// less than a tick, and not beyond now. So a call that is polled at once
-    /// has its time exactly, and none has less.
-    #[cfg(feature = "tokio")]
-    pub(super) fn precise_deadline(&mut self) -> Deadline {
-        if self.origin != Origin::Inherited && !self.is_observed() {
-            let now = Clock::Precise.now();
-            let under_a_tick = Clock::coarse_tick() - Duration::from_nanos(1);
-            let lag = (now - self.began).min(under_a_tick);
-            self.began = self.began + lag;
-            let deadline = self.deadline.instant() + lag;
-            self.deadline = Deadline::at(deadline.min(self.no_later));
-        }
-        self.deadline
+        self.observation.is_some()
     }
 
     #[inline]
     pub(super) fn settle(&mut self, now: Instant, outcome: Outcome) {
-        if let Some(observed) = self.observed.take() {
-            observed.record(self.began, now, outcome);
+        if let Some(Observation { began, by }) = self.observation.take() {
+            by.record(began, now, outcome);
         }
     }
 
     #[inline]
     pub(super) fn cut_short(&mut self, now: Instant) {
-        if let Some(observed) = self.observed.take() {
-            observed.cut_short(self.began, now);
+        if let Some(Observation { began, by }) = self.observation.take() {
+            by.cut_short(began, now);
         }
     }
 }

@@ -57,21 +57,17 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, mut request: Req) -> Self::Future {
         if self.timeout.mode() == Mode::Off {
             return ResponseFuture::unlimited(self.inner.call(request));
         }
-        // The tick suffices to tell an expired call, and what it lacks is made
-        // good once the call is pending and needs a timer. Latencies it would
-        // misjudge.
-        let now = if self.timeout.is_adaptive() {
-            Clock::Precise.now()
-        } else {
-            Clock::Coarse.now()
+        let (now, lag) = match self.timeout.bearable_lag() {
+            Some(lag) => (Clock::Coarse.now(), lag),
+            None => (Clock::Precise.now(), 0),
         };
         let inherited = self.binding.deadline(&request);
-        match self.timeout.admit(now, inherited) {
+        match self.timeout.admit_from(now, lag, inherited) {
             // The inner service stays ready, as after any call not made.
             Err(rejected) => ResponseFuture::refused(rejected),
             Ok(permit) => {

@@ -6,13 +6,15 @@ use axiomatic_core::budget::{Budget, Class, Deposits, RetryBudget, Token};
 use axiomatic_core::context::Deadline;
 use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Instant;
+#[cfg(feature = "tokio")]
+use axiomatic_core::time::{Clock, saturating_nanos};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
 #[cfg(feature = "tokio")]
 use super::TimeoutLayer;
 use super::adaptive::Observed;
 use super::cell::{Settings, Tally};
-use super::permit::Origin;
+use super::permit::{Observation, Origin};
 use super::{Config, ConfigError, Expired, Permit, Snapshot};
 
 /// How long a call may take: a handle, cheap to clone, that works without
@@ -48,9 +50,11 @@ struct Core {
     observed: Option<Shared<Observed>>,
     refused: Tally,
     let_through: Tally,
+    #[cfg(feature = "tokio")]
+    bears_ticks_from: u64,
+    #[cfg(feature = "tokio")]
+    lag: u64,
 }
-
-const END: Instant = Instant::from_nanos(u64::MAX);
 
 /// What becomes of calls that arrive expired.
 enum Expiry {
@@ -95,6 +99,14 @@ impl Timeout {
             core: Arc::new(Core {
                 name,
                 settings: Settings::new(after),
+                #[cfg(feature = "tokio")]
+                bears_ticks_from: match observed {
+                    None => saturating_nanos(50 * Clock::coarse_tick()),
+                    Some(_) => u64::MAX,
+                },
+                // By less than a tick.
+                #[cfg(feature = "tokio")]
+                lag: saturating_nanos(Clock::coarse_tick()).saturating_sub(1),
                 expiry,
                 observed,
                 refused: Tally::default(),
@@ -111,26 +123,39 @@ impl Timeout {
     ///
     /// [`Reason::Expired`] if the inherited deadline has passed, unless it is
     /// configured to serve such calls, or has refused its share of them.
-    #[inline]
+    #[inline(always)]
     pub fn admit(&self, now: Instant, inherited: Option<Deadline>) -> Result<Permit, Rejected> {
+        self.admit_from(now, 0, inherited)
+    }
+
+    /// The same for a clock that lags by so many nanoseconds at most: nobody
+    /// has less time for it, and nobody is taken for expired who is not.
+    #[inline(always)]
+    pub(super) fn admit_from(
+        &self,
+        now: Instant,
+        lag: u64,
+        inherited: Option<Deadline>,
+    ) -> Result<Permit, Rejected> {
         let core = &*self.core;
         let mode = core.settings.mode.load();
         if mode == Mode::Off {
-            return Ok(core.stands_aside(now, inherited));
+            return Ok(core.stands_aside(inherited));
         }
         if let Expiry::AtMost(budget) = &core.expiry {
-            let _deposited = budget.begin(now);
+            deposit(budget, now);
         }
-        let own = now.as_nanos().saturating_add(core.after());
+        let own = now.as_nanos().saturating_add(core.after() + lag);
         let mut permit = Permit {
             deadline: Deadline::at(Instant::from_nanos(own)),
-            began: now,
-            no_later: END,
             origin: Origin::Own,
             needs_timer: true,
             mode,
             name: core.name,
-            observed: core.observed.as_ref().map(Shared::hold),
+            observation: match &core.observed {
+                None => None,
+                Some(observed) => Some(observe(observed, now)),
+            },
         };
         if let Some(inherited) = inherited {
             if inherited.is_expired(now) && core.disbelieves(now, mode)? {
@@ -139,8 +164,6 @@ impl Timeout {
                 permit.deadline = inherited;
                 permit.origin = Origin::Inherited;
                 permit.needs_timer = !inherited.is_armed();
-            } else {
-                permit.no_later = inherited.instant();
             }
         }
         Ok(permit)
@@ -190,11 +213,29 @@ impl Timeout {
         TimeoutLayer::new(self.clone())
     }
 
-    /// Whether it learns from what calls take.
+    /// By how much the coarse clock may lag where that decides nothing: it is
+    /// a fiftieth of the time that calls have at most, and no latency is
+    /// measured.
     #[cfg(feature = "tokio")]
-    #[inline]
-    pub(super) fn is_adaptive(&self) -> bool {
-        self.core.observed.is_some()
+    #[inline(always)]
+    pub(super) fn bearable_lag(&self) -> Option<u64> {
+        let core = &*self.core;
+        (core.settings.after() >= core.bears_ticks_from).then_some(core.lag)
+    }
+}
+
+// Both kept out of the path of a call that needs neither.
+
+#[inline(never)]
+fn deposit(budget: &RetryBudget<Deposits>, now: Instant) {
+    let _deposited = budget.begin(now);
+}
+
+#[inline(never)]
+fn observe(observed: &Shared<Observed>, now: Instant) -> Observation {
+    Observation {
+        began: now,
+        by: observed.hold(),
     }
 }
 
@@ -209,16 +250,16 @@ impl Core {
         }
     }
 
-    fn stands_aside(&self, now: Instant, inherited: Option<Deadline>) -> Permit {
+    #[cold]
+    fn stands_aside(&self, inherited: Option<Deadline>) -> Permit {
+        let end = Deadline::at(Instant::from_nanos(u64::MAX));
         Permit {
-            deadline: inherited.unwrap_or(Deadline::at(END)),
-            began: now,
-            no_later: END,
+            deadline: inherited.unwrap_or(end),
             origin: Origin::Inherited,
             needs_timer: false,
             mode: Mode::Off,
             name: self.name,
-            observed: None,
+            observation: None,
         }
     }
 
