@@ -1,5 +1,8 @@
 //! The timeout, in paused time.
 
+mod adaptive;
+mod expired;
+
 use std::convert::Infallible;
 use std::future::{Future, Ready, pending, ready};
 use std::sync::Arc;
