@@ -297,3 +297,33 @@ impl fmt::Debug for Timeout {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_lags_takes_nothing_from_a_call() {
+        let timeout = Timeout::after(Duration::from_nanos(100));
+        let at = Instant::from_nanos;
+        let admitted = |inherited| {
+            let permit = timeout.admit_from(at(1_000), 9, Some(Deadline::at(at(inherited))));
+            permit.map(|permit| permit.deadline().instant().as_nanos())
+        };
+        assert_eq!(admitted(2_000), Ok(1_109), "it may have begun at 1,009");
+        assert_eq!(admitted(1_105), Ok(1_105));
+        // It may be over, or not.
+        assert_eq!(admitted(1_001), Ok(1_001));
+        assert!(admitted(1_000).is_err());
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_tick_is_borne_where_it_is_a_fiftieth_at_most() {
+        let tick = Clock::coarse_tick();
+        let timeout = Timeout::after(50 * tick);
+        assert_eq!(timeout.bearable_lag(), Some(tick.as_nanos() as u64 - 1));
+        timeout.update(50 * tick - Duration::from_nanos(1));
+        assert_eq!(timeout.bearable_lag(), None);
+    }
+}
