@@ -26,7 +26,9 @@ use axiomatic_failure::circuit_breaker::{
     Adaptive, CircuitBreaker, Config, HalfOpen, KeyedCircuitBreaker, OpenFor, Ramp, State, Window,
 };
 use axiomatic_http::Http;
-use axiomatic_latency::timeout::Timeout;
+use axiomatic_latency::timeout::{
+    Adaptive as AdaptiveTimeout, Config as TimeoutConfig, Expired, Timeout,
+};
 use http_body::{Body, Frame};
 use tower::{Layer, Service};
 
@@ -182,9 +184,53 @@ const CLAIMS: &[Claim] = &[
         },
     },
     Claim {
+        operation: "timeout, mechanism",
+        allocations: 0,
+        instructions: 77,
+        subject: || {
+            let timeout = Timeout::after(Duration::from_secs(1));
+            Box::new(move || {
+                let permit = timeout.admit(now(), None).expect("not expired");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "timeout, mechanism, refuses a share of the expired",
+        allocations: 0,
+        instructions: 103,
+        subject: || {
+            let expired = Expired::RefuseAtMost(Ratio::percent(10));
+            let timeout = timeout(|config| config.expired(expired));
+            Box::new(move || {
+                let permit = timeout.admit(now(), None).expect("not expired");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "timeout, mechanism, adaptive",
+        allocations: 0,
+        instructions: 248,
+        subject: || {
+            let adaptive = AdaptiveTimeout::of(Ratio::percent(90));
+            let timeout = timeout(|config| config.adaptive(adaptive));
+            let call = move |passed| {
+                let now = now() + Duration::from_secs(passed);
+                let permit = timeout.admit(now, None).expect("not expired");
+                permit.record(now + Duration::from_millis(20), Outcome::Success);
+            };
+            // Warm, and old enough for its estimates to last.
+            (0..50).for_each(|_| call(0));
+            call(1);
+            Box::new(move || call(1))
+        },
+    },
+    // With tokio's clock, which the tests need: half of it is that.
+    Claim {
         operation: "timeout, layer, ready at once",
         allocations: 0,
-        instructions: 161,
+        instructions: 255,
         subject: || {
             let timeout = Timeout::after(Duration::from_secs(1));
             let mut service = timeout.layer().with_error::<Rejected>().layer(Echo);
@@ -195,6 +241,11 @@ const CLAIMS: &[Claim] = &[
 
 fn now() -> Instant {
     Instant::from_nanos(black_box(7_200_000_000_000))
+}
+
+fn timeout(configure: impl FnOnce(TimeoutConfig) -> TimeoutConfig) -> Timeout {
+    let config = configure(TimeoutConfig::after(Duration::from_secs(1)));
+    config.build().expect("a valid configuration")
 }
 
 fn config() -> Config {

@@ -100,7 +100,7 @@ impl Observed {
         match self.latencies.watched() {
             None => longest,
             // Of 68 minutes a hundred times are not too many nanoseconds.
-            Some(quantile) => (saturating_nanos(quantile) * self.times >> STEPS_LOG)
+            Some(quantile) => ((saturating_nanos(quantile) * self.times) >> STEPS_LOG)
                 .max(self.at_least)
                 .min(longest),
         }

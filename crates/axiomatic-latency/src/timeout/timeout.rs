@@ -152,10 +152,7 @@ impl Timeout {
             needs_timer: true,
             mode,
             name: core.name,
-            observation: match &core.observed {
-                None => None,
-                Some(observed) => Some(observe(observed, now)),
-            },
+            observation: core.observed.as_ref().map(|by| observe(by, now)),
         };
         if let Some(inherited) = inherited {
             if inherited.is_expired(now) && core.disbelieves(now, mode)? {
