@@ -236,6 +236,25 @@ mod tests {
     }
 
     #[test]
+    fn each_binding_finds_the_deadline_that_the_context_has() {
+        fn told(request: &Request<()>) -> [Option<Deadline>; 5] {
+            let classified = Http.classified_by(|_: Result<&(), &BoxError>| Outcome::Success);
+            [
+                Http.context(request).deadline(),
+                Http.deadline(request),
+                Http.to_body_end().deadline(request),
+                classified.deadline(request),
+                crate::Grpc.at_head().deadline(request),
+            ]
+        }
+        let mut request = Request::new(());
+        assert_eq!(told(&request), [None; 5]);
+        let deadline = Deadline::at(axiomatic_core::time::Instant::from_nanos(7));
+        Http.set_context(&mut request, Context::default().with_deadline(deadline));
+        assert_eq!(told(&request), [Some(deadline); 5]);
+    }
+
+    #[test]
     fn an_answer_is_complete_with_its_head() {
         struct Permit<'a>(&'a mut Option<Outcome>);
         impl Settle for Permit<'_> {
