@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use axiomatic_core::backoff::Backoff;
 use axiomatic_core::budget::{Deposits, RetryBudget};
+use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::repeat::{Always, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
@@ -28,7 +29,9 @@ use axiomatic_failure::circuit_breaker::{
 };
 use axiomatic_failure::retry::{self, Ended, Retry, Verdict};
 use axiomatic_http::Http;
-use axiomatic_latency::timeout::Timeout;
+use axiomatic_latency::timeout::{
+    Adaptive as AdaptiveTimeout, Config as TimeoutConfig, Expired, Timeout,
+};
 use http_body::{Body, Frame};
 use tower::{Layer, Service};
 
@@ -168,6 +171,65 @@ const CLAIMS: &[Claim] = &[
         },
     },
     Claim {
+        operation: "histogram, one record",
+        allocations: 0,
+        instructions: 78,
+        subject: || {
+            let histogram = LatencyHistogram::new(Ratio::percent(95), Duration::from_secs(10));
+            let record = move |passed, millis| {
+                let latency = Duration::from_millis(black_box(millis));
+                histogram.record(now() + Duration::from_secs(passed), latency);
+            };
+            // Warm, and old enough for its estimates to last.
+            (0..100).for_each(|millis| record(0, millis));
+            record(1, 20);
+            Box::new(move || record(1, 20))
+        },
+    },
+    Claim {
+        operation: "timeout, mechanism",
+        allocations: 0,
+        instructions: 77,
+        subject: || {
+            let timeout = Timeout::after(Duration::from_secs(1));
+            Box::new(move || {
+                let permit = timeout.admit(now(), None).expect("not expired");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "timeout, mechanism, refuses a share of the expired",
+        allocations: 0,
+        instructions: 103,
+        subject: || {
+            let expired = Expired::RefuseAtMost(Ratio::percent(10));
+            let timeout = timeout(|config| config.expired(expired));
+            Box::new(move || {
+                let permit = timeout.admit(now(), None).expect("not expired");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "timeout, mechanism, adaptive",
+        allocations: 0,
+        instructions: 248,
+        subject: || {
+            let adaptive = AdaptiveTimeout::of(Ratio::percent(90));
+            let timeout = timeout(|config| config.adaptive(adaptive));
+            let call = move |passed| {
+                let now = now() + Duration::from_secs(passed);
+                let permit = timeout.admit(now, None).expect("not expired");
+                permit.record(now + Duration::from_millis(20), Outcome::Success);
+            };
+            // Warm, and old enough for its estimates to last.
+            (0..50).for_each(|_| call(0));
+            call(1);
+            Box::new(move || call(1))
+        },
+    },
+    Claim {
         operation: "retry, layer, answered, repeatable",
         allocations: 0,
         instructions: 330,
@@ -215,10 +277,11 @@ const CLAIMS: &[Claim] = &[
             })
         },
     },
+    // With tokio's clock, which the tests need: half of it is that.
     Claim {
         operation: "timeout, layer, ready at once",
         allocations: 0,
-        instructions: 161,
+        instructions: 255,
         subject: || {
             let timeout = Timeout::after(Duration::from_secs(1));
             let mut service = timeout.layer().with_error::<Rejected>().layer(Echo);
@@ -229,6 +292,11 @@ const CLAIMS: &[Claim] = &[
 
 fn now() -> Instant {
     Instant::from_nanos(black_box(7_200_000_000_000))
+}
+
+fn timeout(configure: impl FnOnce(TimeoutConfig) -> TimeoutConfig) -> Timeout {
+    let config = configure(TimeoutConfig::after(Duration::from_secs(1)));
+    config.build().expect("a valid configuration")
 }
 
 fn config() -> Config {

@@ -22,7 +22,9 @@ use axiomatic_core::context::Deadline;
 use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::repeat::{Always, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{BoxError, Carrier, Context, Mode, Outcome, Ratio, Refusable, Rejected};
+use axiomatic_core::{
+    BoxError, Carrier, Classify, Context, Mode, Outcome, Plain, Ratio, Refusable, Rejected,
+};
 use axiomatic_failure::circuit_breaker::{
     Adaptive, CircuitBreaker, CircuitBreakerLayer, Config, HalfOpen, KeyedCircuitBreaker, OpenFor,
     Ramp, State, TripWhen, Window,
@@ -30,7 +32,7 @@ use axiomatic_failure::circuit_breaker::{
 use axiomatic_failure::retry::{self, Retry};
 use axiomatic_http::body_end::PermitBody;
 use axiomatic_http::{Http, RejectionLayer};
-use axiomatic_latency::timeout::Timeout;
+use axiomatic_latency::timeout::{self, Adaptive as AdaptiveTimeout, Expired, Timeout};
 use tokio::runtime::Runtime;
 use tower::util::{MapRequest, MapResponse, MapResult};
 use tower::{Layer, ServiceBuilder};
@@ -441,6 +443,45 @@ fn a_timeout_that_is_off_keeps_the_contract() {
     }
 }
 
+/// It has learnt nothing yet, so that it gives up after the whole time.
+#[test]
+fn an_adaptive_timeout_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    for mode in [Mode::Enforce, Mode::Shadow] {
+        let contract = Contract::new(Class::Direct, || {
+            let adaptive = AdaptiveTimeout::of(Ratio::percent(100));
+            let config = timeout::Config::after(SECOND).adaptive(adaptive);
+            let timeout = config.build().unwrap();
+            timeout.set_mode(mode);
+            Subject::new(timeout.layer())
+        })
+        .passing_time(|time| pass(&runtime, time));
+        match mode {
+            Mode::Enforce => contract.gives_up_after(SECOND).assert(),
+            Mode::Shadow | Mode::Off => contract.assert(),
+        }
+    }
+}
+
+/// All arrive expired, and are served.
+#[test]
+fn a_timeout_that_serves_expired_requests_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    for expired in [Expired::Serve, Expired::RefuseAtMost(Ratio::ZERO)] {
+        Contract::new(Class::Direct, || {
+            let config = timeout::Config::after(SECOND).expired(expired);
+            let expired = Rc::new(Cell::new(true));
+            let layer = config.build().unwrap().layer();
+            Subject::new(layer.with_binding(Expiry { expired }))
+        })
+        .passing_time(|time| pass(&runtime, time))
+        .gives_up_after(SECOND)
+        .assert();
+    }
+}
+
 /// A binding whose requests have all run out of time, or none.
 #[derive(Clone)]
 struct Expiry {
@@ -457,6 +498,12 @@ impl Carrier<Request> for Expiry {
     }
 
     fn set_context(&self, _: &mut Request, _: Context) {}
+}
+
+impl<E: Refusable> Classify<Response, E> for Expiry {
+    fn classify(&self, result: Result<&Response, &E>) -> Outcome {
+        Plain.classify(result)
+    }
 }
 
 #[test]

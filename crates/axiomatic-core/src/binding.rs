@@ -17,7 +17,7 @@
 //! # assert_eq!(binding.classify(Ok(&500)), Outcome::Transient);
 //! ```
 
-use crate::context::{Choice, Endpoint};
+use crate::context::{Choice, Deadline, Endpoint};
 use crate::{Classify, Context, Outcome, Refusable};
 
 /// Reads and writes the [`Context`] of a request.
@@ -26,6 +26,13 @@ use crate::{Classify, Context, Outcome, Refusable};
 pub trait Carrier<R> {
     /// The context that `request` carries, the default if none.
     fn context(&self, request: &R) -> Context;
+
+    /// The deadline of that context, for a layer that looks at nothing else:
+    /// where a context is kept with the request, it need not be copied.
+    #[inline]
+    fn deadline(&self, request: &R) -> Option<Deadline> {
+        self.context(request).deadline()
+    }
 
     /// Makes `request` carry `context`. A layer calls this only when it has
     /// changed a value, because some protocols allocate for it.
@@ -150,6 +157,11 @@ impl<R> Carrier<R> for Plain {
     }
 
     #[inline]
+    fn deadline(&self, _: &R) -> Option<Deadline> {
+        None
+    }
+
+    #[inline]
     fn set_context(&self, _: &mut R, _: Context) {}
 }
 
@@ -196,6 +208,11 @@ impl<B: Carrier<R>, F, R> Carrier<R> for Classified<B, F> {
     #[inline]
     fn context(&self, request: &R) -> Context {
         self.binding.context(request)
+    }
+
+    #[inline]
+    fn deadline(&self, request: &R) -> Option<Deadline> {
+        self.binding.deadline(request)
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 use std::time::SystemTime;
 
 use axiomatic_core::binding::Classified;
+use axiomatic_core::context::Deadline;
 use axiomatic_core::{Carrier, Classify, Complete, Context, Outcome, Refusable, Settle};
 use http::{HeaderMap, Request, Response, StatusCode};
 
@@ -98,6 +99,11 @@ impl<B> Carrier<Request<B>> for Http {
             .get::<Context>()
             .cloned()
             .unwrap_or_default()
+    }
+
+    #[inline]
+    fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
+        request.extensions().get::<Context>()?.deadline()
     }
 
     #[inline]
@@ -227,6 +233,25 @@ mod tests {
         Http.set_context(&mut request, context.clone());
         assert_eq!(Http.context(&request), context);
         assert_eq!(request.extensions().get(), Some(&context));
+    }
+
+    #[test]
+    fn each_binding_finds_the_deadline_that_the_context_has() {
+        fn told(request: &Request<()>) -> [Option<Deadline>; 5] {
+            let classified = Http.classified_by(|_: Result<&(), &BoxError>| Outcome::Success);
+            [
+                Http.context(request).deadline(),
+                Http.deadline(request),
+                Http.to_body_end().deadline(request),
+                classified.deadline(request),
+                crate::Grpc.at_head().deadline(request),
+            ]
+        }
+        let mut request = Request::new(());
+        assert_eq!(told(&request), [None; 5]);
+        let deadline = Deadline::at(axiomatic_core::time::Instant::from_nanos(7));
+        Http.set_context(&mut request, Context::default().with_deadline(deadline));
+        assert_eq!(told(&request), [Some(deadline); 5]);
     }
 
     #[test]

@@ -100,6 +100,7 @@
 use std::time::Duration;
 
 use axiomatic_core::binding::Classified;
+use axiomatic_core::context::Deadline;
 use axiomatic_core::{Carrier, Classify, Complete, Context, Outcome, Refusable, Settle};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
@@ -164,6 +165,11 @@ impl<B> Carrier<Request<B>> for Grpc {
     }
 
     #[inline]
+    fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
+        Http.deadline(request)
+    }
+
+    #[inline]
     fn set_context(&self, request: &mut Request<B>, context: Context) {
         Http.set_context(request, context);
     }
@@ -173,6 +179,11 @@ impl<B> Carrier<Request<B>> for AtHead {
     #[inline]
     fn context(&self, request: &Request<B>) -> Context {
         Http.context(request)
+    }
+
+    #[inline]
+    fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
+        Http.deadline(request)
     }
 
     #[inline]

@@ -1,4 +1,5 @@
 use axiomatic_core::binding::Classified;
+use axiomatic_core::context::Deadline;
 use axiomatic_core::{Carrier, Classify, Complete, Context, Outcome, Settle};
 use http::Response;
 use http_body::Body;
@@ -46,6 +47,11 @@ impl<B: Carrier<R>, C, R> Carrier<R> for ToBodyEnd<B, C> {
     #[inline]
     fn context(&self, request: &R) -> Context {
         self.binding.context(request)
+    }
+
+    #[inline]
+    fn deadline(&self, request: &R) -> Option<Deadline> {
+        self.binding.deadline(request)
     }
 
     #[inline]
