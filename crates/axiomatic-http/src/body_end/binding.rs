@@ -1,5 +1,6 @@
 use axiomatic_core::binding::Classified;
-use axiomatic_core::{Carrier, Classify, Complete, Context, Outcome, Settle};
+use axiomatic_core::context::Endpoint;
+use axiomatic_core::{Advice, Advise, Carrier, Classify, Complete, Context, Outcome, Settle};
 use http::Response;
 use http_body::Body;
 
@@ -72,5 +73,22 @@ where
     #[inline]
     fn complete(&self, permit: P, outcome: Outcome, response: Response<D>) -> Self::Response {
         PermitBody::carry(permit, outcome, self.end.clone(), response)
+    }
+}
+
+impl<B: Advise<Res, E>, C, Res, E> Advise<Res, E> for ToBodyEnd<B, C> {
+    #[inline]
+    fn advice(&self, result: Result<&Res, &E>) -> Advice {
+        self.binding.advice(result)
+    }
+
+    #[inline]
+    fn endpoint(&self, result: Result<&Res, &E>) -> Option<Endpoint> {
+        self.binding.endpoint(result)
+    }
+
+    #[inline]
+    fn given_up(&self, result: &mut Result<Res, E>) {
+        self.binding.given_up(result);
     }
 }
