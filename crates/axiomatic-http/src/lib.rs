@@ -68,6 +68,6 @@ pub use idempotent::{IDEMPOTENCY_KEY, WhenIdempotent};
 pub use inherited::Inherited;
 pub use propagation::{InboundLayer, InboundService, OutboundLayer, OutboundService};
 pub use rejection::{RejectionLayer, RejectionService};
-pub use replay::{ReplayBody, ReplayLayer, ReplayService};
+pub use replay::{ReplayBody, ReplayError, ReplayLayer, ReplayService};
 #[cfg(feature = "tokio")]
 pub use scope::{ScopeLayer, ScopeService, scope};

@@ -40,24 +40,27 @@ impl<B: Body> ReplayBody<B> {
     /// Keeps up to `cap` bytes of this body, once it is to be sent again;
     /// [`UP_TO`](super::UP_TO) is a cap for whoever knows no better.
     pub fn new(body: B, cap: usize) -> Self {
-        let rest = body.size_hint();
-        let is_at_end = body.is_end_stream();
-        let origin = if is_at_end {
-            Origin::Empty
-        } else {
-            Origin::Own(body)
-        };
-        Self::from_start(origin, rest, is_at_end, cap)
+        if body.is_end_stream() {
+            return Self::empty(cap);
+        }
+        let length = body.size_hint();
+        Self::from_start(Origin::Own(body), length, cap)
     }
 }
 
 impl<B> ReplayBody<B> {
-    fn from_start(origin: Origin<B>, rest: SizeHint, is_at_end: bool, cap: usize) -> Self {
+    fn empty(cap: usize) -> Self {
+        let mut empty = Self::from_start(Origin::Empty, SizeHint::with_exact(0), cap);
+        empty.is_at_end = true;
+        empty
+    }
+
+    fn from_start(origin: Origin<B>, length: SizeHint, cap: usize) -> Self {
         ReplayBody {
             origin: Mutex::new(origin),
             cap,
-            rest,
-            is_at_end,
+            rest: length,
+            is_at_end: false,
             was_polled: false,
             reader: Reader::default(),
         }
@@ -71,11 +74,7 @@ impl<B> ReplayBody<B> {
     pub fn again(&self) -> Option<Self> {
         let mut origin = self.lock();
         let recording = match &*origin {
-            Origin::Empty => {
-                let empty =
-                    Self::from_start(Origin::Empty, SizeHint::with_exact(0), true, self.cap);
-                return Some(empty);
-            }
+            Origin::Empty => return Some(Self::empty(self.cap)),
             Origin::Own(_) if !self.can_be_shared() => return None,
             Origin::Own(_) => {
                 // The length is the whole one: nothing was read yet.
@@ -94,7 +93,6 @@ impl<B> ReplayBody<B> {
         Some(Self::from_start(
             Origin::Shared(recording),
             length,
-            false,
             self.cap,
         ))
     }
