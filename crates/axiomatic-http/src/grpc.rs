@@ -58,9 +58,15 @@
 //! `grpc-retry-pushback-ms`: with a wait, `RESOURCE_EXHAUSTED` and every
 //! transient code are `Throttled`, until then. A negative or unreadable value
 //! asks not to be tried again at all. No [`Outcome`] says "a failure that is
-//! not repeated", so the code stands as it is; whoever retries looks at
-//! [`Pushback`] itself. `RetryInfo`, which is protobuf inside of
+//! not repeated", so the code stands as it is, and the binding
+//! [advises](Advise) against it where the head says so: an answer of trailers
+//! only. A failure that comes with real trailers is past any retry, since the
+//! answer has been handed on. `RetryInfo`, which is protobuf inside of
 //! `grpc-status-details-bin`, is not read.
+//!
+//! Otherwise the advice is that of [`Http`]. A retry that gives up marks its
+//! answer with a negative pushback too, for clients that know gRPC and not
+//! us.
 //!
 //! # Guarantees
 //!
@@ -100,8 +106,10 @@
 use std::time::Duration;
 
 use axiomatic_core::binding::Classified;
-use axiomatic_core::context::Deadline;
-use axiomatic_core::{Carrier, Classify, Complete, Context, Outcome, Refusable, Settle};
+use axiomatic_core::context::{Choice, Deadline, Endpoint};
+use axiomatic_core::{
+    Advice, Advise, Carrier, Classify, Complete, Context, Outcome, Refusable, Settle,
+};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 
@@ -173,6 +181,14 @@ impl<B> Carrier<Request<B>> for Grpc {
     fn set_context(&self, request: &mut Request<B>, context: Context) {
         Http.set_context(request, context);
     }
+
+    fn choice(&self, request: &Request<B>) -> Option<Choice> {
+        Http.choice(request)
+    }
+
+    fn set_choice(&self, request: &mut Request<B>, choice: Choice) {
+        Http.set_choice(request, choice);
+    }
 }
 
 impl<B> Carrier<Request<B>> for AtHead {
@@ -189,6 +205,14 @@ impl<B> Carrier<Request<B>> for AtHead {
     #[inline]
     fn set_context(&self, request: &mut Request<B>, context: Context) {
         Http.set_context(request, context);
+    }
+
+    fn choice(&self, request: &Request<B>) -> Option<Choice> {
+        Http.choice(request)
+    }
+
+    fn set_choice(&self, request: &mut Request<B>, choice: Choice) {
+        Http.set_choice(request, choice);
     }
 }
 
@@ -229,6 +253,42 @@ impl<P: Settle, B> Complete<P, Response<B>> for AtHead {
     fn complete(&self, permit: P, outcome: Outcome, response: Response<B>) -> Response<B> {
         permit.settle(outcome);
         response
+    }
+}
+
+impl<B, E: Refusable> Advise<Response<B>, E> for Grpc {
+    fn advice(&self, result: Result<&Response<B>, &E>) -> Advice {
+        let pushback = result.ok().map(Response::headers).and_then(Pushback::read);
+        match pushback {
+            Some(Pushback::Never) => Advice::Never,
+            Some(Pushback::Wait(_)) | None => Http.advice(result),
+        }
+    }
+
+    fn endpoint(&self, result: Result<&Response<B>, &E>) -> Option<Endpoint> {
+        Http.endpoint(result)
+    }
+
+    fn given_up(&self, result: &mut Result<Response<B>, E>) {
+        Http.given_up(result);
+        if let Ok(response) = result {
+            let never = HeaderValue::from_static("-1");
+            response.headers_mut().insert(PUSHBACK, never);
+        }
+    }
+}
+
+impl<B, E: Refusable> Advise<Response<B>, E> for AtHead {
+    fn advice(&self, result: Result<&Response<B>, &E>) -> Advice {
+        Grpc.advice(result)
+    }
+
+    fn endpoint(&self, result: Result<&Response<B>, &E>) -> Option<Endpoint> {
+        Grpc.endpoint(result)
+    }
+
+    fn given_up(&self, result: &mut Result<Response<B>, E>) {
+        Grpc.given_up(result);
     }
 }
 

@@ -45,13 +45,29 @@
 //! breaker, a slot of a bulkhead. [`body_end`] says what follows from that.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod binding;
 pub mod body_end;
+pub mod fields;
 pub mod grpc;
+mod idempotent;
+#[cfg(feature = "axum")]
+mod inherited;
+pub mod propagation;
 pub mod rejection;
+pub mod replay;
 pub mod retry_after;
+#[cfg(feature = "tokio")]
+pub mod scope;
 
 pub use binding::Http;
 pub use body_end::ToBodyEnd;
 pub use grpc::Grpc;
+pub use idempotent::{IDEMPOTENCY_KEY, WhenIdempotent};
+#[cfg(feature = "axum")]
+pub use inherited::Inherited;
+pub use propagation::{InboundLayer, InboundService, OutboundLayer, OutboundService};
 pub use rejection::{RejectionLayer, RejectionService};
+pub use replay::{ReplayBody, ReplayError, ReplayLayer, ReplayService};
+#[cfg(feature = "tokio")]
+pub use scope::{ScopeLayer, ScopeService, scope};
