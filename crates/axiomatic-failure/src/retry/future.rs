@@ -7,7 +7,7 @@ use axiomatic_core::binding::Advise;
 use axiomatic_core::budget::Budget;
 use axiomatic_core::context::Endpoint;
 use axiomatic_core::repeat::Repeat;
-use axiomatic_core::{Carrier, Classify, Pattern, Reason, Refusable, Rejected};
+use axiomatic_core::{Carrier, Classify, Outcome, Pattern, Reason, Refusable, Rejected};
 use pin_project::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
@@ -33,6 +33,14 @@ pub(super) struct Spare<S, Req, R> {
     pub(super) rule: R,
     /// None once it is clear that no attempt after this one is allowed.
     pub(super) request: Option<Req>,
+}
+
+impl<S, Req, R: Repeat<Req>> Spare<S, Req, R> {
+    /// Whether the request can be sent, if there is one.
+    fn is_intact(&self) -> bool {
+        let request = self.request.as_ref();
+        request.is_none_or(|request| self.rule.is_intact(request))
+    }
 }
 
 #[pin_project(project = StateProjection)]
@@ -115,6 +123,12 @@ where
                 return Poll::Ready(result);
             };
             let ended = Ended::read(this.binding, result.as_ref());
+            // Only who would repeat a call asks whether it still can.
+            if ended.outcome != Outcome::Success
+                && this.spare.as_ref().is_some_and(|spare| !spare.is_intact())
+            {
+                session.only_once();
+            }
             let verdict = session.record_reading(Core::exact_now, &ended);
             if verdict == Verdict::Return {
                 return Poll::Ready(result);
@@ -191,6 +205,9 @@ where
         }
         let before = before.take();
         let now = session.core().exact_now();
+        if !spare.is_intact() {
+            session.only_once();
+        }
         let request = spare.request.take();
         let Some(mut request) = request.filter(|_| session.start_attempt(now)) else {
             let late = || Rejected::new(Pattern::Retry, Reason::Elapsed);

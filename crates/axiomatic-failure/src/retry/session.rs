@@ -253,8 +253,8 @@ impl<Bu: Budget> Session<Bu> {
         Verdict::GiveUp(why)
     }
 
-    /// Starts the attempt that [`record`](Session::record) allowed, if there
-    /// is still time for it once it can be sent.
+    /// Starts the attempt that [`record`](Session::record) allowed, if by now
+    /// there still is time for it, and [a request](Session::only_once).
     pub fn start_attempt(&mut self, now: Instant) -> bool {
         let Some(extra) = &mut self.extra else {
             return false;

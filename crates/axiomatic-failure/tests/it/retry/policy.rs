@@ -137,3 +137,44 @@ async fn a_drained_budget_keeps_inner_retries_from_adding_too() {
         assert_eq!(dependency.calls(), calls);
     }
 }
+
+/// Makes second requests, which are lost when the test says so.
+struct Lossy(Rc<Cell<bool>>);
+
+impl Clone for Lossy {
+    fn clone(&self) -> Self {
+        Lossy(Rc::clone(&self.0))
+    }
+}
+
+impl Repeat<Call> for Lossy {
+    fn repeat(&self, _: &Context, request: &Call) -> Option<Call> {
+        Some(request.clone())
+    }
+
+    fn is_intact(&self, _: &Call) -> bool {
+        !self.0.get()
+    }
+}
+
+/// Before the wait, and after it: nothing is sent in vain, and no token lost.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_lost_meanwhile_is_not_sent() {
+    for (lost_at, granted) in [(0, 0), (500, 1)] {
+        let retry = config().build().unwrap();
+        let is_lost = Rc::new(Cell::new(lost_at == 0));
+        let dependency = Dependency::with([Err(Rejected::new(Pattern::Timeout, Reason::Elapsed))]);
+        let layer = typed(&retry, Lossy(Rc::clone(&is_lost)));
+        let mut service = layer.layer(dependency.clone());
+        let answer = service.ready().await.unwrap().call(Call::default());
+        let (answer, ()) = tokio::join!(answer, async {
+            tokio::time::sleep(lost_at * MILLI).await;
+            is_lost.set(true);
+        });
+        assert_eq!(answer.unwrap_err().pattern(), Pattern::Timeout);
+        assert_eq!(dependency.calls(), 1);
+        assert_eq!(retry.snapshot().gave_up(GaveUp::Unrepeatable), 1);
+        let budget = retry.budget().snapshot(retry.now());
+        assert_eq!((budget.granted(), budget.returned()), (granted, granted));
+    }
+}
