@@ -266,13 +266,17 @@ impl<Bu: Budget> Session<Bu> {
                 return false;
             }
         };
-        if !is_in_time(
-            self.deadline - now,
-            Duration::ZERO,
-            self.core.least_attempt(),
-        ) {
+        let least = self.core.least_attempt();
+        let why = if self.repeats != Repeats::Yes {
+            Some(GaveUp::Unrepeatable)
+        } else if !is_in_time(self.deadline - now, Duration::ZERO, least) {
+            Some(GaveUp::Deadline)
+        } else {
+            None
+        };
+        if let Some(why) = why {
             drop(token);
-            self.core.gave_up(GaveUp::Deadline, self.attempt());
+            self.core.gave_up(why, self.attempt());
             return false;
         }
         extra.paid = Paid::Spent(token.spend());
