@@ -47,7 +47,7 @@
 //! |---|---|---|
 //! | says from the start that it is longer than the cap | no | is not made: `again` and the rule say so |
 //! | turns out to be longer | no longer | is not [intact](ReplayBody::is_intact): who asks does not begin it, who does not ask gets [`ReplayError::Outgrown`] from the body |
-//! | turns out to be longer while two attempts read it | | the one that began last goes on; the other's body ends with [`ReplayError::Superseded`] |
+//! | turns out to be longer while two attempts read it | no longer | the one that began last goes on; the other's body ends with [`ReplayError::Superseded`], or [`ReplayError::Outgrown`] if it is behind |
 //! | breaks | no | is not intact: it would break too |
 //! | ends | to its end, with its trailers | reads what was kept |
 //! | has nothing in it | | is as empty, without cost |
@@ -82,7 +82,8 @@
 //!   cut and wherever the first one stopped
 //!   (`the_second_attempt_sends_the_same_wherever_the_first_stopped`).
 //! - So do two at once, in any order of their polls, and none is left asleep
-//!   (`two_attempts_at_once_both_send_it_all`, and over threads
+//!   (`two_attempts_at_once_both_send_it_all`,
+//!   `an_attempt_does_not_depend_on_one_that_was_put_away`, and over threads
 //!   `no_schedule_leaves_a_reader_asleep`).
 //! - The first attempt waits for nothing but the original
 //!   (`the_first_attempt_streams`).

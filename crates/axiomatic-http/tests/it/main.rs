@@ -8,6 +8,7 @@ mod grpc;
 mod hops;
 mod idempotent;
 mod loopback;
+mod oracle;
 mod propagation;
 mod rejection;
 mod replay;

@@ -413,6 +413,52 @@ fn a_body_that_outgrows_the_cap_is_sent_and_cannot_be_repeated() {
     }
 }
 
+/// Data that can be seen to be kept.
+struct Owner(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        b"data"
+    }
+}
+
+#[test]
+fn what_was_kept_is_let_go_when_nobody_can_come_for_it() {
+    let kept = Arc::new(());
+    let frames = || {
+        let kept = Arc::clone(&kept);
+        let frames = (0..4).map(move |_| Ok::<_, Infallible>(Owner(Arc::clone(&kept))));
+        let frames = frames.map(|owner| owner.map(|owner| Frame::data(Bytes::from_owner(owner))));
+        http_body_util::StreamBody::new(futures::stream::iter(frames))
+    };
+    // Besides ours, and that of the original itself.
+    let count = || Arc::strong_count(&kept) - 2;
+    let read = |body: &mut ReplayBody<_>| {
+        let mut context = Context::from_waker(Waker::noop());
+        let frame = Pin::new(body).poll_frame(&mut context);
+        assert!(matches!(frame, Poll::Ready(Some(Ok(_)))));
+    };
+    // It does not fit.
+    let mut first = ReplayBody::new(frames(), 2 * FRAME);
+    let second = first.again().unwrap();
+    for expected in [1, 2, 0, 0] {
+        read(&mut first);
+        assert_eq!(count(), expected);
+    }
+    drop((first, second));
+    // The second attempt is the last, and has come past it.
+    let mut first = ReplayBody::new(frames(), UP_TO);
+    let mut second = first.again().unwrap();
+    read(&mut first);
+    read(&mut first);
+    drop(first);
+    assert_eq!(count(), 2);
+    for expected in [2, 2, 0, 0] {
+        read(&mut second);
+        assert_eq!(count(), expected);
+    }
+}
+
 #[test]
 fn a_body_known_to_exceed_the_cap_is_not_repeatable_from_the_start() {
     for (knows, is_known) in [(Knows::ItsLength, true), (Knows::Nothing, false)] {
