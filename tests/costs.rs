@@ -181,7 +181,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "http, fields of a request that has none of ours, in and out",
         allocations: 0,
-        instructions: 10_000,
+        instructions: 2190,
         subject: || {
             let clock = Clock::Source(now);
             let outbound = OutboundLayer::new().clock(clock.clone()).layer(Echo);
@@ -197,7 +197,7 @@ const CLAIMS: &[Claim] = &[
         operation: "http, fields with a timeout, in and out",
         // The extensions' map, its table and the context; the field's value.
         allocations: 4,
-        instructions: 10_000,
+        instructions: 4370,
         subject: || {
             let clock = Clock::Source(now);
             let outbound = OutboundLayer::new().clock(clock.clone()).layer(Echo);
@@ -215,7 +215,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "http, a scope, and a context that a call inherits",
         allocations: 0,
-        instructions: 10_000,
+        instructions: 2212,
         subject: || {
             let mut service = ScopeLayer::new().layer(Inherits);
             let mut request = Some(request());
@@ -229,7 +229,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "http, a body that is never repeated",
         allocations: 0,
-        instructions: 10_000,
+        instructions: 242,
         subject: || {
             Box::new(|| {
                 let body = ReplayBody::new(Whole::new(), replay::UP_TO);
@@ -241,7 +241,7 @@ const CLAIMS: &[Claim] = &[
         operation: "http, a body that is read twice",
         // The recording, its wakers, its frames, and two lists of readers.
         allocations: 5,
-        instructions: 10_000,
+        instructions: 3584,
         subject: || {
             Box::new(|| {
                 let first = ReplayBody::new(Whole::new(), replay::UP_TO);
@@ -256,7 +256,7 @@ const CLAIMS: &[Claim] = &[
         operation: "http, a request without a body, made twice",
         // As many as the clone of a request with an empty body has.
         allocations: 0,
-        instructions: 10_000,
+        instructions: 728,
         subject: || {
             let request = http::Request::new(ReplayBody::new(Nothing, replay::UP_TO));
             let context = axiomatic_core::Context::default();
