@@ -31,11 +31,13 @@ use axiomatic_failure::circuit_breaker::{
 };
 use axiomatic_failure::retry::{self, Retry};
 use axiomatic_http::body_end::PermitBody;
-use axiomatic_http::{Http, RejectionLayer};
+use axiomatic_http::{
+    Http, InboundLayer, OutboundLayer, RejectionLayer, ReplayLayer, ScopeLayer, fields,
+};
 use axiomatic_latency::timeout::{self, Adaptive as AdaptiveTimeout, Expired, Timeout};
 use tokio::runtime::Runtime;
 use tower::util::{MapRequest, MapResponse, MapResult};
-use tower::{Layer, ServiceBuilder};
+use tower::{Layer, Service, ServiceBuilder};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -612,6 +614,65 @@ fn a_circuit_breaker_to_the_end_of_the_body_keeps_the_contract() {
     .assert();
 }
 
+/// The probe as a service of HTTP, for requests with a body `B`.
+type HttpProbe<B> = MapResponse<
+    MapRequest<Probe, fn(http::Request<B>) -> Request>,
+    fn(Response) -> http::Response<Body>,
+>;
+
+/// What is built over it, as a service of the kit's own messages.
+type FromHttp<S> =
+    MapRequest<MapResponse<S, fn(http::Response<Body>) -> Response>, fn(Request) -> HttpRequest>;
+
+type HttpRequest = http::Request<Body>;
+
+/// A layer over HTTP. Requests carry every field that there is, and the
+/// kit's own request in their extensions.
+fn over_http<'a, L, B>(layer: L) -> Subject<'a, FromHttp<L::Service>>
+where
+    L: Layer<HttpProbe<B>> + 'a,
+{
+    fn sent(request: Request) -> HttpRequest {
+        http::Request::put("/")
+            .header(&fields::TIMEOUT, "1000")
+            .header(&fields::PRIORITY, "0")
+            .header(&fields::ATTEMPT, "2")
+            .header(&fields::RETRIED, "?1")
+            .extension(request)
+            .body(Body(0))
+            .expect("a request")
+    }
+    fn received<B>(request: http::Request<B>) -> Request {
+        let request = request.extensions().get::<Request>();
+        request.cloned().expect("the kit's own")
+    }
+    Subject::from_fn(move |inner: Probe| {
+        let inner = MapRequest::new(inner, received::<B> as fn(_) -> _);
+        let answer: fn(Response) -> _ = |response| http::Response::new(Body(response.id()));
+        let outer = layer.layer(MapResponse::new(inner, answer));
+        let answered: fn(http::Response<Body>) -> _ = |response| Response::new(response.body().0);
+        MapRequest::new(MapResponse::new(outer, answered), sent as fn(_) -> _)
+    })
+}
+
+#[test]
+fn the_wire_layers_keep_the_contract() {
+    let inbound = || over_http(InboundLayer::new());
+    Contract::new(Class::Direct, inbound).assert();
+    let outbound = || over_http(OutboundLayer::new().with_grpc_timeout());
+    Contract::new(Class::Direct, outbound).assert();
+}
+
+#[test]
+fn a_scope_keeps_the_contract() {
+    Contract::new(Class::Direct, || over_http(ScopeLayer::new())).assert();
+}
+
+#[test]
+fn bodies_that_can_be_replayed_keep_the_contract() {
+    Contract::new(Class::Direct, || over_http(ReplayLayer::new())).assert();
+}
+
 // Stacks.
 
 /// The documented order of a client. Its total timeout is left out: the kit
@@ -702,4 +763,56 @@ fn waiting_layers_ask_only_for_clones() {
     local::accepts_local_clone(&retry);
     local::accepts_local_clone(&retry.clone().with_error::<Typed>());
     local::stays_send(&crate::contract::retry().layer(Always));
+}
+
+/// A layer over HTTP, with local requests for bodies.
+struct OverHttp<L>(L);
+
+/// What is inside of it, and what is outside.
+struct Inside(local::Local);
+struct Outside<S>(S);
+
+impl<L: Layer<Inside>> Layer<local::Local> for OverHttp<L> {
+    type Service = Outside<L::Service>;
+
+    fn layer(&self, inner: local::Local) -> Self::Service {
+        Outside(self.0.layer(Inside(inner)))
+    }
+}
+
+impl<'a> Service<http::Request<local::LocalRequest<'a>>> for Inside {
+    type Response = local::LocalResponse<'a>;
+    type Error = Failure;
+    type Future = local::LocalFuture<'a>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Failure>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<local::LocalRequest<'a>>) -> Self::Future {
+        self.0.call(request.into_body())
+    }
+}
+
+impl<'a, S> Service<local::LocalRequest<'a>> for Outside<S>
+where
+    S: Service<http::Request<local::LocalRequest<'a>>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: local::LocalRequest<'a>) -> S::Future {
+        self.0.call(http::Request::new(request))
+    }
+}
+
+#[test]
+fn layers_over_http_ask_for_nothing() {
+    local::accepts_local(&OverHttp(InboundLayer::new()));
+    local::accepts_local(&OverHttp(OutboundLayer::new()));
 }

@@ -166,25 +166,46 @@ pub fn forbid_retry(headers: &mut HeaderMap) {
 pub fn timeout_value(left: Duration) -> HeaderValue {
     let left = left.min(LONGEST_TIMEOUT);
     let millis = left.as_millis() as u64;
-    HeaderValue::from(if left.is_zero() { 0 } else { millis.max(1) })
+    value(if left.is_zero() { 0 } else { millis.max(1) }, None)
 }
 
 /// The value of [`GRPC_TIMEOUT`] for the time that is left, in the finest
 /// unit in which it has 8 digits.
 pub fn grpc_timeout_value(left: Duration) -> HeaderValue {
     let nanos = left.min(LONGEST_TIMEOUT).as_nanos() as u64;
-    let (value, unit) = match nanos {
-        ..=MOST => (nanos, 'n'),
-        nanos if nanos / 1_000 <= MOST => (nanos / 1_000, 'u'),
+    match nanos {
+        ..=MOST => value(nanos, Some(b'n')),
+        nanos if nanos / 1_000 <= MOST => value(nanos / 1_000, Some(b'u')),
         // A day has 86 million of them.
-        nanos => (nanos / 1_000_000, 'm'),
-    };
-    let text = format!("{value}{unit}");
-    HeaderValue::try_from(text).expect("digits and a letter")
+        nanos => value(nanos / 1_000_000, Some(b'm')),
+    }
 }
 
 /// The most that 8 digits say.
 const MOST: u64 = 99_999_999;
+
+/// A number and its unit, in one allocation, where `HeaderValue::from` has
+/// two.
+fn value(mut number: u64, unit: Option<u8>) -> HeaderValue {
+    // 20 digits and a letter are the longest.
+    let mut text = [0; 21];
+    let mut start = text.len();
+    let mut put = |byte| {
+        start -= 1;
+        text[start] = byte;
+    };
+    if let Some(unit) = unit {
+        put(unit);
+    }
+    loop {
+        put(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    HeaderValue::from_bytes(&text[start..]).expect("digits and a letter")
+}
 
 /// Makes the fields of a request say what its context says, at this moment.
 /// Fields of ours that are there, of a request that is handed on for example,
@@ -193,10 +214,14 @@ pub(crate) fn write(headers: &mut HeaderMap, context: &Context, now: impl FnOnce
     let left = context.deadline().map(|deadline| deadline.remaining(now()));
     set(headers, &TIMEOUT, left.map(timeout_value));
     let attempt = context.attempt().min(HIGHEST_ATTEMPT);
-    set(headers, &ATTEMPT, (attempt > 1).then(|| attempt.into()));
+    set(
+        headers,
+        &ATTEMPT,
+        (attempt > 1).then(|| value(attempt.into(), None)),
+    );
     let priority = context.priority();
     let is_told = priority != Priority::default();
-    let number = is_told.then(|| u16::from(priority.as_u8()).into());
+    let number = is_told.then(|| value(priority.as_u8().into(), None));
     set(headers, &PRIORITY, number);
     set(headers, &RETRIED, context.retried_by().map(|_| YES));
 }
