@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axiomatic_core::backoff::Backoff;
+use axiomatic_core::budget::{Budget, Call, Class, Deposits, RetryBudget};
 use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
@@ -168,6 +169,24 @@ const CLAIMS: &[Claim] = &[
         },
     },
     Claim {
+        operation: "budget, deposits, a call",
+        allocations: 0,
+        instructions: 36,
+        subject: || {
+            let budget = deposits();
+            Box::new(move || budget.begin(now()).finish(now(), Outcome::Success))
+        },
+    },
+    Claim {
+        operation: "budget, deposits, a grant that is returned",
+        allocations: 0,
+        instructions: 252,
+        subject: || {
+            let budget = deposits();
+            Box::new(move || assert!(budget.try_extra(now(), Class::Transient).is_ok()))
+        },
+    },
+    Claim {
         operation: "histogram, one record",
         allocations: 0,
         instructions: 78,
@@ -241,6 +260,10 @@ const CLAIMS: &[Claim] = &[
 
 fn now() -> Instant {
     Instant::from_nanos(black_box(7_200_000_000_000))
+}
+
+fn deposits() -> RetryBudget<Deposits> {
+    RetryBudget::new("costs", Deposits::default()).expect("a valid configuration")
 }
 
 fn timeout(configure: impl FnOnce(TimeoutConfig) -> TimeoutConfig) -> Timeout {
