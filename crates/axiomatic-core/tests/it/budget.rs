@@ -236,8 +236,10 @@ fn hedges_of_a_throttle(tokens: u32, threads: usize) -> usize {
                 })
             })
             .collect();
-        let granted = threads.into_iter().map(|thread| thread.join());
-        granted.map(|granted| granted.expect("no panic")).sum()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .sum()
     });
     assert_eq!(balance(&budget), 0);
     granted
