@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axiomatic_core::backoff::Backoff;
-use axiomatic_core::budget::{Deposits, RetryBudget};
+use axiomatic_core::budget::{Budget, Call, Class, Deposits, RetryBudget};
 use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::repeat::{Always, Repeat, WhenDeclared};
@@ -171,6 +171,24 @@ const CLAIMS: &[Claim] = &[
             let backoff = Backoff::exponential(Duration::from_millis(100), longest);
             let mut delays = backoff.seeded(7);
             Box::new(move || assert!(black_box(delays.next()).is_some()))
+        },
+    },
+    Claim {
+        operation: "budget, deposits, a call",
+        allocations: 0,
+        instructions: 36,
+        subject: || {
+            let budget = deposits();
+            Box::new(move || budget.begin(now()).finish(now(), Outcome::Success))
+        },
+    },
+    Claim {
+        operation: "budget, deposits, a grant that is returned",
+        allocations: 0,
+        instructions: 252,
+        subject: || {
+            let budget = deposits();
+            Box::new(move || assert!(budget.try_extra(now(), Class::Transient).is_ok()))
         },
     },
     Claim {
@@ -383,6 +401,10 @@ const CLAIMS: &[Claim] = &[
 
 fn now() -> Instant {
     Instant::from_nanos(black_box(7_200_000_000_000))
+}
+
+fn deposits() -> RetryBudget<Deposits> {
+    RetryBudget::new("costs", Deposits::default()).expect("a valid configuration")
 }
 
 fn timeout(configure: impl FnOnce(TimeoutConfig) -> TimeoutConfig) -> Timeout {

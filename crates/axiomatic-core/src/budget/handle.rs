@@ -182,19 +182,6 @@ mod tests {
     use super::*;
     use crate::budget::machine::Machine;
 
-    // The bench of the retry: refused by the precise clock, and asked by the
-    // coarse one, a budget never seemed drained.
-    #[test]
-    fn a_refusal_is_seen_by_a_clock_that_lags() {
-        let budget = RetryBudget::new("empty", Deposits::of(crate::Ratio::ZERO).floor(0)).unwrap();
-        let millis = |millis: u64| Instant::from_nanos(50_000_000_000 + millis * 1_000_000);
-        assert!(budget.try_extra(millis(10), Class::Transient).is_err());
-        assert!(budget.is_drained(millis(10)) && budget.is_drained(millis(11)));
-        assert!(budget.is_drained(millis(6)), "a tick of 4 ms behind");
-        assert!(!budget.is_drained(millis(12)));
-        assert!(!budget.is_drained(Instant::from_nanos(0)));
-    }
-
     #[test]
     fn the_default_settings_can_work() {
         assert_eq!(Deposits::default().check(), Ok(()));
