@@ -79,9 +79,7 @@ impl<B> ReplayBody<B> {
             Origin::Own(_) => {
                 // The length is the whole one: nothing was read yet.
                 match mem::replace(&mut *origin, Origin::Empty) {
-                    Origin::Own(body) => {
-                        Arc::new(Recording::new(body, self.rest.clone(), self.cap))
-                    }
+                    Origin::Own(body) => Arc::new(Recording::new(body, self.rest, self.cap)),
                     _ => unreachable!("it was there, under this lock"),
                 }
             }
@@ -176,7 +174,7 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.rest.clone()
+        self.rest
     }
 }
 

@@ -102,7 +102,7 @@ impl<B> Recording<B> {
 
     /// What the original said of its length.
     pub(super) fn length(&self) -> SizeHint {
-        self.length.clone()
+        self.length
     }
 
     /// Whether a reader that begins now would get everything, as far as can

@@ -121,6 +121,10 @@ pub(crate) use local::{give_up, inherit};
 
 /// Runs a future in a scope: the calls that it makes inherit the
 /// [child](Context::child) of this context.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what is served in a scope is handed to it, the future as well as its context"
+)]
 pub fn scope<F: Future>(context: Context, future: F) -> Scoped<F> {
     Scoped::new(&context, future)
 }
