@@ -631,7 +631,7 @@ fn read<B: Body + Unpin>(mut body: B) -> usize {
     let mut context = Context::from_waker(Waker::noop());
     let mut length = 0;
     while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut context) {
-        length += frame.data_ref().map_or(0, |data| data.remaining());
+        length += frame.data_ref().map_or(0, Buf::remaining);
     }
     length
 }

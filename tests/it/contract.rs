@@ -642,9 +642,9 @@ where
             .body(Body(0))
             .expect("a request")
     }
-    fn received<B>(request: http::Request<B>) -> Request {
-        let request = request.extensions().get::<Request>();
-        request.cloned().expect("the kit's own")
+    fn received<B>(mut request: http::Request<B>) -> Request {
+        let request = request.extensions_mut().remove::<Request>();
+        request.expect("the kit's own")
     }
     Subject::from_fn(move |inner: Probe| {
         let inner = MapRequest::new(inner, received::<B> as fn(_) -> _);

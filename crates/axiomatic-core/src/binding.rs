@@ -205,30 +205,7 @@ impl<B, F> Classified<B, F> {
 }
 
 impl<B: Carrier<R>, F, R> Carrier<R> for Classified<B, F> {
-    #[inline]
-    fn context(&self, request: &R) -> Context {
-        self.binding.context(request)
-    }
-
-    #[inline]
-    fn deadline(&self, request: &R) -> Option<Deadline> {
-        self.binding.deadline(request)
-    }
-
-    #[inline]
-    fn set_context(&self, request: &mut R, context: Context) {
-        self.binding.set_context(request, context);
-    }
-
-    #[inline]
-    fn choice(&self, request: &R) -> Option<Choice> {
-        self.binding.choice(request)
-    }
-
-    #[inline]
-    fn set_choice(&self, request: &mut R, choice: Choice) {
-        self.binding.set_choice(request, choice);
-    }
+    crate::carry_as!(R, |this| this.binding);
 }
 
 impl<B, F: Classify<Res, E>, Res, E> Classify<Res, E> for Classified<B, F> {

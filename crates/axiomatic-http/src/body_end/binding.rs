@@ -1,6 +1,6 @@
 use axiomatic_core::binding::Classified;
-use axiomatic_core::context::{Choice, Deadline, Endpoint};
-use axiomatic_core::{Advice, Advise, Carrier, Classify, Complete, Context, Outcome, Settle};
+use axiomatic_core::context::Endpoint;
+use axiomatic_core::{Advice, Advise, Carrier, Classify, Complete, Outcome, Settle};
 use http::Response;
 use http_body::Body;
 
@@ -44,28 +44,7 @@ impl<B, C> ToBodyEnd<B, C> {
 }
 
 impl<B: Carrier<R>, C, R> Carrier<R> for ToBodyEnd<B, C> {
-    #[inline]
-    fn context(&self, request: &R) -> Context {
-        self.binding.context(request)
-    }
-
-    #[inline]
-    fn deadline(&self, request: &R) -> Option<Deadline> {
-        self.binding.deadline(request)
-    }
-
-    #[inline]
-    fn set_context(&self, request: &mut R, context: Context) {
-        self.binding.set_context(request, context);
-    }
-
-    fn choice(&self, request: &R) -> Option<Choice> {
-        self.binding.choice(request)
-    }
-
-    fn set_choice(&self, request: &mut R, choice: Choice) {
-        self.binding.set_choice(request, choice);
-    }
+    axiomatic_core::carry_as!(R, |this| this.binding);
 }
 
 impl<B: Classify<Res, E>, C, Res, E> Classify<Res, E> for ToBodyEnd<B, C> {

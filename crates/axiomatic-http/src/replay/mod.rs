@@ -109,7 +109,7 @@
 //! frame is read under a lock that only the attempts of this one request
 //! share. Nothing else is locked, and nothing is kept once no other attempt
 //! can come. A frame counts towards the cap with
-//! [`FRAME`](replay::FRAME) bytes at least, since that is what a handle to it
+//! [`FRAME`] bytes at least, since that is what a handle to it
 //! takes; what the handle keeps alive, the buffer it was cut from, is up to
 //! the original.
 //!
@@ -140,7 +140,3 @@ pub use recording::FRAME;
 /// How many bytes of a body are kept if nobody says otherwise: 64 KiB, as in
 /// linkerd. It holds the calls of an API; what is longer is an upload.
 pub const UP_TO: usize = 64 * 1024;
-
-// For the links on this page.
-#[cfg(doc)]
-use crate::replay;

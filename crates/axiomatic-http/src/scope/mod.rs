@@ -123,7 +123,7 @@ pub(crate) use local::{give_up, inherit};
 /// [child](Context::child) of this context.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "it is the scope's from here on"
+    reason = "what is served in a scope is handed to it, the future as well as its context"
 )]
 pub fn scope<F: Future>(context: Context, future: F) -> Scoped<F> {
     Scoped::new(&context, future)

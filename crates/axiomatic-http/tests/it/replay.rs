@@ -323,7 +323,7 @@ proptest! {
             };
             waker.map(Waker::wake).is_some()
         };
-        let all = (0..60).map(|_| 0..4).flatten();
+        let all = (0..60).flat_map(|_| 0..4);
         for (turn, who) in schedule.into_iter().chain(all).enumerate() {
             if let Some((of, _)) = dropped.filter(|(_, at)| *at == turn) {
                 attempts[of].body = None;
