@@ -24,8 +24,8 @@
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
 //!
 //! What the project's own crates share besides, `sync`, `shared`, `mode_cell`,
-//! `number_cell`, `layer_parts!` and `carry_as!`, is hidden: it is not an interface that anybody else
-//! should rely on.
+//! `number_cell`, `layer_parts!` and `carry_as!`, is hidden: it is not an
+//! interface that anybody else should rely on.
 //!
 //! # Features
 //!

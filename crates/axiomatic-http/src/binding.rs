@@ -321,6 +321,27 @@ mod tests {
         assert_eq!(told(&request), [Some(deadline); 5]);
     }
 
+    /// What a binding around another does not hand on is lost.
+    #[test]
+    fn each_binding_carries_a_choice() {
+        fn told<B: Carrier<Request<()>>>(binding: B) -> Option<Endpoint> {
+            let chosen = Endpoint::from_bytes(b"10.0.0.7:443");
+            let mut request = Request::new(());
+            binding.set_choice(&mut request, Choice::new());
+            binding.choice(&request)?.tell(chosen);
+            binding
+                .choice(&request)?
+                .told()
+                .filter(|told| *told == chosen)
+        }
+        let by_status = |_: Result<&Response<()>, &BoxError>| Outcome::Ignored;
+        assert!(told(Http).is_some());
+        assert!(told(Http.to_body_end()).is_some());
+        assert!(told(Http.classified_by(by_status)).is_some());
+        assert!(told(crate::Grpc).is_some());
+        assert!(told(crate::Grpc.at_head()).is_some());
+    }
+
     #[test]
     fn an_answer_is_complete_with_its_head() {
         struct Permit<'a>(&'a mut Option<Outcome>);
