@@ -51,6 +51,17 @@ struct Extra<Bu: Budget> {
     was_unsent: bool,
 }
 
+impl<Bu: Budget> Extra<Bu> {
+    fn new() -> Self {
+        Extra {
+            paid: Paid::Ended,
+            waits: backoff::Session::new(),
+            attempt: 1,
+            was_unsent: false,
+        }
+    }
+}
+
 /// What stands for an attempt that is not the first in the budget.
 enum Paid<Bu: Budget> {
     /// There may be another.
@@ -187,15 +198,8 @@ impl<Bu: Budget> Session<Bu> {
             (Step::GiveUp(why), _) => self.give_up(why),
             (_, Repeats::Drained) => self.give_up(GaveUp::Budget),
             (_, Repeats::Unrepeatable | Repeats::ByAnother) => self.give_up(GaveUp::Unrepeatable),
-            (Step::AtOnce, Repeats::Yes) => {
-                self.extra().was_unsent = true;
-                self.ask(now, Class::Unsent, Duration::ZERO)
-            }
-            (Step::Again(class, hint), Repeats::Yes) => {
-                let backoff = self.core.settings().backoff();
-                let after = backoff.wait(&mut self.extra().waits, hint);
-                self.ask(now, class, after)
-            }
+            (Step::AtOnce, Repeats::Yes) => self.ask(now, Class::Unsent, None),
+            (Step::Again(class, hint), Repeats::Yes) => self.ask(now, class, hint),
         }
     }
 
@@ -218,7 +222,16 @@ impl<Bu: Budget> Session<Bu> {
 
     /// Asks for another attempt: whether there is time, and then, whether the
     /// budget grants it.
-    fn ask(&mut self, now: Instant, class: Class, after: Duration) -> Verdict {
+    fn ask(&mut self, now: Instant, class: Class, hint: Option<Duration>) -> Verdict {
+        // Into the box only once there is another attempt to keep them for.
+        let mut waits = match &mut self.extra {
+            Some(extra) => std::mem::take(&mut extra.waits),
+            None => self.core.waits(),
+        };
+        let after = match class {
+            Class::Unsent => Duration::ZERO,
+            _ => self.core.settings().backoff().wait(&mut waits, hint),
+        };
         if !is_in_time(self.deadline - now, after, self.core.least_attempt()) {
             return self.give_up(GaveUp::Deadline);
         }
@@ -227,25 +240,15 @@ impl<Bu: Budget> Session<Bu> {
             self.core.telemetry.would_retry();
             return Verdict::Return;
         }
-        match self.core.budget.try_extra(now, class) {
-            Ok(token) => {
-                self.core.telemetry.again(class, self.attempt(), after);
-                self.extra().paid = Paid::Token(token);
-                Verdict::Again { after }
-            }
-            Err(_) => self.give_up(GaveUp::Budget),
-        }
-    }
-
-    fn extra(&mut self) -> &mut Extra<Bu> {
-        self.extra.get_or_insert_with(|| {
-            Box::new(Extra {
-                paid: Paid::Ended,
-                waits: self.core.waits(),
-                attempt: 1,
-                was_unsent: false,
-            })
-        })
+        let Ok(token) = self.core.budget.try_extra(now, class) else {
+            return self.give_up(GaveUp::Budget);
+        };
+        self.core.telemetry.again(class, self.attempt(), after);
+        let extra = self.extra.get_or_insert_with(|| Box::new(Extra::new()));
+        extra.paid = Paid::Token(token);
+        extra.waits = waits;
+        extra.was_unsent |= class == Class::Unsent;
+        Verdict::Again { after }
     }
 
     fn give_up(&self, why: GaveUp) -> Verdict {
