@@ -40,6 +40,7 @@ enum Repeats {
     /// The request cannot be sent once more.
     Unrepeatable,
     /// The budget had nothing left when the request might have been kept.
+    #[cfg(feature = "tokio")]
     Drained,
 }
 
@@ -196,6 +197,7 @@ impl<Bu: Budget> Session<Bu> {
         match (step, self.repeats) {
             (Step::Return, _) => Verdict::Return,
             (Step::GiveUp(why), _) => self.give_up(why),
+            #[cfg(feature = "tokio")]
             (_, Repeats::Drained) => self.give_up(GaveUp::Budget),
             (_, Repeats::Unrepeatable | Repeats::ByAnother) => self.give_up(GaveUp::Unrepeatable),
             (Step::AtOnce, Repeats::Yes) => self.ask(now, Class::Unsent, None),
