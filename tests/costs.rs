@@ -360,7 +360,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "http, a body that is never repeated",
         allocations: 0,
-        instructions: 242,
+        instructions: 271,
         subject: || {
             Box::new(|| {
                 let body = ReplayBody::new(Whole::new(), replay::UP_TO);
