@@ -63,6 +63,7 @@
 //! # Features
 //!
 //! - `failure`, `latency` (default), `http`: the areas.
+//! - `http-scope`, `axum`, `h2`: parts of http with dependencies of their own.
 //! - `tokio` (default): the adapters that wait, over tokio's timers.
 //! - `tracing` (default): events of the areas that are on.
 //! - `subscribe` (default): subscriptions to the transitions of a breaker.
