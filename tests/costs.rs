@@ -253,7 +253,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, answered, repeatable",
         allocations: 0,
-        instructions: 330,
+        instructions: 274,
         subject: || {
             let layer = retry().layer(Always).with_error::<Rejected>();
             let mut service = layer.layer(Echo);
@@ -263,7 +263,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, answered, not repeatable",
         allocations: 0,
-        instructions: 299,
+        instructions: 242,
         subject: || {
             let layer = retry().layer(WhenDeclared).with_error::<Rejected>();
             let mut service = layer.layer(Echo);
@@ -273,7 +273,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, failed, nothing left in the budget",
         allocations: 0,
-        instructions: 540,
+        instructions: 486,
         subject: || {
             let deposits = Deposits::of(Ratio::ZERO).floor(0);
             let budget = RetryBudget::new("empty", deposits).expect("a valid configuration");
@@ -288,7 +288,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, session, answered",
         allocations: 0,
-        instructions: 180,
+        instructions: 145,
         subject: || {
             let retry = retry();
             Box::new(move || {

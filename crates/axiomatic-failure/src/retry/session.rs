@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use axiomatic_core::backoff;
 use axiomatic_core::budget::{Budget, Call, Class, Spent, Token};
-use axiomatic_core::shared::Lent;
+use axiomatic_core::shared::Held;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Context, Mode, Outcome};
 
@@ -18,7 +18,7 @@ use super::{Ended, GaveUp};
 /// returned.
 #[must_use = "it wants to know how the attempts end"]
 pub struct Session<Bu: Budget> {
-    core: Lent<Core<Bu>>,
+    core: Held<Core>,
     call: Bu::Call,
     /// When the present attempt began.
     began: Instant,
@@ -91,9 +91,9 @@ pub enum Verdict {
 
 impl<Bu: Budget> Session<Bu> {
     #[inline(always)]
-    pub(super) fn begin(core: Lent<Core<Bu>>, context: &Context, now: Instant) -> Self {
+    pub(super) fn begin(core: Held<Core>, budget: &Bu, context: &Context, now: Instant) -> Self {
         Session {
-            call: core.budget.begin(now),
+            call: budget.begin(now),
             core,
             began: now,
             deadline: match context.deadline() {
@@ -160,7 +160,7 @@ impl<Bu: Budget> Session<Bu> {
     #[inline(always)]
     pub(super) fn record_reading(
         &mut self,
-        now: impl Fn(&Core<Bu>) -> Instant,
+        now: impl Fn(&Core) -> Instant,
         ended: &Ended,
     ) -> Verdict {
         let is_dated = <Bu::Call as Call>::IS_DATED || self.deadline != NEVER;
@@ -242,7 +242,7 @@ impl<Bu: Budget> Session<Bu> {
             self.core.telemetry.would_retry();
             return Verdict::Return;
         }
-        let Ok(token) = self.core.budget.try_extra(now, class) else {
+        let Ok(token) = self.core.budget::<Bu>().try_extra(now, class) else {
             return self.give_up(GaveUp::Budget);
         };
         self.core.telemetry.again(class, self.attempt(), after);
@@ -299,7 +299,7 @@ impl<Bu: Budget> Session<Bu> {
         }
     }
 
-    pub(super) fn core(&self) -> &Core<Bu> {
+    pub(super) fn core(&self) -> &Core {
         &self.core
     }
 
