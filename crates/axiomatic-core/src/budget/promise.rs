@@ -11,7 +11,7 @@ use crate::{Name, Outcome};
 /// attempt: the [`Call`] for the first, the [`Spent`] token for an extra one.
 /// What it holds meanwhile borrows nothing and counts no reference that two
 /// threads share, so it can lie in a future.
-pub trait Budget: Clone {
+pub trait Budget: Clone + Send + Sync + 'static {
     /// A call under way; of no size where a model needs nothing at its end.
     type Call: Call;
     /// The right to one extra attempt.
