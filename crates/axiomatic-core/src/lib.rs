@@ -16,6 +16,7 @@
 //! | [`binding`] | [`Carrier`], [`Complete`], [`Advise`], [`Plain`]: how a layer reads a protocol |
 //! | [`budget`] | [`Budget`](budget::Budget), [`RetryBudget`](budget::RetryBudget): what retries and hedges may add to the load |
 //! | [`window`] | sliding windows over the last N calls or the last T seconds |
+//! | [`histogram`] | [`LatencyHistogram`](histogram::LatencyHistogram): how long calls take, of late, and those not waited for take at least |
 //! | [`hash`] | the hash contract: named algorithms over bytes, seeds, rendezvous order |
 //! | [`backoff`] | [`Backoff`](backoff::Backoff), [`Jitter`](backoff::Jitter): how long to wait before a retry |
 //! | `keyed` | `Keyed`: one value for each key, in bounded memory (feature `keyed`) |
@@ -39,6 +40,7 @@ pub mod binding;
 pub mod budget;
 pub mod context;
 pub mod hash;
+pub mod histogram;
 #[cfg(any(feature = "keyed", axiomatic_loom))]
 pub mod keyed;
 mod layer_parts;

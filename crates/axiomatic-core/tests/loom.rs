@@ -8,6 +8,8 @@
 
 #[path = "loom/budget.rs"]
 mod budget;
+#[path = "loom/histogram.rs"]
+mod histogram;
 
 use std::num::NonZeroU8;
 use std::time::Duration;

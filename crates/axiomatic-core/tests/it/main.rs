@@ -3,6 +3,7 @@
 mod backoff;
 mod budget;
 mod due_window;
+mod histogram;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod window;
