@@ -53,7 +53,11 @@
 //! It does not show tail latencies, cold caches, more than two threads, or
 //! another machine's prices: compare ratios of one run, never two runs'
 //! nanoseconds.
-#![allow(dead_code, reason = "no single bench uses all of the harness")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "no single bench uses all of the harness"
+)]
 
 mod allocations;
 mod goal;
