@@ -418,10 +418,12 @@ where
     L: Layer<Probe> + 'a,
 {
     let budget = hedge.budget().clone();
-    Subject::new(layer).held(move || match budget.snapshot(Instant::from_nanos(1)).level() {
-        Level::InFlight { calls, extras, .. } => (calls + extras) as usize,
-        level => panic!("{level:?}"),
-    })
+    Subject::new(layer).held(
+        move || match budget.snapshot(Instant::from_nanos(1)).level() {
+            Level::InFlight { calls, extras, .. } => (calls + extras) as usize,
+            level => panic!("{level:?}"),
+        },
+    )
 }
 
 /// What fails is sent once more, and what is slow is not slow yet.

@@ -108,9 +108,14 @@ fn a_hedge_tells_of_its_life() {
         })
         .collect();
     lines.sort();
-    let expected = ["hedged_total", "refused_total", "won_total", "would_hedge_total"]
-        .into_iter()
-        .zip([5, 1, 1, 2])
-        .map(|(name, count)| format!("axiomatic_hedge_{name} [\"catalogue\"] {count}"));
+    let expected = [
+        "hedged_total",
+        "refused_total",
+        "won_total",
+        "would_hedge_total",
+    ]
+    .into_iter()
+    .zip([5, 1, 1, 2])
+    .map(|(name, count)| format!("axiomatic_hedge_{name} [\"catalogue\"] {count}"));
     assert_eq!(lines, expected.collect::<Vec<_>>());
 }

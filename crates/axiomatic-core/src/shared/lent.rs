@@ -64,14 +64,6 @@ impl<T: Send + Sync + 'static> Drop for Lent<T> {
     }
 }
 
-/// For a part of the call that may outlive the rest: one count more, on the
-/// line of the thread that began it.
-impl<T: Send + Sync + 'static> Clone for Lent<T> {
-    fn clone(&self) -> Self {
-        Lent(self.0.clone())
-    }
-}
-
 impl<T: Send + Sync + 'static> Deref for Lent<T> {
     type Target = T;
 

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axiomatic_core::budget::{Budget, Call as _, Class, Deposits, RetryBudget, Spent, Token};
-use axiomatic_core::shared::Lent;
+use axiomatic_core::shared::Held;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Outcome};
 
@@ -13,7 +13,7 @@ use super::hedge::Core;
 /// It is told what becomes of each, once. Dropped, it has ended.
 #[must_use = "it wants to know how the first attempt ends"]
 pub struct Call<Bu: Budget = RetryBudget<Deposits>> {
-    core: Lent<Core<Bu>>,
+    core: Held<Core>,
     budget: Bu::Call,
     began: Instant,
     /// In nanoseconds; [`NEVER`] if there is to be no second attempt.
@@ -23,7 +23,7 @@ pub struct Call<Bu: Budget = RetryBudget<Deposits>> {
 /// Leave to send a second attempt. Dropped, it goes back to the budget.
 #[must_use = "a permit that is dropped is returned: `send` it as the attempt is sent"]
 pub struct Permit<Bu: Budget = RetryBudget<Deposits>> {
-    core: Lent<Core<Bu>>,
+    core: Held<Core>,
     token: Bu::Token,
     class: Class,
     after: Duration,
@@ -32,7 +32,7 @@ pub struct Permit<Bu: Budget = RetryBudget<Deposits>> {
 /// A second attempt under way. Dropped, it has ended, and nobody knows how.
 #[must_use = "it wants to know how the attempt ends"]
 pub struct Attempt<Bu: Budget = RetryBudget<Deposits>> {
-    core: Lent<Core<Bu>>,
+    core: Held<Core>,
     spent: <Bu::Token as Token>::Spent,
     sent: Instant,
 }
@@ -41,15 +41,15 @@ const NEVER: u64 = u64::MAX;
 
 impl<Bu: Budget> Call<Bu> {
     #[inline(always)]
-    pub(super) fn begin(core: Lent<Core<Bu>>, now: Instant) -> Self {
-        let budget = core.budget.begin(now);
-        let delay = if core.budget.is_drained(now) {
+    pub(super) fn begin(core: Held<Core>, budget: &Bu, now: Instant) -> Self {
+        let call = budget.begin(now);
+        let delay = if budget.is_drained(now) {
             None
         } else {
             core.delay()
         };
         Call {
-            budget,
+            budget: call,
             began: now,
             delay: delay.unwrap_or(NEVER),
             core,
@@ -84,7 +84,7 @@ impl<Bu: Budget> Call<Bu> {
                 core.telemetry.would_hedge(class, now - self.began);
                 None
             }
-            Mode::Enforce => match core.budget.try_extra(now, class) {
+            Mode::Enforce => match core.budget::<Bu>().try_extra(now, class) {
                 Ok(token) => Some(Permit {
                     core: self.core.clone(),
                     token,
@@ -104,19 +104,19 @@ impl<Bu: Budget> Call<Bu> {
     #[inline(always)]
     pub fn record(&mut self, now: Instant, outcome: Outcome) {
         self.budget.record(now, outcome);
-        self.core.learn(now, now - self.began, outcome);
+        self.core.learn(self.began, now, outcome);
     }
 
     /// Tells that the first attempt was dropped without an answer: it takes
     /// at least as long as it took until now.
     #[cold]
     pub fn lost(&mut self, now: Instant) {
-        self.core.learn_at_least(now, now - self.began);
+        self.core.learn_at_least(self.began, now);
     }
 
     #[cfg(feature = "tokio")]
     #[inline(always)]
-    pub(super) fn core(&self) -> &Core<Bu> {
+    pub(super) fn core(&self) -> &Core {
         &self.core
     }
 
@@ -151,36 +151,43 @@ impl<Bu: Budget> Attempt<Bu> {
             self.core.telemetry.won();
         }
         self.spent.record(now, outcome);
-        self.core.learn(now, now - self.sent, outcome);
+        self.core.learn(self.sent, now, outcome);
     }
 
     /// Tells that the attempt was dropped without an answer.
     pub fn lost(self, now: Instant) {
-        self.core.learn_at_least(now, now - self.sent);
+        self.core.learn_at_least(self.sent, now);
     }
 }
 
-impl<Bu> Core<Bu> {
+impl Core {
     /// How long an answer took. A failure is none: an answer would have taken
     /// at least as long. A refusal says nothing.
     #[inline(always)]
-    fn learn(&self, now: Instant, took: Duration, outcome: Outcome) {
+    fn learn(&self, began: Instant, now: Instant, outcome: Outcome) {
         match outcome {
             Outcome::Success | Outcome::Permanent => {
                 if let Some(latencies) = &self.latencies {
-                    latencies.record(now, took);
+                    latencies.record_nanos(now, nanos_between(began, now));
                 }
             }
-            Outcome::Transient | Outcome::Throttled { .. } => self.learn_at_least(now, took),
+            Outcome::Transient | Outcome::Throttled { .. } => self.learn_at_least(began, now),
             Outcome::Ignored => {}
         }
     }
 
-    fn learn_at_least(&self, now: Instant, elapsed: Duration) {
+    #[cold]
+    fn learn_at_least(&self, began: Instant, now: Instant) {
         if let Some(latencies) = &self.latencies {
-            latencies.record_at_least(now, elapsed);
+            latencies.record_at_least(now, now - began);
         }
     }
+}
+
+/// Without a `Duration`, which costs a division.
+#[inline(always)]
+fn nanos_between(began: Instant, now: Instant) -> u64 {
+    now.as_nanos().saturating_sub(began.as_nanos())
 }
 
 impl<Bu: Budget> fmt::Debug for Call<Bu> {

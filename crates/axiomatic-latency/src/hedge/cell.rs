@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use axiomatic_core::Mode;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::sync::{AtomicU64, Ordering};
@@ -43,9 +41,9 @@ impl Settings {
 
     /// The delay in nanoseconds, if it is fixed or something was learned.
     #[inline(always)]
-    pub(super) fn delay(&self, learned: impl FnOnce() -> Option<Duration>) -> Option<u64> {
+    pub(super) fn delay(&self, learned: impl FnOnce() -> Option<u64>) -> Option<u64> {
         let delay = match self.fixed.load() {
-            LEARNED => saturating_nanos(learned()?),
+            LEARNED => learned()?,
             fixed => fixed,
         };
         // Not by `clamp`, which panics if an update is seen by halves.

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -32,10 +31,9 @@ pub struct ResponseFuture<S: Service<Req>, Req, E, B, Bu: Budget> {
     /// when it is first asked for could not have been hedged, and takes no
     /// clock to measure.
     was_pending: bool,
-    /// Whose turn it is to be polled first. Tokio grants a task so much work
-    /// for each poll, and an attempt that uses all of it must not starve the
-    /// other.
-    second_goes_first: bool,
+    /// How many polls there were, modulo 256: by that it is somebody else's
+    /// turn to go first.
+    polls: u8,
 }
 
 #[pin_project(project = FirstProjection, project_replace = FirstOwned)]
@@ -84,7 +82,7 @@ impl<S: Service<Req>, Req, E, B, Bu: Budget> ResponseFuture<S, Req, E, B, Bu> {
             call: None,
             binding,
             was_pending: false,
-            second_goes_first: false,
+            polls: 0,
         }
     }
 
@@ -104,7 +102,7 @@ impl<S: Service<Req>, Req, E, B, Bu: Budget> ResponseFuture<S, Req, E, B, Bu> {
             call: Some(call),
             binding,
             was_pending: false,
-            second_goes_first: false,
+            polls: 0,
         }
     }
 }
@@ -125,28 +123,27 @@ where
         if let FirstProjection::Alone(first) = this.first.as_mut().project() {
             return first.poll(cx).map_err(Into::into);
         }
-        // A timer that is set goes first: polled after attempts that spend
-        // tokio's cooperative budget each time, it would never ring. An answer
-        // still counts if it arrives with the last tick.
-        let has_rung = this.second.as_mut().poll_timer(cx).is_ready();
-        let second_goes_first = mem::take(this.second_goes_first);
-        if second_goes_first {
-            if let Poll::Ready(result) = this.poll_second(cx) {
+        // Tokio grants a task so much work for each poll, and an attempt that
+        // uses all of it must not starve the timer, nor the other attempt. But
+        // most calls are over before it is anybody else's turn.
+        let first_goes_last = *this.polls % 4 == 3;
+        if first_goes_last {
+            if let Poll::Ready(result) = this.poll_beside(cx) {
                 return Poll::Ready(result);
             }
         }
+        // Before the timer, so that an answer counts if it comes with the last
+        // tick, and one that is there needs no look at it.
         if let Poll::Ready(result) = this.poll_first(cx) {
             return Poll::Ready(result);
         }
-        if has_rung || this.second.as_mut().set_timer(cx).is_ready() {
-            this.ask(Class::Hedge);
-        }
-        if !second_goes_first {
-            if let Poll::Ready(result) = this.poll_second(cx) {
+        // The second may have been allowed only now.
+        if !first_goes_last || matches!(*this.second, Second::Readying(..)) {
+            if let Poll::Ready(result) = this.poll_beside(cx) {
                 return Poll::Ready(result);
             }
-            *this.second_goes_first = matches!(*this.second, Second::UnderWay(..));
         }
+        *this.polls = this.polls.wrapping_add(1);
         Poll::Pending
     }
 }
@@ -226,16 +223,22 @@ where
         }
     }
 
-    #[inline(always)]
-    fn poll_second(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Response, E>> {
+    /// The timer, or what came of it.
+    #[inline]
+    fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Response, E>> {
         match &*self.second {
-            Second::Absent | Second::Spare(..) => Poll::Pending,
-            Second::Readying(..) | Second::UnderWay(..) => self.poll_second_attempt(cx),
+            Second::Absent => Poll::Pending,
+            Second::Spare(..) => {
+                ready!(self.second.as_mut().poll_timer(cx));
+                self.ask(Class::Hedge);
+                self.poll_second(cx)
+            }
+            Second::Readying(..) | Second::UnderWay(..) => self.poll_second(cx),
         }
     }
 
     #[cold]
-    fn poll_second_attempt(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Response, E>> {
+    fn poll_second(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Response, E>> {
         if let SecondProjection::Readying(spare, _) = self.second.as_mut().project() {
             if ready!(spare.service.poll_ready(cx)).is_err() {
                 return self.second_failed();
@@ -329,29 +332,19 @@ fn lose_second<S: Service<Req>, Req, Bu: Budget>(
 }
 
 impl<S: Service<Req>, Req, Bu: Budget> Second<S, Req, Bu> {
-    /// Ready when the timer is set and has rung.
+    /// Ready when the timer has rung, which is set if it is not.
     #[inline(always)]
     fn poll_timer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let SecondProjection::Spare(_, timer) = self.project() {
-            if let TimerProjection::Set(timer) = timer.project() {
-                return timer.poll(cx);
-            }
+        let SecondProjection::Spare(spare, mut timer) = self.project() else {
+            return Poll::Pending;
+        };
+        if let Timer::Unset = *timer {
+            timer.set(Timer::Set(sleep_until(spare.at.into())));
         }
-        Poll::Pending
-    }
-
-    /// Sets the timer, if none is, and polls it.
-    #[inline(always)]
-    fn set_timer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let SecondProjection::Spare(spare, mut timer) = self.project() {
-            if let Timer::Unset = *timer {
-                timer.set(Timer::Set(sleep_until(spare.at.into())));
-                if let TimerProjection::Set(timer) = timer.project() {
-                    return timer.poll(cx);
-                }
-            }
+        match timer.project() {
+            TimerProjection::Set(timer) => timer.poll(cx),
+            TimerProjection::Unset => Poll::Pending,
         }
-        Poll::Pending
     }
 }
 

@@ -1,13 +1,15 @@
+use std::any::Any;
 use std::fmt;
+use std::thread::LocalKey;
+use std::time::Duration;
 
 use axiomatic_core::budget::{Budget, Deposits, RetryBudget};
 use axiomatic_core::histogram::LatencyHistogram;
-use axiomatic_core::shared::Shared;
+use axiomatic_core::shared::{Shared, Stash, Stashed};
 use axiomatic_core::time::{Clock, Instant};
 #[cfg(feature = "tokio")]
 use axiomatic_core::{BoxError, Plain};
 use axiomatic_core::{Mode, Name};
-use std::time::Duration;
 
 #[cfg(feature = "tokio")]
 use super::HedgeLayer;
@@ -46,15 +48,18 @@ use super::{Call, Config, Delay, Snapshot, UpdateError};
 /// # }
 /// ```
 pub struct Hedge<Bu = RetryBudget<Deposits>> {
-    core: Shared<Core<Bu>>,
+    core: Shared<Core>,
+    budget: Bu,
 }
 
 /// What the handles share.
-pub(super) struct Core<Bu> {
+pub(super) struct Core {
     pub(super) settings: Settings,
     /// None if nothing is learned.
     pub(super) latencies: Option<LatencyHistogram>,
-    pub(super) budget: Bu,
+    /// The handles' budget once more, for calls that have no handle. Not by its
+    /// type, since threads can keep references only to what has no parameters.
+    budget: Box<dyn Any + Send + Sync>,
     clock: Clock,
     avoids: bool,
     pub(super) name: Name,
@@ -74,7 +79,7 @@ impl<Bu: Budget> Hedge<Bu> {
             core: Shared::new(Core {
                 settings: Settings::new(&config.delay),
                 latencies: config.delay.source.watched().map(learns),
-                budget,
+                budget: Box::new(budget.clone()),
                 clock: config.clock.clone(),
                 avoids: config.avoids,
                 name: config.name,
@@ -86,13 +91,14 @@ impl<Bu: Budget> Hedge<Bu> {
                 delay: config.delay,
                 half_life: config.half_life,
             }),
+            budget,
         }
     }
 
     /// Begins a call, whose first attempt is about to be sent.
     #[inline(always)]
     pub fn begin(&self, now: Instant) -> Call<Bu> {
-        Call::begin(self.core.lend(), now)
+        Call::begin(self.core.hold(), &self.budget, now)
     }
 
     /// What it is called.
@@ -102,7 +108,7 @@ impl<Bu: Budget> Hedge<Bu> {
 
     /// What bounds its second attempts.
     pub fn budget(&self) -> &Bu {
-        &self.core.budget
+        &self.budget
     }
 
     /// Reads its clock. Only adapters need to.
@@ -183,7 +189,23 @@ impl<Bu: Budget> Hedge<Bu> {
     }
 }
 
-impl<Bu> Core<Bu> {
+impl Stashed for Core {
+    #[inline(always)]
+    fn stash() -> &'static LocalKey<Stash<Self>> {
+        thread_local!(static STASH: Stash<Core> = const { Stash::new() });
+        &STASH
+    }
+}
+
+impl Core {
+    /// The budget, whose type is that of the handle through which a call came.
+    pub(super) fn budget<Bu: Budget>(&self) -> &Bu {
+        match self.budget.downcast_ref() {
+            Some(budget) => budget,
+            None => unreachable!("handles of a hedge have its budget"),
+        }
+    }
+
     #[inline(always)]
     pub(super) fn now(&self) -> Instant {
         self.clock.now()
@@ -197,16 +219,17 @@ impl<Bu> Core<Bu> {
     #[inline(always)]
     pub(super) fn delay(&self) -> Option<u64> {
         self.settings.delay(|| {
-            let estimate = self.latencies.as_ref()?.watched()?;
-            Some(estimate + estimate / 16)
+            let estimate = self.latencies.as_ref()?.watched_nanos()?;
+            Some(estimate.saturating_add(estimate / 16))
         })
     }
 }
 
-impl<Bu> Clone for Hedge<Bu> {
+impl<Bu: Clone> Clone for Hedge<Bu> {
     fn clone(&self) -> Self {
         Hedge {
             core: self.core.clone(),
+            budget: self.budget.clone(),
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct HedgeLayer<E = BoxError, B = Plain, R = WhenDeclared, Bu = RetryBudge
 
 axiomatic_core::layer_parts!(HedgeLayer<R, Bu> { hedge: Hedge<Bu>, rule: R });
 
-impl<S, E, B: Clone, R: Clone, Bu> Layer<S> for HedgeLayer<E, B, R, Bu> {
+impl<S, E, B: Clone, R: Clone, Bu: Clone> Layer<S> for HedgeLayer<E, B, R, Bu> {
     type Service = HedgeService<S, E, B, R, Bu>;
 
     fn layer(&self, inner: S) -> Self::Service {

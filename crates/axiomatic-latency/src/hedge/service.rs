@@ -63,17 +63,34 @@ impl<S, E, B, R, Bu> HedgeService<S, E, B, R, Bu> {
             return None;
         }
         let again = self.rule.repeat(&context, request)?;
-        let mut choice = None;
-        if self.hedge.avoids_endpoints() && context.choice().is_none() {
-            let made = choice.insert(Choice::new()).clone();
-            self.binding.set_context(request, context.with_choice(made));
-        }
+        let choice = if self.hedge.avoids_endpoints() {
+            self.choice(request)
+        } else {
+            None
+        };
         Some(Spare {
             service: self.inner.clone(),
             request: again,
             choice,
             at,
         })
+    }
+
+    /// A place for the endpoint of the first attempt, unless there is one.
+    /// By itself, so that who asks for none does not make up a context.
+    #[inline(never)]
+    fn choice<Req>(&self, request: &mut Req) -> Option<Choice>
+    where
+        B: Carrier<Req>,
+    {
+        let context = self.binding.context(request);
+        if context.choice().is_some() {
+            return None;
+        }
+        let choice = Choice::new();
+        let context = context.with_choice(choice.clone());
+        self.binding.set_context(request, context);
+        Some(choice)
     }
 }
 
@@ -110,7 +127,7 @@ where
     }
 }
 
-impl<S: Clone, E, B: Clone, R: Clone, Bu> Clone for HedgeService<S, E, B, R, Bu> {
+impl<S: Clone, E, B: Clone, R: Clone, Bu: Clone> Clone for HedgeService<S, E, B, R, Bu> {
     fn clone(&self) -> Self {
         HedgeService::new(
             self.inner.clone(),

@@ -166,14 +166,16 @@ fn a_pause_does_not_stop_it_from_hedging() {
 fn a_budget_of_its_own_is_as_large_as_it_says() {
     // Adding at most 2 % is two tokens of a hundred calls, and nothing more.
     let hedge = learning(Delay::adding_at_most(Ratio::percent(2)));
-    let call = (0..100).map(|_| hedge.begin(BEGIN)).last().unwrap();
+    let mut calls: Vec<_> = (0..100).map(|_| hedge.begin(BEGIN)).collect();
+    let call = calls.pop().unwrap();
     let sent = |class| call.admit(BEGIN, class).map(|permit| permit.send(BEGIN));
     let extras = [(); 4].map(|()| sent(Class::Hedge).is_some());
     assert_eq!(extras, [true, true, false, false]);
 
     // Otherwise 5 % of them, and one a second for the ten that deposits last.
     let hedge = learning(Delay::fixed(MILLI));
-    let call = (0..100).map(|_| hedge.begin(BEGIN)).last().unwrap();
+    let mut calls: Vec<_> = (0..100).map(|_| hedge.begin(BEGIN)).collect();
+    let call = calls.pop().unwrap();
     let sent = |class| call.admit(BEGIN, class).map(|permit| permit.send(BEGIN));
     let extras = (0..30).filter(|_| sent(Class::Hedge).is_some()).count();
     assert_eq!(extras, 15);

@@ -38,79 +38,80 @@ fn under_way(hedge: &InFlightHedge) -> (u64, u64) {
 
 const BROKEN: Result<u32, Trouble> = Err(Trouble::Broken);
 
-/// Where a call can be when its caller goes, for how long it has to run to get
-/// there, whether the clone is ready, and what is under way then: second
-/// attempts with a token, and attempts at the backend.
-const PLACES: [(&str, [Answer; 2], u32, bool, u64, u32); 8] = [
-    (
-        "before the first poll",
-        [(NEVER, Ok(1)), (NEVER, Ok(2))],
-        0,
-        true,
-        0,
-        1,
-    ),
-    (
-        "before the delay",
-        [(NEVER, Ok(1)), (NEVER, Ok(2))],
-        49,
-        true,
-        0,
-        1,
-    ),
-    (
+/// Where a call can be when its caller goes.
+struct Place {
+    called: &'static str,
+    answers: [Answer; 2],
+    /// For how long it has to run to get there.
+    millis: u32,
+    /// Whether the clone is ready.
+    is_ready: bool,
+    /// Second attempts with a token, and attempts at the backend.
+    under_way: (u64, u32),
+}
+
+const fn place(
+    called: &'static str,
+    answers: [Answer; 2],
+    (millis, is_ready): (u32, bool),
+    under_way: (u64, u32),
+) -> Place {
+    Place {
+        called,
+        answers,
+        millis,
+        is_ready,
+        under_way,
+    }
+}
+
+const HANG: Answer = (NEVER, Ok(1));
+const PLACES: [Place; 8] = [
+    place("before the first poll", [HANG, HANG], (0, true), (0, 1)),
+    place("before the delay", [HANG, HANG], (49, true), (0, 1)),
+    place(
         "slow, the clone not ready",
-        [(NEVER, Ok(1)), (NEVER, Ok(2))],
-        60,
-        false,
-        1,
-        1,
+        [HANG, HANG],
+        (60, false),
+        (1, 1),
     ),
-    (
-        "both under way",
-        [(NEVER, Ok(1)), (NEVER, Ok(2))],
-        60,
-        true,
-        1,
-        2,
-    ),
-    (
+    place("both under way", [HANG, HANG], (60, true), (1, 2)),
+    place(
         "the first failed, the clone not ready",
-        [(10, BROKEN), (NEVER, Ok(2))],
-        20,
-        false,
-        1,
-        0,
+        [(10, BROKEN), HANG],
+        (20, false),
+        (1, 0),
     ),
-    (
+    place(
         "the first failed, the second under way",
-        [(10, BROKEN), (NEVER, Ok(2))],
-        20,
-        true,
-        1,
-        1,
+        [(10, BROKEN), HANG],
+        (20, true),
+        (1, 1),
     ),
-    (
+    place(
         "the first failed beside the second",
-        [(60, BROKEN), (NEVER, Ok(2))],
-        70,
-        true,
-        1,
-        1,
+        [(60, BROKEN), HANG],
+        (70, true),
+        (1, 1),
     ),
-    (
+    place(
         "the second failed beside the first",
-        [(NEVER, Ok(1)), (5, BROKEN)],
-        70,
-        true,
-        0,
-        1,
+        [HANG, (5, BROKEN)],
+        (70, true),
+        (0, 1),
     ),
 ];
 
 #[tokio::test(start_paused = true)]
 async fn wherever_a_call_is_cancelled_no_token_is_lost() {
-    for (place, answers, millis, is_ready, extras, live) in PLACES {
+    for Place {
+        called: place,
+        answers,
+        millis,
+        is_ready,
+        under_way: (extras, live),
+    } in PLACES
+    {
         let hedge = in_flight();
         let backend = Backend::new(&answers);
         let mut service = over(&hedge, &backend);
@@ -176,9 +177,9 @@ async fn a_token_whose_attempt_is_never_sent_is_returned() {
 /// Where the service panics, by the number of the attempt.
 #[derive(Copy, Clone, Debug, PartialEq)]
 enum Panics {
-    InCall(u32),
-    InPoll(u32),
-    InReadinessOfTheClone,
+    Call(u32),
+    Poll(u32),
+    ReadinessOfTheClone,
 }
 
 struct Instance {
@@ -206,7 +207,7 @@ impl Service<Context> for Instance {
     type Future = Pin<Box<dyn Future<Output = Result<u32, Trouble>>>>;
 
     fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Trouble>> {
-        if self.is_clone && self.panics == Panics::InReadinessOfTheClone {
+        if self.is_clone && self.panics == Panics::ReadinessOfTheClone {
             panics_here();
         }
         Poll::Ready(Ok(()))
@@ -214,13 +215,13 @@ impl Service<Context> for Instance {
 
     fn call(&mut self, context: Context) -> Self::Future {
         let attempt = context.attempt();
-        if self.panics == Panics::InCall(attempt) {
+        if self.panics == Panics::Call(attempt) {
             panics_here();
         }
         let panics = self.panics;
         Box::pin(async move {
             sleep(if attempt == 1 { 100 } else { 20 } * MILLI).await;
-            if panics == Panics::InPoll(attempt) {
+            if panics == Panics::Poll(attempt) {
                 panics_here();
             }
             std::future::pending().await
@@ -231,11 +232,11 @@ impl Service<Context> for Instance {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_service_leaks_no_token() {
     for (panics, sent) in [
-        (Panics::InCall(1), 0),
-        (Panics::InCall(2), 1),
-        (Panics::InPoll(1), 1),
-        (Panics::InPoll(2), 1),
-        (Panics::InReadinessOfTheClone, 0),
+        (Panics::Call(1), 0),
+        (Panics::Call(2), 1),
+        (Panics::Poll(1), 1),
+        (Panics::Poll(2), 1),
+        (Panics::ReadinessOfTheClone, 0),
     ] {
         let hedge = in_flight();
         let layer = hedge.layer(Always).with_error().with_binding(Carried);
