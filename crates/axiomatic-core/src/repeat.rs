@@ -34,6 +34,19 @@ pub trait Repeat<R> {
     /// twice. It is asked before the request is sent, and for each attempt
     /// anew.
     fn repeat(&self, context: &Context, request: &R) -> Option<R>;
+
+    /// Whether `request`, which this rule made ahead, can still be sent.
+    ///
+    /// A second request is made before the first is sent, and may come to
+    /// lack something meanwhile: a body that is kept up to a cap may have
+    /// outgrown it. So whoever repeats asks once more when a repetition is
+    /// about to begin, before a wait and after it, and leaves the answer that
+    /// there is as it is where one would be sent in vain. By default nothing
+    /// gets lost.
+    fn is_intact(&self, request: &R) -> bool {
+        let _ = request;
+        true
+    }
 }
 
 /// Repeats what was declared repeatable, and nothing else: the rule that is
