@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use axiomatic_core::binding::Advise;
 use axiomatic_core::budget::{Budget, Class};
 use axiomatic_core::context::Choice;
+use axiomatic_core::repeat::Repeat;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Carrier, Classify, Refusable};
 use pin_project::{pin_project, pinned_drop};
@@ -19,11 +20,11 @@ use super::verdict::{Verdict, judged};
 /// and a second beside it if it comes to that. Both lie in here; there is no
 /// box.
 #[pin_project(project = Parts, PinnedDrop)]
-pub struct ResponseFuture<S: Service<Req>, Req, E, B, Bu: Budget> {
+pub struct ResponseFuture<S: Service<Req>, Req, E, B, R, Bu: Budget> {
     #[pin]
     first: First<S::Future, S::Response, E>,
     #[pin]
-    second: Second<S, Req, Bu>,
+    second: Second<S, Req, R, Bu>,
     /// None while the hedge stands aside, and once there is an answer.
     call: Option<Call<Bu>>,
     binding: B,
@@ -47,20 +48,21 @@ enum First<F, Res, E> {
 }
 
 #[pin_project(project = SecondProjection, project_replace = SecondOwned)]
-enum Second<S: Service<Req>, Req, Bu: Budget> {
+enum Second<S: Service<Req>, Req, R, Bu: Budget> {
     /// There is none, and there will be none.
     Absent,
     /// It is sent when the timer rings, if the budget allows.
-    Spare(Spare<S, Req>, #[pin] Timer),
+    Spare(Spare<S, Req, R>, #[pin] Timer),
     /// It is allowed, and its instance becomes ready.
-    Readying(Spare<S, Req>, Permit<Bu>),
+    Readying(Spare<S, Req, R>, Permit<Bu>),
     UnderWay(#[pin] S::Future, Attempt<Bu>),
 }
 
 /// What a second attempt takes.
-pub(super) struct Spare<S, Req> {
+pub(super) struct Spare<S, Req, R> {
     pub(super) service: S,
     pub(super) request: Req,
+    pub(super) rule: R,
     /// Where a balancer says which endpoint it chose for the first.
     pub(super) choice: Option<Choice>,
     /// When the first is slow.
@@ -74,7 +76,7 @@ enum Timer {
     Set(#[pin] Sleep),
 }
 
-impl<S: Service<Req>, Req, E, B, Bu: Budget> ResponseFuture<S, Req, E, B, Bu> {
+impl<S: Service<Req>, Req, E, B, R, Bu: Budget> ResponseFuture<S, Req, E, B, R, Bu> {
     pub(super) fn once(first: S::Future, binding: B) -> Self {
         ResponseFuture {
             first: First::Alone(first),
@@ -89,7 +91,7 @@ impl<S: Service<Req>, Req, E, B, Bu: Budget> ResponseFuture<S, Req, E, B, Bu> {
     #[inline(always)]
     pub(super) fn watched(
         first: S::Future,
-        spare: Option<Spare<S, Req>>,
+        spare: Option<Spare<S, Req, R>>,
         call: Call<Bu>,
         binding: B,
     ) -> Self {
@@ -107,12 +109,13 @@ impl<S: Service<Req>, Req, E, B, Bu: Budget> ResponseFuture<S, Req, E, B, Bu> {
     }
 }
 
-impl<S, Req, E, B, Bu> Future for ResponseFuture<S, Req, E, B, Bu>
+impl<S, Req, E, B, R, Bu> Future for ResponseFuture<S, Req, E, B, R, Bu>
 where
     S: Service<Req>,
     S::Error: Into<E>,
     E: Refusable,
     B: Carrier<Req> + Classify<S::Response, E> + Advise<S::Response, E>,
+    R: Repeat<Req>,
     Bu: Budget,
 {
     type Output = Result<S::Response, E>;
@@ -148,12 +151,13 @@ where
     }
 }
 
-impl<S, Req, E, B, Bu> Parts<'_, S, Req, E, B, Bu>
+impl<S, Req, E, B, R, Bu> Parts<'_, S, Req, E, B, R, Bu>
 where
     S: Service<Req>,
     S::Error: Into<E>,
     E: Refusable,
     B: Carrier<Req> + Classify<S::Response, E> + Advise<S::Response, E>,
+    R: Repeat<Req>,
     Bu: Budget,
 {
     #[inline(always)]
@@ -210,15 +214,17 @@ where
         }
     }
 
-    /// Asks for the second attempt.
+    /// Asks for the second attempt, if its request can be sent still.
     #[cold]
     fn ask(&mut self, class: Class) {
-        let (Some(call), Second::Spare(..)) = (&self.call, &*self.second) else {
+        let spare = self.second.as_mut().project_replace(Second::Absent);
+        let (Some(call), SecondOwned::Spare(spare, _)) = (&self.call, spare) else {
             return;
         };
-        let permit = call.admit(call.core().now(), class);
-        let spare = self.second.as_mut().project_replace(Second::Absent);
-        if let (Some(permit), SecondOwned::Spare(spare, _)) = (permit, spare) {
+        if !spare.is_intact() {
+            return;
+        }
+        if let Some(permit) = call.admit(call.core().now(), class) {
             self.second.set(Second::Readying(spare, permit));
         }
     }
@@ -240,7 +246,8 @@ where
     #[cold]
     fn poll_second(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Response, E>> {
         if let SecondProjection::Readying(spare, _) = self.second.as_mut().project() {
-            if ready!(spare.service.poll_ready(cx)).is_err() {
+            let is_ready = ready!(spare.service.poll_ready(cx)).is_ok();
+            if !is_ready || !spare.is_intact() {
                 return self.second_failed();
             }
             self.send();
@@ -307,22 +314,24 @@ where
         }
     }
 
-    /// There is an answer: what else there is goes before it is returned.
+    /// There is an answer: what else runs or rings goes before it is returned.
     #[inline(always)]
     fn end(&mut self) {
         self.first.set(First::Gone);
-        if let Second::UnderWay(..) = *self.second {
-            lose_second(self.second.as_mut(), self.call.as_ref());
+        match &*self.second {
+            // Goes with the future.
+            Second::Absent | Second::Spare(_, Timer::Unset) => {}
+            Second::Spare(..) | Second::Readying(..) => self.second.set(Second::Absent),
+            Second::UnderWay(..) => lose_second(self.second.as_mut(), self.call.as_ref()),
         }
-        self.second.set(Second::Absent);
         *self.call = None;
     }
 }
 
 /// Drops a second attempt that is under way.
 #[cold]
-fn lose_second<S: Service<Req>, Req, Bu: Budget>(
-    second: Pin<&mut Second<S, Req, Bu>>,
+fn lose_second<S: Service<Req>, Req, R, Bu: Budget>(
+    second: Pin<&mut Second<S, Req, R, Bu>>,
     call: Option<&Call<Bu>>,
 ) {
     let second = second.project_replace(Second::Absent);
@@ -331,7 +340,13 @@ fn lose_second<S: Service<Req>, Req, Bu: Budget>(
     }
 }
 
-impl<S: Service<Req>, Req, Bu: Budget> Second<S, Req, Bu> {
+impl<S, Req, R: Repeat<Req>> Spare<S, Req, R> {
+    fn is_intact(&self) -> bool {
+        self.rule.is_intact(&self.request)
+    }
+}
+
+impl<S: Service<Req>, Req, R, Bu: Budget> Second<S, Req, R, Bu> {
     /// Ready when the timer has rung, which is set if it is not.
     #[inline(always)]
     fn poll_timer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -349,7 +364,7 @@ impl<S: Service<Req>, Req, Bu: Budget> Second<S, Req, Bu> {
 }
 
 #[pinned_drop]
-impl<S: Service<Req>, Req, E, B, Bu: Budget> PinnedDrop for ResponseFuture<S, Req, E, B, Bu> {
+impl<S: Service<Req>, Req, E, B, R, Bu: Budget> PinnedDrop for ResponseFuture<S, Req, E, B, R, Bu> {
     /// Who gives up waiting has learned how long it takes at least.
     #[inline]
     fn drop(self: Pin<&mut Self>) {
@@ -361,9 +376,9 @@ impl<S: Service<Req>, Req, E, B, Bu: Budget> PinnedDrop for ResponseFuture<S, Re
 }
 
 #[cold]
-fn give_up<S: Service<Req>, Req, E, Bu: Budget>(
+fn give_up<S: Service<Req>, Req, E, R, Bu: Budget>(
     first: &First<S::Future, S::Response, E>,
-    second: Pin<&mut Second<S, Req, Bu>>,
+    second: Pin<&mut Second<S, Req, R, Bu>>,
     call: &mut Call<Bu>,
     was_pending: bool,
 ) {
@@ -373,7 +388,7 @@ fn give_up<S: Service<Req>, Req, E, Bu: Budget>(
     lose_second(second, Some(call));
 }
 
-impl<S: Service<Req>, Req, E, B, Bu: Budget> fmt::Debug for ResponseFuture<S, Req, E, B, Bu> {
+impl<S: Service<Req>, Req, E, B, R, Bu: Budget> fmt::Debug for ResponseFuture<S, Req, E, B, R, Bu> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let second = match &self.second {
             Second::Absent => "absent",

@@ -51,11 +51,11 @@ impl<S, E, B, R, Bu> HedgeService<S, E, B, R, Bu> {
     /// What a second attempt at `at` takes, if there may be one: not of a
     /// request that must not be sent twice, nor after its deadline.
     #[inline]
-    fn spare<Req>(&self, at: Instant, request: &mut Req) -> Option<Spare<S, Req>>
+    fn spare<Req>(&self, at: Instant, request: &mut Req) -> Option<Spare<S, Req, R>>
     where
         S: Clone,
         B: Carrier<Req>,
-        R: Repeat<Req>,
+        R: Repeat<Req> + Clone,
         Bu: Budget,
     {
         let context = self.binding.context(request);
@@ -71,6 +71,7 @@ impl<S, E, B, R, Bu> HedgeService<S, E, B, R, Bu> {
         Some(Spare {
             service: self.inner.clone(),
             request: again,
+            rule: self.rule.clone(),
             choice,
             at,
         })
@@ -100,12 +101,12 @@ where
     S::Error: Into<E>,
     E: Refusable,
     B: Carrier<Req> + Classify<S::Response, E> + Advise<S::Response, E> + Clone,
-    R: Repeat<Req>,
+    R: Repeat<Req> + Clone,
     Bu: Budget,
 {
     type Response = S::Response;
     type Error = E;
-    type Future = ResponseFuture<S, Req, E, B, Bu>;
+    type Future = ResponseFuture<S, Req, E, B, R, Bu>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {

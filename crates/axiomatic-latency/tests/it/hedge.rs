@@ -422,7 +422,7 @@ async fn boxed_errors_and_bindings_of_the_default_need_no_more_than_a_rule() {
 fn futures_and_handles_are_send_and_sync_where_their_parts_are() {
     fn all<T: Send + Sync + 'static>() {}
     type Nothing = tower::util::ServiceFn<fn(u32) -> Ready<Result<u32, Rejected>>>;
-    type Response<Bu> = ResponseFuture<Nothing, u32, Rejected, Plain, Bu>;
+    type Response<Bu> = ResponseFuture<Nothing, u32, Rejected, Plain, Always, Bu>;
     all::<Hedge>();
     all::<Response<RetryBudget<Deposits>>>();
     all::<Response<RetryBudget<InFlight>>>();
@@ -435,7 +435,7 @@ fn futures_and_handles_are_send_and_sync_where_their_parts_are() {
 #[test]
 fn a_response_is_as_large_as_its_parts() {
     type Nothing = tower::util::ServiceFn<fn(u64) -> Ready<Result<u64, Rejected>>>;
-    type Response = ResponseFuture<Nothing, u64, Rejected, Plain, RetryBudget<Deposits>>;
+    type Response = ResponseFuture<Nothing, u64, Rejected, Plain, Always, RetryBudget<Deposits>>;
     let timer = size_of::<tokio::time::Sleep>();
     let parts = timer + size_of::<Call>() + 2 * size_of::<Ready<Result<u64, Rejected>>>();
     assert!(
