@@ -9,13 +9,14 @@ mod tokens;
 
 use std::future::{Future, Ready, pending, ready};
 use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{self, Poll};
 use std::time::Duration;
 
 use axiomatic_core::budget::{Budget, Deposits, InFlight, RetryBudget};
 use axiomatic_core::context::{Choice, Deadline, Endpoint, Repeatability};
-use axiomatic_core::repeat::{Always, WhenDeclared};
+use axiomatic_core::repeat::{Always, Repeat, WhenDeclared};
 use axiomatic_core::{BoxError, Context, Mode, Name, Pattern, Plain, Ratio, Reason, Rejected};
 use axiomatic_latency::hedge::{
     Attempt, Call, Config, Delay, Hedge, HedgeService, Permit, ResponseFuture,
@@ -220,6 +221,47 @@ async fn only_what_may_be_sent_twice_is() {
     }
 }
 
+/// Whether what was made ahead can be sent still: a body that is kept up to a
+/// cap may have outgrown it.
+#[derive(Clone)]
+struct UpTo(Arc<AtomicU32>);
+
+impl Repeat<Context> for UpTo {
+    fn repeat(&self, _: &Context, request: &Context) -> Option<Context> {
+        Some(request.clone())
+    }
+
+    /// As often as this many times.
+    fn is_intact(&self, _: &Context) -> bool {
+        let left = |left: u32| left.checked_sub(1);
+        let (one, other) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.0.fetch_update(one, other, left).is_ok()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_longer_intact_is_neither_asked_for_nor_sent() {
+    for (asked, granted) in [(0, 0), (1, 1), (2, 1)] {
+        for first in [(80, Ok(1)), (10, Err(Trouble::Broken))] {
+            let backend = Backend::new(&[first, (100, Ok(2))]);
+            let hedge = hedge();
+            let rule = UpTo(Arc::new(AtomicU32::new(asked)));
+            let layer = hedge.layer(rule).with_error().with_binding(Carried);
+            let answer = call(layer.layer(backend.service()), Context::default()).await;
+            let expected = if asked == 2 && first.1.is_err() {
+                Ok(2)
+            } else {
+                first.1
+            };
+            assert_eq!(answer, expected);
+            assert_eq!(backend.sent().len(), if asked == 2 { 2 } else { 1 });
+            let budget = hedge.budget().snapshot(now());
+            let returned = u64::from(asked == 1);
+            assert_eq!((budget.granted(), budget.returned()), (granted, returned));
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_hedge_is_prepared_that_would_come_after_the_deadline() {
     for (deadline, attempts) in [(40, 1), (50, 1), (51, 2)] {
@@ -401,7 +443,7 @@ fn a_ready_answer_needs_no_runtime() {
 
 #[tokio::test(start_paused = true)]
 async fn boxed_errors_and_bindings_of_the_default_need_no_more_than_a_rule() {
-    let attempts = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let attempts = Arc::new(AtomicU32::new(0));
     let counted = attempts.clone();
     let inner = service_fn(move |request: u32| {
         let attempt = counted.fetch_add(1, Ordering::Relaxed);
