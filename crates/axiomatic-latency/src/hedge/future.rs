@@ -262,7 +262,6 @@ where
             let now = call.core().now();
             attempt.record(now, outcome);
             if verdict == Verdict::Answer && matches!(*self.first, First::UnderWay(_)) {
-                self.first.set(First::Gone);
                 call.lost(now);
             }
         }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use axiomatic_core::budget::{Budget, Deposits, InFlight, RetryBudget};
+use axiomatic_core::budget::{Budget, Deposits, InFlight, Level, RetryBudget};
 use axiomatic_core::context::{Choice, Deadline, Endpoint, Repeatability};
 use axiomatic_core::repeat::{Always, Repeat, WhenDeclared};
 use axiomatic_core::{BoxError, Context, Mode, Name, Pattern, Plain, Ratio, Reason, Rejected};
@@ -363,6 +363,11 @@ async fn off_stands_aside() {
     let snapshot = hedge.snapshot();
     assert_eq!((snapshot.would_hedge(), snapshot.hedged()), (0, 0));
     assert!(snapshot.to_string().ends_with("; off"));
+    // Nor did the call deposit anything.
+    let Level::Deposited { total, .. } = hedge.budget().snapshot(now()).level() else {
+        panic!("it counts deposits");
+    };
+    assert_eq!(total.as_thousandths() % 1_000, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,16 @@
 //! What a layer learns from the calls that pass through it.
 
 use std::future::ready;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axiomatic_core::repeat::Always;
+use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Context, Ratio};
 use axiomatic_latency::hedge::{Config, Delay, Hedge};
 use axiomatic_sim::Random;
+use futures::FutureExt;
 use tokio::time::{sleep, timeout};
-use tower::{Layer, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::backend::{Backend, Carried, MILLI, NEVER, Trouble, call, over};
 
@@ -77,28 +80,32 @@ async fn losers_count_as_what_they_are_and_the_delay_does_not_drift() {
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_gives_up_is_learned_from() {
-    let hedge = learning(Delay::quantile(Ratio::percent(95)));
-    answered(&hedge, 100, 10).await;
-    assert!(hedge.delay() < Some(20 * MILLI));
-    for _ in 0..100 {
-        let backend = Backend::new(&[(NEVER, Ok(1)), (NEVER, Ok(2))]);
-        let response = call(over(&hedge, &backend), Context::default());
-        timeout(200 * MILLI, response).await.unwrap_err();
+    for is_hedged in [false, true] {
+        let hedge = learning(Delay::quantile(Ratio::percent(95)));
+        answered(&hedge, 100, 10).await;
+        assert!(hedge.delay() < Some(20 * MILLI));
+        for _ in 0..100 {
+            let backend = Backend::new(&[(NEVER, Ok(1)), (NEVER, Ok(2))]);
+            let rule = move |_: &Context, request: &Context| is_hedged.then(|| request.clone());
+            let layer = hedge.layer(rule).with_error().with_binding(Carried);
+            let response = call(layer.layer(backend.service()), Context::default());
+            timeout(200 * MILLI, response).await.unwrap_err();
+        }
+        assert!(hedge.delay() > Some(180 * MILLI), "{:?}", hedge.delay());
     }
-    assert!(hedge.delay() > Some(180 * MILLI), "{:?}", hedge.delay());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_never_polled_says_nothing() {
-    use tower::{Service, ServiceExt};
     let hedge = learning(Delay::quantile(Ratio::percent(95)));
     answered(&hedge, 100, 10).await;
     let before = hedge.delay();
-    for _ in 0..1_000 {
+    for _ in 0..100 {
         let backend = Backend::new(&[(10, Ok(1))]);
         let mut service = over(&hedge, &backend);
-        drop(service.ready().await.unwrap().call(Context::default()));
-        sleep(MILLI).await;
+        let response = service.ready().await.unwrap().call(Context::default());
+        sleep(100 * MILLI).await;
+        drop(response);
     }
     answered(&hedge, 1, 10).await;
     assert_eq!(hedge.delay(), before);
@@ -106,7 +113,7 @@ async fn a_call_that_is_never_polled_says_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_do_not_make_it_hedge_earlier() {
-    let hedge = learning(Delay::quantile(Ratio::percent(95)));
+    let hedge = learning(Delay::quantile(Ratio::percent(60)));
     answered(&hedge, 100, 50).await;
     let before = hedge.delay();
     for _ in 0..1_000 {
@@ -116,6 +123,29 @@ async fn failures_do_not_make_it_hedge_earlier() {
         assert_eq!(result, Err(Trouble::Broken));
     }
     assert_eq!(hedge.delay(), before);
+}
+
+/// What is answered when it is first asked for could not have been hedged, and
+/// need not be measured.
+#[test]
+fn an_answer_at_once_takes_one_look_at_the_clock() {
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    let clock = Clock::Source(|| {
+        let looks = LOOKS.fetch_add(1, Ordering::Relaxed);
+        Instant::from_nanos(50_000_000_000 + 1_000 * looks)
+    });
+    let config = Config::new(Delay::quantile(Ratio::percent(50))).clock(clock);
+    let hedge = config.build().unwrap();
+    let layer = hedge.layer(Always).with_error().with_binding(Carried);
+    let mut service = layer.layer(service_fn(|_: Context| ready(Ok::<_, Trouble>(1))));
+    let calls = 100;
+    for _ in 0..calls {
+        let response = service.ready().now_or_never().unwrap().unwrap();
+        let response = response.call(Context::default()).now_or_never();
+        assert_eq!(response, Some(Ok(1)));
+    }
+    assert_eq!(LOOKS.load(Ordering::Relaxed), calls);
+    assert_eq!(hedge.delay(), Some(MILLI));
 }
 
 /// The least that there is, which is the shortest delay.

@@ -139,19 +139,50 @@ async fn wherever_a_call_is_cancelled_no_token_is_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_over_holds_nothing_though_it_is_still_held() {
-    for answers in [
-        [(20, Ok(1)), (NEVER, Ok(2))],
-        [(80, Ok(1)), (NEVER, Ok(2))],
-        [(NEVER, Ok(1)), (20, Ok(2))],
-        [(10, BROKEN), (20, BROKEN)],
+    for (answers, is_ready) in [
+        ([(20, Ok(1)), HANG], true),
+        ([(80, Ok(1)), HANG], true),
+        ([(80, Ok(1)), HANG], false),
+        ([HANG, (20, Ok(2))], true),
+        ([(10, BROKEN), (20, BROKEN)], true),
     ] {
         let hedge = in_flight();
         let backend = Backend::new(&answers);
         let mut service = over(&hedge, &backend);
         let response = service.ready().await.unwrap().call(Context::default());
+        backend.set_ready(is_ready);
         let mut response = pin!(response);
-        let _ = response.as_mut().await;
+        let (waker, wakes) = counting_waker();
+        let mut cx = task::Context::from_waker(&waker);
+        while response.as_mut().poll(&mut cx).is_pending() {
+            sleep(MILLI).await;
+        }
         assert_eq!((under_way(&hedge), backend.live()), ((0, 0), 0));
+        // Nor does a timer ring for it.
+        let before = *wakes.lock().unwrap();
+        sleep(100 * MILLI).await;
+        assert_eq!(*wakes.lock().unwrap(), before, "{answers:?}");
+    }
+}
+
+/// Whoever goes first in a poll: none leaves a second attempt lie that was
+/// allowed in it.
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_is_sent_in_the_poll_that_allowed_it() {
+    for polls in 0..8 {
+        for (answers, millis) in [([(10, BROKEN), HANG], 10), ([HANG, HANG], 50)] {
+            let hedge = in_flight();
+            let backend = Backend::new(&answers);
+            let mut service = over(&hedge, &backend);
+            let response = service.ready().await.unwrap().call(Context::default());
+            let mut response = pin!(response);
+            for _ in 0..=polls {
+                assert!(response.as_mut().now_or_never().is_none());
+            }
+            sleep(millis * MILLI).await;
+            assert!(response.as_mut().now_or_never().is_none());
+            assert_eq!(backend.sent().len(), 2, "{polls} {answers:?}");
+        }
     }
 }
 
@@ -430,7 +461,7 @@ async fn a_poll_wakes_nobody() {
     let mut service = over(&hedge, &backend);
     let response = service.ready().await.unwrap().call(Context::default());
     let mut response = pin!(response);
-    let (waker, wakes) = futures_test_waker();
+    let (waker, wakes) = counting_waker();
     let mut cx = task::Context::from_waker(&waker);
     for millis in [0, 20, 29, 1, 1, 20] {
         tokio::time::advance(millis * MILLI).await;
@@ -444,7 +475,7 @@ async fn a_poll_wakes_nobody() {
 }
 
 /// A waker that counts.
-fn futures_test_waker() -> (Waker, Arc<Mutex<u32>>) {
+fn counting_waker() -> (Waker, Arc<Mutex<u32>>) {
     struct Counts(Arc<Mutex<u32>>);
     impl task::Wake for Counts {
         fn wake(self: Arc<Self>) {
