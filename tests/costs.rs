@@ -18,14 +18,23 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axiomatic_core::backoff::Backoff;
+use axiomatic_core::budget::{Budget, Call, Class, Deposits, RetryBudget};
+use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::keyed::WhenFull;
+use axiomatic_core::repeat::{Always, Repeat, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{Outcome, Ratio, Rejected};
+use axiomatic_core::{Carrier, Outcome, Plain, Ratio, Rejected};
 use axiomatic_failure::circuit_breaker::{
     Adaptive, CircuitBreaker, Config, HalfOpen, KeyedCircuitBreaker, OpenFor, Ramp, State, Window,
 };
-use axiomatic_http::Http;
-use axiomatic_latency::timeout::Timeout;
+use axiomatic_failure::retry::{self, Ended, Retry, Verdict};
+use axiomatic_http::{
+    Http, InboundLayer, OutboundLayer, ReplayBody, ScopeLayer, WhenIdempotent, fields, replay,
+};
+use axiomatic_latency::timeout::{
+    Adaptive as AdaptiveTimeout, Config as TimeoutConfig, Expired, Timeout,
+};
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame};
 use tower::{Layer, Service};
 
@@ -165,13 +174,227 @@ const CLAIMS: &[Claim] = &[
         },
     },
     Claim {
+        operation: "budget, deposits, a call",
+        allocations: 0,
+        instructions: 36,
+        subject: || {
+            let budget = deposits();
+            Box::new(move || budget.begin(now()).finish(now(), Outcome::Success))
+        },
+    },
+    Claim {
+        operation: "budget, deposits, a grant that is returned",
+        allocations: 0,
+        instructions: 252,
+        subject: || {
+            let budget = deposits();
+            Box::new(move || assert!(budget.try_extra(now(), Class::Transient).is_ok()))
+        },
+    },
+    Claim {
+        operation: "histogram, one record",
+        allocations: 0,
+        instructions: 78,
+        subject: || {
+            let histogram = LatencyHistogram::new(Ratio::percent(95), Duration::from_secs(10));
+            let record = move |passed, millis| {
+                let latency = Duration::from_millis(black_box(millis));
+                histogram.record(now() + Duration::from_secs(passed), latency);
+            };
+            // Warm, and old enough for its estimates to last.
+            (0..100).for_each(|millis| record(0, millis));
+            record(1, 20);
+            Box::new(move || record(1, 20))
+        },
+    },
+    Claim {
+        operation: "timeout, mechanism",
+        allocations: 0,
+        instructions: 77,
+        subject: || {
+            let timeout = Timeout::after(Duration::from_secs(1));
+            Box::new(move || {
+                let permit = timeout.admit(now(), None).expect("not expired");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "timeout, mechanism, refuses a share of the expired",
+        allocations: 0,
+        instructions: 103,
+        subject: || {
+            let expired = Expired::RefuseAtMost(Ratio::percent(10));
+            let timeout = timeout(|config| config.expired(expired));
+            Box::new(move || {
+                let permit = timeout.admit(now(), None).expect("not expired");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "timeout, mechanism, adaptive",
+        allocations: 0,
+        instructions: 248,
+        subject: || {
+            let adaptive = AdaptiveTimeout::of(Ratio::percent(90));
+            let timeout = timeout(|config| config.adaptive(adaptive));
+            let call = move |passed| {
+                let now = now() + Duration::from_secs(passed);
+                let permit = timeout.admit(now, None).expect("not expired");
+                permit.record(now + Duration::from_millis(20), Outcome::Success);
+            };
+            // Warm, and old enough for its estimates to last.
+            (0..50).for_each(|_| call(0));
+            call(1);
+            Box::new(move || call(1))
+        },
+    },
+    Claim {
+        operation: "retry, layer, answered, repeatable",
+        allocations: 0,
+        instructions: 330,
+        subject: || {
+            let layer = retry().layer(Always).with_error::<Rejected>();
+            let mut service = layer.layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "retry, layer, answered, not repeatable",
+        allocations: 0,
+        instructions: 299,
+        subject: || {
+            let layer = retry().layer(WhenDeclared).with_error::<Rejected>();
+            let mut service = layer.layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "retry, layer, failed, nothing left in the budget",
+        allocations: 0,
+        instructions: 540,
+        subject: || {
+            let deposits = Deposits::of(Ratio::ZERO).floor(0);
+            let budget = RetryBudget::new("empty", deposits).expect("a valid configuration");
+            let retry = retry::Config::new(budget).clock(Clock::Source(now));
+            let retry = retry.build().expect("a valid configuration");
+            let fails = |_: Result<&u64, &Rejected>| Outcome::Transient;
+            let layer = retry.layer(Always).with_error::<Rejected>();
+            let mut service = layer.with_binding(Plain.classified_by(fails)).layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "retry, session, answered",
+        allocations: 0,
+        instructions: 180,
+        subject: || {
+            let retry = retry();
+            Box::new(move || {
+                let mut session = retry.begin(&axiomatic_core::Context::default(), now());
+                let ended = Ended::with(black_box(Outcome::Success));
+                assert_eq!(session.record(now(), &ended), Verdict::Return);
+            })
+        },
+    },
+    // With tokio's clock, which the tests need: half of it is that.
+    Claim {
         operation: "timeout, layer, ready at once",
         allocations: 0,
-        instructions: 161,
+        instructions: 255,
         subject: || {
             let timeout = Timeout::after(Duration::from_secs(1));
             let mut service = timeout.layer().with_error::<Rejected>().layer(Echo);
             Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "http, fields of a request that has none of ours, in and out",
+        allocations: 0,
+        instructions: 2190,
+        subject: || {
+            let clock = Clock::Source(now);
+            let outbound = OutboundLayer::new().clock(clock.clone()).layer(Echo);
+            let mut service = InboundLayer::new().clock(clock).layer(outbound);
+            let mut request = Some(request());
+            Box::new(move || {
+                let sent = request.take().expect("the one before came back");
+                request = Some(call_http(&mut service, sent));
+            })
+        },
+    },
+    Claim {
+        operation: "http, fields with a timeout, in and out",
+        // The extensions' map, its table and the context; the field's value.
+        allocations: 4,
+        instructions: 4370,
+        subject: || {
+            let clock = Clock::Source(now);
+            let outbound = OutboundLayer::new().clock(clock.clone()).layer(Echo);
+            let mut service = InboundLayer::new().clock(clock).layer(outbound);
+            let mut request = Some(request());
+            Box::new(move || {
+                let mut sent = request.take().expect("the one before came back");
+                *sent.extensions_mut() = http::Extensions::new();
+                let timeout = http::HeaderValue::from_static("1500");
+                sent.headers_mut().insert(&fields::TIMEOUT, timeout);
+                request = Some(call_http(&mut service, sent));
+            })
+        },
+    },
+    Claim {
+        operation: "http, a scope, and a context that a call inherits",
+        allocations: 0,
+        instructions: 2212,
+        subject: || {
+            let mut service = ScopeLayer::new().layer(Inherits);
+            let mut request = Some(request());
+            Box::new(move || {
+                let sent = request.take().expect("the one before came back");
+                let answer = call_http(&mut service, sent);
+                request = Some(answer.into_body());
+            })
+        },
+    },
+    Claim {
+        operation: "http, a body that is never repeated",
+        allocations: 0,
+        instructions: 242,
+        subject: || {
+            Box::new(|| {
+                let body = ReplayBody::new(Whole::new(), replay::UP_TO);
+                assert_eq!(read(body), 4);
+            })
+        },
+    },
+    Claim {
+        operation: "http, a body that is read twice",
+        // The recording, its wakers, its frames, and two lists of readers.
+        allocations: 5,
+        instructions: 3584,
+        subject: || {
+            Box::new(|| {
+                let first = ReplayBody::new(Whole::new(), replay::UP_TO);
+                let second = first.again().expect("nothing was read");
+                assert_eq!(read(first), 4);
+                assert!(second.is_intact());
+                assert_eq!(read(second), 4);
+            })
+        },
+    },
+    Claim {
+        operation: "http, a request without a body, made twice",
+        // As many as the clone of a request with an empty body has.
+        allocations: 0,
+        instructions: 728,
+        subject: || {
+            let request = http::Request::new(ReplayBody::new(Nothing, replay::UP_TO));
+            let context = axiomatic_core::Context::default();
+            Box::new(move || {
+                let again = WhenIdempotent.repeat(&context, black_box(&request));
+                assert!(again.is_some());
+            })
         },
     },
 ];
@@ -180,8 +403,22 @@ fn now() -> Instant {
     Instant::from_nanos(black_box(7_200_000_000_000))
 }
 
+fn deposits() -> RetryBudget<Deposits> {
+    RetryBudget::new("costs", Deposits::default()).expect("a valid configuration")
+}
+
+fn timeout(configure: impl FnOnce(TimeoutConfig) -> TimeoutConfig) -> Timeout {
+    let config = configure(TimeoutConfig::after(Duration::from_secs(1)));
+    config.build().expect("a valid configuration")
+}
+
 fn config() -> Config {
     Config::new(Window::last(Duration::from_secs(10))).clock(Clock::Source(now))
+}
+
+fn retry() -> Retry {
+    let retry = retry::Config::default().clock(Clock::Source(now));
+    retry.build().expect("a valid configuration")
 }
 
 fn breaker() -> CircuitBreaker {
@@ -264,6 +501,7 @@ fn opened() -> CircuitBreaker {
 }
 
 /// Answers at once with its request.
+#[derive(Clone)]
 struct Echo;
 
 impl Service<u64> for Echo {
@@ -308,6 +546,105 @@ impl Service<http::Request<u64>> for Answers {
 
     fn call(&mut self, _: http::Request<u64>) -> Self::Future {
         ready(Ok(http::Response::new(OneFrame(Some(b"data")))))
+    }
+}
+
+/// Of another's field, so that lookups are not in an empty map.
+fn request() -> http::Request<()> {
+    let request = http::Request::builder().header("accept", "text/plain");
+    request.body(()).expect("a request")
+}
+
+impl Service<http::Request<()>> for Echo {
+    type Response = http::Request<()>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<()>) -> Self::Future {
+        ready(Ok(request))
+    }
+}
+
+/// A handler that makes a call, as far as its context.
+struct Inherits;
+
+impl Service<http::Request<()>> for Inherits {
+    type Response = http::Response<http::Request<()>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<()>) -> Self::Future {
+        black_box(Http.context(&request));
+        ready(Ok(http::Response::new(request)))
+    }
+}
+
+/// A body of one frame of `Bytes`, whose clone costs a count at most.
+struct Whole(Option<Bytes>);
+
+impl Whole {
+    fn new() -> Self {
+        Whole(Some(Bytes::from_static(b"data")))
+    }
+}
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
+    }
+}
+
+/// The empty body.
+struct Nothing;
+
+impl Body for Nothing {
+    type Data = &'static [u8];
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<&'static [u8]>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+}
+
+fn read<B: Body + Unpin>(mut body: B) -> usize {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut length = 0;
+    while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut context) {
+        length += frame.data_ref().map_or(0, Buf::remaining);
+    }
+    length
+}
+
+fn call_http<S: Service<http::Request<()>, Error = Infallible>>(
+    service: &mut S,
+    request: http::Request<()>,
+) -> S::Response {
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut context).is_ready());
+    match pin!(service.call(black_box(request))).poll(&mut context) {
+        Poll::Ready(Ok(answer)) => answer,
+        Poll::Pending => panic!("the inner service answers at once"),
     }
 }
 

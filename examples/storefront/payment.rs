@@ -1,6 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,6 +18,9 @@ const WORK: Duration = Duration::from_millis(20);
 
 /// How long it takes when it is slow: longer than any buyer will call good.
 const SLOW: Duration = Duration::from_millis(600);
+
+/// Also while nothing is wrong, every so manieth charge fails.
+const BLIP: u64 = 25;
 
 /// What is wrong with the payment service.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
@@ -37,14 +40,28 @@ pub(crate) enum Fault {
 #[derive(Clone)]
 pub(crate) struct Switch {
     fault: watch::Sender<Fault>,
-    wasted: Arc<Mutex<u64>>,
+    counts: Arc<Mutex<Counts>>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Charges that arrived while nothing was wrong.
+    well: u64,
+    /// And while something was.
+    wasted: u64,
+}
+
+/// What a charge meets.
+enum Meets {
+    Fault(Fault),
+    Blip,
 }
 
 impl Switch {
     fn new() -> Self {
         Switch {
             fault: watch::Sender::new(Fault::None),
-            wasted: Arc::default(),
+            counts: Arc::default(),
         }
     }
 
@@ -54,16 +71,27 @@ impl Switch {
 
     /// The calls that arrived while something was wrong.
     pub(crate) fn wasted(&self) -> u64 {
-        *self.wasted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts().wasted
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is wrong for the call that arrives now.
-    fn meet(&self) -> Fault {
+    fn meet(&self) -> Meets {
         let fault = *self.fault.borrow();
+        let mut counts = self.counts();
         if fault != Fault::None {
-            *self.wasted.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            counts.wasted += 1;
+            return Meets::Fault(fault);
         }
-        fault
+        counts.well += 1;
+        if counts.well % BLIP == 0 {
+            Meets::Blip
+        } else {
+            Meets::Fault(fault)
+        }
     }
 
     async fn repaired(&self) {
@@ -108,10 +136,11 @@ impl Payment {
 
 async fn charge(State(switch): State<Switch>) -> StatusCode {
     match switch.meet() {
-        Fault::None => sleep(WORK).await,
-        Fault::Errors => return StatusCode::INTERNAL_SERVER_ERROR,
-        Fault::Slow => sleep(SLOW).await,
-        Fault::Hang => switch.repaired().await,
+        Meets::Blip => return StatusCode::SERVICE_UNAVAILABLE,
+        Meets::Fault(Fault::None) => sleep(WORK).await,
+        Meets::Fault(Fault::Errors) => return StatusCode::INTERNAL_SERVER_ERROR,
+        Meets::Fault(Fault::Slow) => sleep(SLOW).await,
+        Meets::Fault(Fault::Hang) => switch.repaired().await,
     }
     StatusCode::OK
 }

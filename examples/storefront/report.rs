@@ -28,6 +28,10 @@ pub(crate) struct Report {
     pub(crate) all: Share,
     browse_in_fault: Share,
     buy_in_fault: Share,
+    /// Purchases in full before the fault.
+    full_before: Share,
+    /// Purchases that arrived while payment was at fault.
+    bought_in_fault: u64,
     degraded: usize,
     p50: Option<Duration>,
     p99: Option<Duration>,
@@ -74,11 +78,15 @@ impl Report {
                 .filter(|record| record.kind == kind && measured.fault.contains(&record.arrived));
             Share::good(chosen)
         };
+        let before =
+            |record: &&Record| record.kind == Kind::Buy && record.arrived < measured.fault.start;
         let is_degraded = |record: &&Record| record.is_good() && record.answer == Answer::Degraded;
         Report {
             all: Share::good(records),
             browse_in_fault: in_fault(Kind::Browse),
             buy_in_fault: in_fault(Kind::Buy),
+            full_before: Share::of(records.iter().filter(before), Record::is_good_and_full),
+            bought_in_fault: in_fault(Kind::Buy).whole,
             degraded: records.iter().filter(is_degraded).count(),
             p50: percentile(records, 50),
             p99: percentile(records, 99),
@@ -89,6 +97,16 @@ impl Report {
                 records,
             ),
             wasted: measured.wasted,
+        }
+    }
+}
+
+impl Report {
+    /// What a purchase cost payment while that was at fault, in calls.
+    fn amplification(&self) -> String {
+        match (self.wasted * 100).checked_div(self.bought_in_fault) {
+            Some(hundredths) => format!("{}.{:02}", hundredths / 100, hundredths % 100),
+            None => String::from("-"),
         }
     }
 }
@@ -116,10 +134,17 @@ pub(crate) struct Share {
 impl Share {
     /// The good ones among `records`.
     pub(crate) fn good<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        Share::of(records, Record::is_good)
+    }
+
+    fn of<'a>(
+        records: impl IntoIterator<Item = &'a Record>,
+        is_counted: fn(&Record) -> bool,
+    ) -> Self {
         let mut share = Share { part: 0, whole: 0 };
         for record in records {
             share.whole += 1;
-            share.part += u64::from(record.is_good());
+            share.part += u64::from(is_counted(record));
         }
         share
     }
@@ -172,6 +197,9 @@ pub(crate) fn table(script: &Script, runs: &[(Protection, Report)]) -> String {
     row(&format!("  to buy, while {fault}"), &|report| {
         report.buy_in_fault.to_string()
     });
+    row("bought in full, before", &|report| {
+        report.full_before.to_string()
+    });
     row("degraded (\"pay later\"), within goodput", &|report| {
         report.degraded.to_string()
     });
@@ -185,6 +213,9 @@ pub(crate) fn table(script: &Script, runs: &[(Protection, Report)]) -> String {
     });
     row("wasted calls, to payment at fault", &|report| {
         report.wasted.to_string()
+    });
+    row("  of them for each purchase", &|report| {
+        report.amplification()
     });
 
     let mut head = format!("{:<38}", "");

@@ -1,5 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(crate) const PAGE: HeaderName = HeaderName::from_static("x-page");
 pub(crate) const FULL: HeaderValue = HeaderValue::from_static("full");
 pub(crate) const DEGRADED: HeaderValue = HeaderValue::from_static("degraded");
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 /// The storefront, which calls payment for `/buy` and nobody for `/browse`.
 pub(crate) struct Storefront {
     shop: Shop,
@@ -41,6 +44,7 @@ struct Shop {
     workers: Arc<Semaphore>,
     charge: Uri,
     payment: Client,
+    orders: Arc<AtomicU64>,
     first_refusal: Arc<OnceLock<Instant>>,
 }
 
@@ -50,6 +54,7 @@ impl Storefront {
             workers: Arc::new(Semaphore::new(WORKERS)),
             charge,
             payment,
+            orders: Arc::default(),
             first_refusal: Arc::default(),
         };
         let router = Router::new()
@@ -99,7 +104,10 @@ async fn browse(State(shop): State<Shop>) -> Response {
 async fn buy(State(shop): State<Shop>) -> Response {
     let _worker = shop.worker().await;
     sleep(WORK).await;
+    // The key makes it safe to send twice: payment books an order once.
+    let order = shop.orders.fetch_add(1, Ordering::Relaxed);
     let charge = Request::post(shop.charge.clone())
+        .header(IDEMPOTENCY_KEY, order)
         .body(Empty::new())
         .expect("a method and a URI make a request");
     match shop.payment.clone().oneshot(charge).await {

@@ -1,5 +1,7 @@
 //! Patterns that meet.
 
+mod hops;
+
 use std::convert::Infallible;
 use std::future::pending;
 use std::num::NonZeroU32;

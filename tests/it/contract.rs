@@ -17,23 +17,28 @@ use std::time::Duration;
 use axiomatic_contract::{
     Class, Contract, Failure, Obligation, Probe, Request, Response, Subject, local,
 };
-use axiomatic_core::budget::{InFlight, Level, RetryBudget};
+use axiomatic_core::budget::{Deposits, InFlight, Level, RetryBudget};
 use axiomatic_core::context::Deadline;
 use axiomatic_core::keyed::WhenFull;
 use axiomatic_core::repeat::{Always, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{BoxError, Carrier, Context, Mode, Outcome, Ratio, Refusable, Rejected};
+use axiomatic_core::{
+    BoxError, Carrier, Classify, Context, Mode, Outcome, Plain, Ratio, Refusable, Rejected,
+};
 use axiomatic_failure::circuit_breaker::{
     Adaptive, CircuitBreaker, CircuitBreakerLayer, Config, HalfOpen, KeyedCircuitBreaker, OpenFor,
     Ramp, State, TripWhen, Window,
 };
+use axiomatic_failure::retry::{self, Retry};
 use axiomatic_http::body_end::PermitBody;
-use axiomatic_http::{Http, RejectionLayer};
+use axiomatic_http::{
+    Http, InboundLayer, OutboundLayer, RejectionLayer, ReplayLayer, ScopeLayer, fields,
+};
 use axiomatic_latency::hedge::{Config as HedgeConfig, Delay, Hedge};
-use axiomatic_latency::timeout::Timeout;
+use axiomatic_latency::timeout::{self, Adaptive as AdaptiveTimeout, Expired, Timeout};
 use tokio::runtime::Runtime;
 use tower::util::{MapRequest, MapResponse, MapResult};
-use tower::{Layer, ServiceBuilder};
+use tower::{Layer, Service, ServiceBuilder};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -321,6 +326,85 @@ fn a_circuit_breaker_for_each_key_keeps_the_contract() {
     .assert();
 }
 
+// The retry.
+
+/// With so much to add that only attempts bound it.
+fn retry() -> Retry {
+    let deposits = Deposits::of(Ratio::percent(100)).floor(1_000);
+    let budget = RetryBudget::new("contract", deposits).unwrap();
+    retry::Config::new(budget).build().unwrap()
+}
+
+#[test]
+fn a_retry_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || Subject::new(retry().layer(Always)))
+        .passing_time(|time| pass(&runtime, time))
+        .assert();
+}
+
+#[test]
+fn a_typed_retry_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || {
+        Subject::new(retry().layer(Always).with_error::<Typed>())
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+}
+
+/// Nothing is repeated: the rule says no, the budget does, or the mode.
+#[test]
+fn a_retry_that_does_not_repeat_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || Subject::new(retry().layer(WhenDeclared)))
+        .passing_time(|time| pass(&runtime, time))
+        .assert();
+    Contract::new(Class::Waiting, || {
+        let nothing = RetryBudget::new("contract", Deposits::of(Ratio::ZERO).floor(0)).unwrap();
+        let retry = retry::Config::new(nothing).build().unwrap();
+        Subject::new(retry.layer(Always))
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+    for mode in [Mode::Shadow, Mode::Off] {
+        Contract::new(Class::Waiting, || {
+            let retry = retry();
+            retry.set_mode(mode);
+            Subject::new(retry.layer(Always))
+        })
+        .passing_time(|time| pass(&runtime, time))
+        .assert();
+    }
+}
+
+/// Places among the calls in flight are what there is to leak.
+#[test]
+fn a_retry_with_a_budget_of_calls_in_flight_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || {
+        let budget = RetryBudget::new("contract", InFlight::of(Ratio::ZERO).at_least(9)).unwrap();
+        let counted = budget.clone();
+        let retry = retry::Config::new(budget).build().unwrap();
+        Subject::new(retry.layer(Always)).held(move || {
+            let Level::InFlight { calls, extras, .. } = counted.snapshot(start()).level() else {
+                panic!("a budget of calls in flight");
+            };
+            usize::try_from(calls + extras).unwrap()
+        })
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+}
+
+fn start() -> Instant {
+    Instant::from_nanos(50_000_000_000)
+}
+
 // The timeout.
 
 #[test]
@@ -362,6 +446,45 @@ fn a_timeout_that_is_off_keeps_the_contract() {
     }
 }
 
+/// It has learnt nothing yet, so that it gives up after the whole time.
+#[test]
+fn an_adaptive_timeout_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    for mode in [Mode::Enforce, Mode::Shadow] {
+        let contract = Contract::new(Class::Direct, || {
+            let adaptive = AdaptiveTimeout::of(Ratio::percent(100));
+            let config = timeout::Config::after(SECOND).adaptive(adaptive);
+            let timeout = config.build().unwrap();
+            timeout.set_mode(mode);
+            Subject::new(timeout.layer())
+        })
+        .passing_time(|time| pass(&runtime, time));
+        match mode {
+            Mode::Enforce => contract.gives_up_after(SECOND).assert(),
+            Mode::Shadow | Mode::Off => contract.assert(),
+        }
+    }
+}
+
+/// All arrive expired, and are served.
+#[test]
+fn a_timeout_that_serves_expired_requests_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    for expired in [Expired::Serve, Expired::RefuseAtMost(Ratio::ZERO)] {
+        Contract::new(Class::Direct, || {
+            let config = timeout::Config::after(SECOND).expired(expired);
+            let expired = Rc::new(Cell::new(true));
+            let layer = config.build().unwrap().layer();
+            Subject::new(layer.with_binding(Expiry { expired }))
+        })
+        .passing_time(|time| pass(&runtime, time))
+        .gives_up_after(SECOND)
+        .assert();
+    }
+}
+
 /// A binding whose requests have all run out of time, or none.
 #[derive(Clone)]
 struct Expiry {
@@ -378,6 +501,12 @@ impl Carrier<Request> for Expiry {
     }
 
     fn set_context(&self, _: &mut Request, _: Context) {}
+}
+
+impl<E: Refusable> Classify<Response, E> for Expiry {
+    fn classify(&self, result: Result<&Response, &E>) -> Outcome {
+        Plain.classify(result)
+    }
 }
 
 #[test]
@@ -569,7 +698,83 @@ fn a_circuit_breaker_to_the_end_of_the_body_keeps_the_contract() {
     .assert();
 }
 
+/// The probe as a service of HTTP, for requests with a body `B`.
+type HttpProbe<B> = MapResponse<
+    MapRequest<Probe, fn(http::Request<B>) -> Request>,
+    fn(Response) -> http::Response<Body>,
+>;
+
+/// What is built over it, as a service of the kit's own messages.
+type FromHttp<S> =
+    MapRequest<MapResponse<S, fn(http::Response<Body>) -> Response>, fn(Request) -> HttpRequest>;
+
+type HttpRequest = http::Request<Body>;
+
+/// A layer over HTTP. Requests carry every field that there is, and the
+/// kit's own request in their extensions.
+fn over_http<'a, L, B>(layer: L) -> Subject<'a, FromHttp<L::Service>>
+where
+    L: Layer<HttpProbe<B>> + 'a,
+{
+    fn sent(request: Request) -> HttpRequest {
+        http::Request::put("/")
+            .header(&fields::TIMEOUT, "1000")
+            .header(&fields::PRIORITY, "0")
+            .header(&fields::ATTEMPT, "2")
+            .header(&fields::RETRIED, "?1")
+            .extension(request)
+            .body(Body(0))
+            .expect("a request")
+    }
+    fn received<B>(mut request: http::Request<B>) -> Request {
+        let request = request.extensions_mut().remove::<Request>();
+        request.expect("the kit's own")
+    }
+    Subject::from_fn(move |inner: Probe| {
+        let inner = MapRequest::new(inner, received::<B> as fn(_) -> _);
+        let answer: fn(Response) -> _ = |response| http::Response::new(Body(response.id()));
+        let outer = layer.layer(MapResponse::new(inner, answer));
+        let answered: fn(http::Response<Body>) -> _ = |response| Response::new(response.body().0);
+        MapRequest::new(MapResponse::new(outer, answered), sent as fn(_) -> _)
+    })
+}
+
+#[test]
+fn the_wire_layers_keep_the_contract() {
+    let inbound = || over_http(InboundLayer::new());
+    Contract::new(Class::Direct, inbound).assert();
+    let outbound = || over_http(OutboundLayer::new().with_grpc_timeout());
+    Contract::new(Class::Direct, outbound).assert();
+}
+
+#[test]
+fn a_scope_keeps_the_contract() {
+    Contract::new(Class::Direct, || over_http(ScopeLayer::new())).assert();
+}
+
+#[test]
+fn bodies_that_can_be_replayed_keep_the_contract() {
+    Contract::new(Class::Direct, || over_http(ReplayLayer::new())).assert();
+}
+
 // Stacks.
+
+/// The documented order of a client. Its total timeout is left out: the kit
+/// lets so much time pass at once that two timers ring.
+#[test]
+fn a_retry_around_a_breaker_around_a_timeout_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || {
+        let stack = ServiceBuilder::new()
+            .layer(retry().layer(Always))
+            .layer(breaker().layer())
+            .layer(Timeout::after(SECOND).layer());
+        Subject::new(stack)
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+}
 
 #[test]
 fn a_breaker_around_a_timeout_keeps_the_contract() {
@@ -629,18 +834,74 @@ fn direct_layers_ask_for_nothing() {
     local::stays_send(&timeout);
 }
 
-/// No `Send`, no `'static`, and `Clone` of nothing but the service: a request
-/// that cannot be cloned is repeated by whatever the rule does.
+/// Waiting layers need clones of the service, and nothing else.
 #[test]
-fn waiting_layers_ask_for_a_clone_of_the_service() {
+fn waiting_layers_ask_only_for_clones() {
     let runtime = paused();
     let _entered = runtime.enter();
 
     fn never<'a>(_: &Context, _: &local::LocalRequest<'a>) -> Option<local::LocalRequest<'a>> {
         None
     }
+    let retry = retry().layer(never);
+    local::accepts_local_clone(&retry);
+    local::accepts_local_clone(&retry.clone().with_error::<Typed>());
+    local::stays_send(&crate::contract::retry().layer(Always));
+
     let hedge = hedge(Clock::Precise);
     local::accepts_local_clone(&hedge.layer(never));
     local::accepts_local_clone(&hedge.layer(never).with_error::<Typed>());
     local::stays_send(&hedge.layer(Always));
+}
+
+/// A layer over HTTP, with local requests for bodies.
+struct OverHttp<L>(L);
+
+/// What is inside of it, and what is outside.
+struct Inside(local::Local);
+struct Outside<S>(S);
+
+impl<L: Layer<Inside>> Layer<local::Local> for OverHttp<L> {
+    type Service = Outside<L::Service>;
+
+    fn layer(&self, inner: local::Local) -> Self::Service {
+        Outside(self.0.layer(Inside(inner)))
+    }
+}
+
+impl<'a> Service<http::Request<local::LocalRequest<'a>>> for Inside {
+    type Response = local::LocalResponse<'a>;
+    type Error = Failure;
+    type Future = local::LocalFuture<'a>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Failure>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<local::LocalRequest<'a>>) -> Self::Future {
+        self.0.call(request.into_body())
+    }
+}
+
+impl<'a, S> Service<local::LocalRequest<'a>> for Outside<S>
+where
+    S: Service<http::Request<local::LocalRequest<'a>>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: local::LocalRequest<'a>) -> S::Future {
+        self.0.call(http::Request::new(request))
+    }
+}
+
+#[test]
+fn layers_over_http_ask_for_nothing() {
+    local::accepts_local(&OverHttp(InboundLayer::new()));
+    local::accepts_local(&OverHttp(OutboundLayer::new()));
 }

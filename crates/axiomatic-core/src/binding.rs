@@ -17,17 +17,41 @@
 //! # assert_eq!(binding.classify(Ok(&500)), Outcome::Transient);
 //! ```
 
-use crate::context::Endpoint;
+use crate::context::{Choice, Deadline, Endpoint};
 use crate::{Classify, Context, Outcome, Refusable};
 
 /// Reads and writes the [`Context`] of a request.
+///
+/// A binding around another hands on all of its methods.
 pub trait Carrier<R> {
     /// The context that `request` carries, the default if none.
     fn context(&self, request: &R) -> Context;
 
+    /// The deadline of that context, for a layer that looks at nothing else:
+    /// where a context is kept with the request, it need not be copied.
+    #[inline]
+    fn deadline(&self, request: &R) -> Option<Deadline> {
+        self.context(request).deadline()
+    }
+
     /// Makes `request` carry `context`. A layer calls this only when it has
     /// changed a value, because some protocols allocate for it.
     fn set_context(&self, request: &mut R, context: Context);
+
+    /// Where whoever chooses an endpoint for `request` says which it chose, if
+    /// somebody further out wants to know before there is an answer. By
+    /// default nobody does.
+    #[inline]
+    fn choice(&self, request: &R) -> Option<Choice> {
+        let _ = request;
+        None
+    }
+
+    /// Makes `request` carry such a place. By default it is lost.
+    #[inline]
+    fn set_choice(&self, request: &mut R, choice: Choice) {
+        let _ = (request, choice);
+    }
 }
 
 /// A call's permit as a binding sees it: something that takes one verdict.
@@ -133,6 +157,11 @@ impl<R> Carrier<R> for Plain {
     }
 
     #[inline]
+    fn deadline(&self, _: &R) -> Option<Deadline> {
+        None
+    }
+
+    #[inline]
     fn set_context(&self, _: &mut R, _: Context) {}
 }
 
@@ -176,15 +205,7 @@ impl<B, F> Classified<B, F> {
 }
 
 impl<B: Carrier<R>, F, R> Carrier<R> for Classified<B, F> {
-    #[inline]
-    fn context(&self, request: &R) -> Context {
-        self.binding.context(request)
-    }
-
-    #[inline]
-    fn set_context(&self, request: &mut R, context: Context) {
-        self.binding.set_context(request, context);
-    }
+    crate::carry_as!(R, |this| this.binding);
 }
 
 impl<B, F: Classify<Res, E>, Res, E> Classify<Res, E> for Classified<B, F> {

@@ -40,11 +40,11 @@ pub struct Context {
     retried_by: Option<Name>,
     avoided: Avoided,
     slow_after: Option<Duration>,
-    choice: Option<Choice>,
 }
 
 impl Context {
     /// When the answer stops being worth anything.
+    #[inline]
     pub fn deadline(&self) -> Option<Deadline> {
         self.deadline
     }
@@ -88,13 +88,6 @@ impl Context {
         self.avoided.0.iter().copied().flatten()
     }
 
-    /// Where whoever chooses an endpoint for this attempt says which one it
-    /// chose, if somebody further out wants to know before there is an
-    /// answer.
-    pub fn choice(&self) -> Option<&Choice> {
-        self.choice.as_ref()
-    }
-
     /// How many avoided endpoints are remembered. Two tries elsewhere are
     /// what retry and hedge make; a longer memory would only make a context
     /// more expensive to copy.
@@ -103,6 +96,7 @@ impl Context {
     /// The same with a deadline, if it is the earlier one: a deadline is only
     /// ever shortened on the way in. One that is there already stays, and is
     /// armed once either is.
+    #[inline]
     #[must_use]
     pub fn with_deadline(mut self, deadline: Deadline) -> Self {
         self.deadline = Some(match self.deadline {
@@ -157,15 +151,9 @@ impl Context {
         self
     }
 
-    /// The same, with a place for the endpoint that is chosen.
-    #[must_use]
-    pub fn with_choice(mut self, choice: Choice) -> Self {
-        self.choice = Some(choice);
-        self
-    }
-
     /// The same without a deadline: where the one that came is not to be
     /// believed. On any other way in a deadline is only shortened.
+    #[inline]
     #[must_use]
     pub fn without_deadline(mut self) -> Self {
         self.deadline = None;
@@ -205,6 +193,7 @@ pub struct Deadline {
 
 impl Deadline {
     /// A deadline that no timer enforces yet.
+    #[inline]
     pub const fn at(at: Instant) -> Self {
         Deadline { at, armed: false }
     }
@@ -213,6 +202,7 @@ impl Deadline {
     /// in need one only if theirs is earlier. It promises that dropping that
     /// layer's future drops the call; what detaches a call says
     /// [`Context::detached`].
+    #[inline]
     #[must_use]
     pub const fn armed(mut self) -> Self {
         self.armed = true;
@@ -220,21 +210,25 @@ impl Deadline {
     }
 
     /// When it is.
+    #[inline]
     pub const fn instant(&self) -> Instant {
         self.at
     }
 
     /// Whether a layer further out enforces it.
+    #[inline]
     pub const fn is_armed(&self) -> bool {
         self.armed
     }
 
     /// The time left at `now`, zero once it has passed.
+    #[inline]
     pub const fn remaining(&self, now: Instant) -> Duration {
         self.at.saturating_duration_since(now)
     }
 
     /// Whether it has passed at `now`.
+    #[inline]
     pub fn is_expired(&self, now: Instant) -> bool {
         self.at <= now
     }

@@ -23,9 +23,9 @@
 //! | [`ratio`] | [`Ratio`]: exact shares in integers |
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
 //!
-//! What the project's own crates share besides, `sync`, `shared`, `mode_cell`
-//! and `layer_parts!`, is hidden: it is not an interface that anybody else
-//! should rely on.
+//! What the project's own crates share besides, `sync`, `shared`, `mode_cell`,
+//! `number_cell`, `layer_parts!` and `carry_as!`, is hidden: it is not an
+//! interface that anybody else should rely on.
 //!
 //! # Features
 //!
@@ -38,6 +38,7 @@
 pub mod backoff;
 pub mod binding;
 pub mod budget;
+mod carry_as;
 pub mod context;
 pub mod hash;
 pub mod histogram;
@@ -48,6 +49,8 @@ pub mod mode;
 #[doc(hidden)]
 pub mod mode_cell;
 pub mod name;
+#[doc(hidden)]
+pub mod number_cell;
 pub mod outcome;
 pub mod ratio;
 pub mod reject;

@@ -3,10 +3,13 @@
 //! | Pattern | Answers |
 //! |---|---|
 //! | [`circuit_breaker`] | Do not call what cannot answer |
+//! | [`retry`] | Ask again, and never more than can be borne |
 //!
 //! # Features
 //!
-//! - `tracing` (default): an event for every transition.
+//! - `tokio` (default): the retry's tower adapter and [`retry::Retry::run`],
+//!   whose timers are tokio's. The mechanisms need no runtime.
+//! - `tracing` (default): an event for every transition and every retry.
 //! - `subscribe` (default): subscriptions to transitions.
 //! - `keyed` (default): breakers by key, in bounded memory.
 //! - `metrics`: counters and gauges through the `metrics` facade.
@@ -15,3 +18,4 @@
 #![forbid(unsafe_code)]
 
 pub mod circuit_breaker;
+pub mod retry;

@@ -1,11 +1,14 @@
 use std::time::SystemTime;
 
 use axiomatic_core::binding::Classified;
-use axiomatic_core::{Carrier, Classify, Complete, Context, Outcome, Refusable, Settle};
-use http::{HeaderMap, Request, Response, StatusCode};
+use axiomatic_core::context::{Choice, Deadline, Endpoint};
+use axiomatic_core::{
+    Advice, Advise, Carrier, Classify, Complete, Context, Outcome, Refusable, Settle,
+};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 
 use crate::body_end::ToBodyEnd;
-use crate::retry_after;
+use crate::{advice, fields, retry_after};
 
 /// The binding for HTTP.
 ///
@@ -43,8 +46,10 @@ use crate::retry_after;
 ///
 /// # Where the context is
 ///
-/// In the extensions of the request, as one [`Context`]. A request without
-/// one has the default context, and reading it allocates nothing.
+/// In the extensions of the request, as one [`Context`]. What that does not
+/// say, the scope (`axiomatic_http::scope`) fills in, if the feature `tokio` is on and a
+/// handler runs in one; without either it is the default context. Reading it
+/// allocates nothing.
 ///
 /// ```
 /// use axiomatic_core::context::{Context, Repeatability};
@@ -58,6 +63,22 @@ use crate::retry_after;
 /// # assert_eq!(context.repeatability(), Repeatability::Repeatable);
 /// # Ok::<(), http::Error>(())
 /// ```
+///
+/// # Whether to call again
+///
+/// Besides the outcome, an answer says ([`Advise`]):
+///
+/// | Answer | Advice |
+/// |---|---|
+/// | [`axiomatic-retry: never`](crate::fields::RETRY) | never: a retry closer to the failure has given up |
+/// | an error whose chain has `ConnectionRefused` | it was not sent |
+/// | an error of HTTP/2 by which the other side says so: `REFUSED_STREAM`, or a GOAWAY without an error that leaves the stream out (feature `h2`) | it was not sent |
+/// | anything else | what its outcome says |
+///
+/// The chain is that of [`Refusable::as_error`]; the errors of hyper and
+/// reqwest have the cause in it. An [`Endpoint`] in the extensions of an
+/// answer is the instance that gave it. A retry that gives up marks its
+/// answer with the same field, and tells the scope.
 ///
 /// # When a call is over
 ///
@@ -93,16 +114,32 @@ impl Http {
 impl<B> Carrier<Request<B>> for Http {
     #[inline]
     fn context(&self, request: &Request<B>) -> Context {
-        request
-            .extensions()
-            .get::<Context>()
-            .cloned()
-            .unwrap_or_default()
+        context(request.extensions())
+    }
+
+    #[inline]
+    fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
+        match request.extensions().get::<Context>() {
+            Some(context) => context.deadline(),
+            None => self.context(request).deadline(),
+        }
     }
 
     #[inline]
     fn set_context(&self, request: &mut Request<B>, context: Context) {
-        request.extensions_mut().insert(context);
+        // In the place of the one that is there, which allocates nothing.
+        match request.extensions_mut().get_mut() {
+            Some(carried) => *carried = context,
+            None => drop(request.extensions_mut().insert(context)),
+        }
+    }
+
+    fn choice(&self, request: &Request<B>) -> Option<Choice> {
+        request.extensions().get().cloned()
+    }
+
+    fn set_choice(&self, request: &mut Request<B>, choice: Choice) {
+        request.extensions_mut().insert(choice);
     }
 }
 
@@ -123,6 +160,42 @@ impl<P: Settle, B> Complete<P, Response<B>> for Http {
     fn complete(&self, permit: P, outcome: Outcome, response: Response<B>) -> Response<B> {
         permit.settle(outcome);
         response
+    }
+}
+
+impl<B, E: Refusable> Advise<Response<B>, E> for Http {
+    fn advice(&self, result: Result<&Response<B>, &E>) -> Advice {
+        match result {
+            Ok(response) if fields::forbids_retry(response.headers()) => Advice::Never,
+            Ok(_) => Advice::ByOutcome,
+            Err(error) => advice::of_error(error),
+        }
+    }
+
+    fn endpoint(&self, result: Result<&Response<B>, &E>) -> Option<Endpoint> {
+        advice::endpoint(result)
+    }
+
+    fn given_up(&self, result: &mut Result<Response<B>, E>) {
+        #[cfg(feature = "tokio")]
+        crate::scope::give_up();
+        if let Ok(response) = result {
+            fields::forbid_retry(response.headers_mut());
+        }
+    }
+}
+
+/// What the extensions of a request say, and the scope where they do not.
+#[inline]
+pub(crate) fn context(extensions: &Extensions) -> Context {
+    let own = extensions.get::<Context>();
+    #[cfg(feature = "tokio")]
+    {
+        crate::scope::inherit(own)
+    }
+    #[cfg(not(feature = "tokio"))]
+    {
+        own.cloned().unwrap_or_default()
     }
 }
 
@@ -227,6 +300,46 @@ mod tests {
         Http.set_context(&mut request, context.clone());
         assert_eq!(Http.context(&request), context);
         assert_eq!(request.extensions().get(), Some(&context));
+    }
+
+    #[test]
+    fn each_binding_finds_the_deadline_that_the_context_has() {
+        fn told(request: &Request<()>) -> [Option<Deadline>; 5] {
+            let classified = Http.classified_by(|_: Result<&(), &BoxError>| Outcome::Success);
+            [
+                Http.context(request).deadline(),
+                Http.deadline(request),
+                Http.to_body_end().deadline(request),
+                classified.deadline(request),
+                crate::Grpc.at_head().deadline(request),
+            ]
+        }
+        let mut request = Request::new(());
+        assert_eq!(told(&request), [None; 5]);
+        let deadline = Deadline::at(axiomatic_core::time::Instant::from_nanos(7));
+        Http.set_context(&mut request, Context::default().with_deadline(deadline));
+        assert_eq!(told(&request), [Some(deadline); 5]);
+    }
+
+    /// What a binding around another does not hand on is lost.
+    #[test]
+    fn each_binding_carries_a_choice() {
+        fn told<B: Carrier<Request<()>>>(binding: B) -> Option<Endpoint> {
+            let chosen = Endpoint::from_bytes(b"10.0.0.7:443");
+            let mut request = Request::new(());
+            binding.set_choice(&mut request, Choice::new());
+            binding.choice(&request)?.tell(chosen);
+            binding
+                .choice(&request)?
+                .told()
+                .filter(|told| *told == chosen)
+        }
+        let by_status = |_: Result<&Response<()>, &BoxError>| Outcome::Ignored;
+        assert!(told(Http).is_some());
+        assert!(told(Http.to_body_end()).is_some());
+        assert!(told(Http.classified_by(by_status)).is_some());
+        assert!(told(crate::Grpc).is_some());
+        assert!(told(crate::Grpc.at_head()).is_some());
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use axiomatic_core::backoff::{Backoff, Session};
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
 
@@ -75,8 +76,37 @@ pub fn wait(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Option<Dur
 /// A client that comes back too early is refused once more, so no wait is
 /// written as less than it is, and none as 0, which would say "now".
 pub fn value(wait: Duration) -> HeaderValue {
+    HeaderValue::from(rounded_up(wait))
+}
+
+/// The same, and by chance some seconds more: those who are refused in one
+/// moment are not to come back in one.
+///
+/// That is up to half as many seconds again, at least one and at most a
+/// minute; each number of them is as likely as the others. A `Session` is the
+/// dice: a new one for each value, or a seeded one where it is to be the same
+/// every time.
+///
+/// ```
+/// use axiomatic_core::backoff::Session;
+/// use axiomatic_http::retry_after;
+/// use std::time::Duration;
+///
+/// let value = retry_after::jittered(Duration::from_millis(3_900), &mut Session::new());
+/// assert!(["4", "5", "6"].iter().any(|seconds| value == seconds));
+/// ```
+pub fn jittered(wait: Duration, dice: &mut Session) -> HeaderValue {
+    let seconds = rounded_up(wait);
+    let most = (seconds / 2).clamp(1, 60);
+    // Anything below the next second, cut down to a whole one.
+    let below = Duration::from_secs(most + 1) - Duration::from_nanos(1);
+    let more = Backoff::constant(below).wait(dice, None).as_secs();
+    HeaderValue::from(seconds.saturating_add(more))
+}
+
+fn rounded_up(wait: Duration) -> u64 {
     let started = u64::from(wait.subsec_nanos() > 0);
-    HeaderValue::from(wait.as_secs().saturating_add(started).max(1))
+    wait.as_secs().saturating_add(started).max(1)
 }
 
 #[cfg(test)]
@@ -182,5 +212,32 @@ mod tests {
         ] {
             assert_eq!(value(wait), expected, "{wait:?}");
         }
+    }
+
+    #[test]
+    fn jitter_adds_up_to_half_as_much_and_every_second_as_often() {
+        for (wait, from, to) in [
+            (Duration::ZERO, 1, 2),
+            (Duration::from_millis(300), 1, 2),
+            (SECOND, 1, 2),
+            (3 * SECOND, 3, 4),
+            (Duration::from_millis(3_001), 4, 6),
+            (30 * SECOND, 30, 45),
+            (3_600 * SECOND, 3_600, 3_660),
+        ] {
+            let mut dice = Session::seeded(7);
+            let mut counts = vec![0; to - from + 1];
+            for _ in 0..1_000 * counts.len() {
+                let value = jittered(wait, &mut dice);
+                let seconds: usize = value.to_str().unwrap().parse().unwrap();
+                counts[seconds - from] += 1;
+            }
+            assert!(
+                counts.iter().all(|count| (850..=1_150).contains(count)),
+                "{wait:?}: {counts:?}"
+            );
+        }
+        let longest = jittered(Duration::MAX, &mut Session::new());
+        assert_eq!(longest, "18446744073709551615");
     }
 }

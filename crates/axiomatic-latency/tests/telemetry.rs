@@ -48,7 +48,7 @@ fn a_timeout_that_is_off_tells_of_nothing() {
         let timeout = Timeout::after(Duration::from_secs(1));
         for mode in [Mode::Off, Mode::Shadow, Mode::Enforce] {
             timeout.set_mode(mode);
-            let permit = timeout.admit(Instant::from_nanos(1), None).unwrap();
+            let mut permit = timeout.admit(Instant::from_nanos(1), None).unwrap();
             assert_eq!(permit.elapsed().is_err(), mode == Mode::Enforce);
         }
     });

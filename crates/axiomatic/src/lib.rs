@@ -9,6 +9,7 @@
 //! | Pattern | Axiom | Feature | Crate |
 //! |---|---|---|---|
 //! | [`circuit_breaker`] | failure | `failure` | `axiomatic-failure` |
+//! | [`retry`] | failure | `failure` | `axiomatic-failure` |
 //! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
 //! | `http`, a binding | | `http` | `axiomatic-http` |
 //! | the vocabulary: [`Outcome`], [`Rejected`], [`Context`], [`Mode`], [`time`], … | | always | `axiomatic-core` |
@@ -62,6 +63,7 @@
 //! # Features
 //!
 //! - `failure`, `latency` (default), `http`: the areas.
+//! - `tokio` (default): the adapters that wait, over tokio's timers.
 //! - `tracing` (default): events of the areas that are on.
 //! - `subscribe` (default): subscriptions to the transitions of a breaker.
 //! - `keyed` (default): mechanisms by key, in bounded memory.
@@ -86,6 +88,10 @@ pub use axiomatic_core::*;
 #[cfg(feature = "failure")]
 #[doc(inline)]
 pub use axiomatic_failure::circuit_breaker;
+
+#[cfg(feature = "failure")]
+#[doc(inline)]
+pub use axiomatic_failure::retry;
 
 #[cfg(feature = "http")]
 #[doc(inline)]

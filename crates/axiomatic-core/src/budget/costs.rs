@@ -2,10 +2,10 @@ use std::thread::LocalKey;
 
 use super::account_cell::TOKEN;
 use super::machine::{Core, Machine, Model, UnderWay};
-use super::number_cell::Setting;
 use super::stock_cell::Stock;
 use super::{Class, ConfigError, Level, Tokens, UpdateError};
 use crate::Outcome;
+use crate::number_cell::Setting;
 use crate::shared::{Shared, Stash};
 use crate::time::Instant;
 

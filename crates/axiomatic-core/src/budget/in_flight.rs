@@ -1,10 +1,10 @@
 use std::thread::LocalKey;
 
 use super::machine::{Core, Machine, Model, UnderWay};
-use super::number_cell::Setting;
 use super::traffic_cell::Traffic;
 use super::{Class, ConfigError, Level, UpdateError};
 use crate::Ratio;
+use crate::number_cell::Setting;
 use crate::shared::{Shared, Stash};
 use crate::time::Instant;
 

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::thread::LocalKey;
 
-use super::number_cell::{Setting, Tally};
 use super::{Call, Class, ConfigError, Level, Spent, Token, UpdateError};
 use crate::mode_cell::ModeCell;
+use crate::number_cell::{Setting, Tally};
 use crate::shared::{Held, Shared, Stash, Stashed};
 use crate::time::Instant;
 use crate::{Name, Outcome};
@@ -18,7 +18,7 @@ pub trait Model: Machine {}
 #[expect(unnameable_types, reason = "it seals `Model`")]
 pub trait Machine: Copy + fmt::Debug + Send + Sync + Sized + 'static {
     type Cells: fmt::Debug + Send + Sync;
-    type Call: Call;
+    type Call: Call + Send + Sync + 'static;
 
     fn check(&self) -> Result<(), ConfigError>;
     fn cells(&self) -> Self::Cells;
@@ -52,6 +52,13 @@ pub struct Core<M: Machine> {
     pub(super) mode: ModeCell,
     /// Until when it counts as drained.
     pub(super) drained: Setting,
+    pub(super) counts: Counts,
+}
+
+/// Counts for the operator, apart from what every call reads.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Counts {
     pub(super) granted: Tally,
     pub(super) returned: Tally,
     pub(super) refused: Tally,
@@ -137,7 +144,7 @@ impl<M: Machine> Drop for ExtraToken<M> {
     fn drop(&mut self) {
         if let Some(stake) = self.0.take() {
             M::give_back(&stake.core.cells, stake.taken);
-            stake.core.returned.count();
+            stake.core.counts.returned.count();
         }
     }
 }

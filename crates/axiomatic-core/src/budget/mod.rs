@@ -47,7 +47,10 @@
 //!   calls that follow one another are not counted as two
 //!   (`of_calls_one_after_the_other_no_two_are_in_flight`).
 //! - With [`Throttle`], none is granted while half of the tokens are gone
-//!   (`extra_attempts_stop_while_half_of_the_tokens_are_gone`).
+//!   (`extra_attempts_stop_while_half_of_the_tokens_are_gone`); those granted
+//!   before are no more than the calls whose outcome was not known then
+//!   (`a_throttle_overshoots_by_the_calls_whose_outcome_is_not_known`,
+//!   `a_throttle_overshoots_by_no_more_than_the_calls_under_way`).
 //! - With [`Costs`], what is paid never exceeds the capacity and what came back
 //!   (`extra_attempts_never_cost_more_than_the_capacity_and_what_came_back`).
 //! - Two threads never spend one token (`two_threads_never_spend_one_token`,
@@ -62,7 +65,13 @@
 //!   less than a token a step is not rounded away
 //!   (`a_slow_floor_loses_nothing_to_rounding`).
 //! - Nested, an attempt takes a token of each budget or of none
-//!   (`nested_budgets_grant_what_each_would_and_lose_nothing`).
+//!   (`nested_budgets_grant_what_each_would_and_lose_nothing`,
+//!   `nested_budgets_spend_one_token_of_each_or_none`).
+//! - A budget that has refused says for 10 ms that it is
+//!   [drained](Budget::is_drained), so that nobody prepares for an attempt that
+//!   it will not get (`a_budget_is_drained_for_a_moment_after_a_refusal`), and
+//!   one that refuses nothing never does (`who_refuses_nothing_is_not_drained`);
+//!   of nested ones either does (`of_nested_budgets_either_may_be_drained`).
 //! - Time that runs backwards, or stands still for years, gives nothing away
 //!   (`time_that_runs_backwards_gives_nothing`,
 //!   `a_long_idle_time_is_worth_one_lifetime_of_the_floor`).
@@ -78,7 +87,8 @@
 //! keeps for its next call; with [`Throttle`] and [`Costs`] it is that
 //! reference and, as long as all is well, loads of one line. Asking is an
 //! exchange of one shared word, and for the first two models a sum over the
-//! lines; being refused is the same without the exchange. //!
+//! lines; being refused is the same without the exchange.
+//!
 //! Memory is fixed at construction: under a kilobyte, and 128 bytes for each of
 //! up to 32 threads, twice that for the first two models.
 //!
@@ -141,7 +151,6 @@ mod handle;
 mod in_flight;
 mod machine;
 mod nested;
-mod number_cell;
 mod promise;
 mod snapshot;
 mod stock_cell;

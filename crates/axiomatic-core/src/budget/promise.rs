@@ -13,9 +13,9 @@ use crate::{Name, Outcome};
 /// threads share, so it can lie in a future.
 pub trait Budget: Clone + Send + Sync + 'static {
     /// A call under way; of no size where a model needs nothing at its end.
-    type Call: Call;
+    type Call: Call + Send + Sync + 'static;
     /// The right to one extra attempt.
-    type Token: Token;
+    type Token: Token + Send + Sync + 'static;
 
     /// Begins a call, before its first attempt.
     fn begin(&self, now: Instant) -> Self::Call;
@@ -70,7 +70,7 @@ pub trait Call {
 /// Dropped, it is returned: the attempt was never sent.
 pub trait Token {
     /// What the token becomes when its attempt is sent.
-    type Spent: Spent;
+    type Spent: Spent + Send + Sync + 'static;
 
     /// The attempt is sent.
     fn spend(self) -> Self::Spent;

@@ -4,20 +4,19 @@ use super::Endpoint;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Where a balancer says which endpoint it chose for an attempt, and a hedge
-/// reads it while that attempt is still under way. Clones are one place, and
-/// two are equal if they are.
+/// reads it while that attempt is still under way. Clones are one place.
+///
+/// It travels beside the context and not in it, since it is shared and a
+/// context is plain data; see [`Carrier::set_choice`](crate::Carrier::set_choice).
 ///
 /// ```
-/// use axiomatic_core::Context;
 /// use axiomatic_core::context::{Choice, Endpoint};
 ///
 /// let choice = Choice::new();
-/// let first = Context::default().with_choice(choice.clone());
+/// let told = choice.clone(); // with the first attempt
 /// // … the balancer, further in …
 /// let chosen = Endpoint::from_bytes(b"10.0.0.7:443");
-/// if let Some(choice) = first.choice() {
-///     choice.tell(chosen);
-/// }
+/// told.tell(chosen);
 /// // … and the second attempt avoids it.
 /// assert_eq!(choice.told(), Some(chosen));
 /// ```
@@ -57,11 +56,3 @@ impl Default for Choice {
         Self::new()
     }
 }
-
-impl PartialEq for Choice {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Choice {}

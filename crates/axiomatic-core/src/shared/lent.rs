@@ -28,6 +28,11 @@ impl<T: Send + Sync + 'static> Shared<T> {
     }
 }
 
+#[inline(never)]
+fn drop_other(other: Arc<dyn Any + Send + Sync>) {
+    drop(other);
+}
+
 #[inline(always)]
 fn take<T: Send + Sync + 'static>(spot: &Arc<Spot<T>>) -> Option<Arc<Spot<T>>> {
     // Loom's threads share the locals of the thread that runs them all.
@@ -58,9 +63,12 @@ impl<T: Send + Sync + 'static> Drop for Lent<T> {
             return let_go(spot);
         }
         // In a thread that is ending there is no stash: then it is dropped.
-        // What is replaced is dropped outside, where the stash is free.
         let replaced = STASH.try_with(|stash| stash[place_of(&spot)].replace(Some(spot)));
-        drop(replaced);
+        // Outside, so that whatever its drop does finds the stash free; and
+        // mostly the place was empty.
+        if let Ok(Some(other)) = replaced {
+            drop_other(other);
+        }
     }
 }
 

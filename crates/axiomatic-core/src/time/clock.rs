@@ -47,16 +47,20 @@ impl Clock {
         }
     }
 
-    /// The step by which [`Clock::Coarse`] moves on this machine.
+    /// The step by which [`Clock::Coarse`] moves on this machine; a nanosecond
+    /// where it is not coarse, as under `test-util`.
     pub fn coarse_tick() -> Duration {
-        #[cfg(target_os = "linux")]
+        #[cfg(all(not(feature = "test-util"), target_os = "linux"))]
         {
             use rustix::time::{ClockId, clock_getres};
-            Duration::from_nanos(super::instant::nanos(clock_getres(
-                ClockId::MonotonicCoarse,
-            )))
+            use std::sync::OnceLock;
+            static TICK: OnceLock<Duration> = OnceLock::new();
+            *TICK.get_or_init(|| {
+                let tick = clock_getres(ClockId::MonotonicCoarse);
+                Duration::from_nanos(super::instant::nanos(tick))
+            })
         }
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(any(feature = "test-util", not(target_os = "linux")))]
         {
             Duration::from_nanos(1)
         }

@@ -6,8 +6,8 @@ mod laws;
 use std::time::Duration;
 
 use axiomatic_core::budget::{
-    Budget, Class, ConfigError, Costs, Deposited, Deposits, InFlight, Level, Model, RetryBudget,
-    Spent, Throttle, Token, Tokens, UpdateError,
+    Budget, Call, Class, ConfigError, Costs, Deposited, Deposits, InFlight, Level, Model,
+    RetryBudget, Spent, Throttle, Token, Tokens, UpdateError,
 };
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Outcome, Ratio};
@@ -157,6 +157,117 @@ fn an_attempt_in_flight_keeps_its_place_and_a_cancelled_one_returns_it() {
         budget.snapshot(now).to_string(),
         "retry budget test: 0 of 1 extra beside 0 in flight; 2 granted, 1 returned, 2 refused"
     );
+}
+
+/// For so long, in nanoseconds, a refusal is remembered, and by so much may
+/// the clock of who asks lag behind.
+const MOMENT: u64 = 2_000_000;
+const LAG: u64 = 10_000_000;
+
+#[test]
+fn a_budget_is_drained_for_a_moment_after_a_refusal() {
+    let drained = budget(Deposits::of(Ratio::ZERO).floor(0));
+    let refused = 5 * LAG;
+    let at = |nanos: u64| Instant::from_nanos(HOUR + nanos);
+    assert!(!drained.is_drained(at(refused)));
+    assert!(drained.try_extra(at(refused), Class::Hedge).is_err());
+    // Time that steps back further forgets it.
+    for (nanos, expected) in [
+        (0, false),
+        (refused - LAG - 1, false),
+        (refused - LAG, true),
+        (refused, true),
+        (refused + MOMENT - 1, true),
+        (refused + MOMENT, false),
+        (u64::MAX - HOUR - 1, false),
+    ] {
+        assert_eq!(drained.is_drained(at(nanos)), expected, "{nanos}");
+    }
+    // A hint, and no more: what is there is granted.
+    drained.update(Deposits::of(Ratio::ONE).floor(0)).unwrap();
+    let _call = drained.begin(at(refused));
+    assert!(drained.try_extra(at(refused), Class::Hedge).is_ok());
+    assert!(drained.is_drained(at(refused)));
+}
+
+#[test]
+fn who_refuses_nothing_is_not_drained() {
+    for mode in [Mode::Shadow, Mode::Off] {
+        let budget = budget(Deposits::of(Ratio::ZERO).floor(0));
+        budget.set_mode(mode);
+        assert!(budget.try_extra(start(), Class::Hedge).is_ok());
+        assert!(!budget.is_drained(start()));
+    }
+}
+
+#[test]
+fn of_nested_budgets_either_may_be_drained() {
+    let full = || budget(Deposits::of(Ratio::ZERO).floor(10));
+    let empty = || budget(Deposits::of(Ratio::ZERO).floor(0));
+    for (inner, outer, expected) in [
+        (full(), full(), false),
+        (empty(), full(), true),
+        (full(), empty(), true),
+        (empty(), empty(), true),
+    ] {
+        let nested = inner.within(outer);
+        assert_eq!(nested.try_extra(start(), Class::Hedge).is_err(), expected);
+        assert_eq!(nested.is_drained(start()), expected);
+    }
+}
+
+/// Calls that are hedged at once and fail twice, from so many threads.
+/// How many hedges are granted.
+fn hedges_of_a_throttle(tokens: u32, threads: usize) -> usize {
+    let budget = budget(Throttle::of(tokens, Ratio::percent(10)));
+    let granted = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|_| {
+                let budget = budget.clone();
+                scope.spawn(move || {
+                    let mut granted = 0;
+                    for _ in 0..tokens {
+                        let mut call = budget.begin(start());
+                        let hedge = budget.try_extra(start(), Class::Hedge);
+                        std::thread::yield_now();
+                        call.record(start(), Outcome::Transient);
+                        if let Ok(hedge) = hedge {
+                            hedge.spend().record(start(), Outcome::Transient);
+                            granted += 1;
+                        }
+                    }
+                    granted
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .sum()
+    });
+    assert_eq!(balance(&budget), 0);
+    granted
+}
+
+#[test]
+fn a_throttle_overshoots_by_the_calls_whose_outcome_is_not_known() {
+    // Two failures a call: 250 calls take the upper half of 1,000.
+    assert_eq!(hedges_of_a_throttle(1_000, 1), 250);
+    for threads in [2, 4, 8] {
+        let granted = hedges_of_a_throttle(1_000, threads);
+        // A call of another thread may also fail without a hedge.
+        assert!(granted <= 250 + threads, "{granted} by {threads} threads");
+    }
+    // All that are under way at once are hedged; then none is.
+    let budget = budget(Throttle::of(10, Ratio::percent(10)));
+    let mut calls: Vec<_> = (0..50).map(|_| budget.begin(start())).collect();
+    let hedge = |_: &mut _| budget.try_extra(start(), Class::Hedge);
+    let hedges: Vec<_> = calls.iter_mut().map(hedge).collect();
+    assert!(hedges.iter().all(Result::is_ok));
+    for call in &mut calls {
+        call.record(start(), Outcome::Transient);
+    }
+    assert_eq!(exhaust(&budget, start()), 0);
 }
 
 #[test]

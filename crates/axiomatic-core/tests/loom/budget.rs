@@ -1,13 +1,15 @@
 //! Models of the budgets.
 
-use axiomatic_core::Ratio;
 use axiomatic_core::budget::{
-    Budget, Class, Costs, Deposits, InFlight, Level, Model, RetryBudget, Token,
+    Budget, Call, Class, Costs, Deposits, InFlight, Level, Model, RetryBudget, Spent, Throttle,
+    Token,
 };
 use axiomatic_core::time::Instant;
+use axiomatic_core::{Outcome, Ratio};
+use loom::thread;
 use std::time::Duration;
 
-use super::{both_ways, few_preemptions_both_ways};
+use super::{both_ways, bounded_model, few_preemptions_both_ways};
 
 /// A slice of deposits is a millisecond.
 fn at(slice: u64) -> Instant {
@@ -223,4 +225,79 @@ fn of_calls_one_after_the_other_no_two_are_in_flight() {
         |budget| assert!(!spend(budget, 3)),
         |_| (),
     );
+}
+
+/// A call that is hedged, if that is granted. Whether it was.
+fn hedged(budget: &RetryBudget<Throttle>, first: Outcome, second: Outcome) -> bool {
+    let mut call = budget.begin(at(3));
+    let hedge = budget.try_extra(at(3), Class::Hedge).map(Token::spend);
+    call.record(at(3), first);
+    let is_hedged = hedge.is_ok();
+    if let Ok(hedge) = hedge {
+        hedge.record(at(3), second);
+    }
+    is_hedged
+}
+
+#[test]
+fn a_throttle_overshoots_by_no_more_than_the_calls_under_way() {
+    bounded_model(|| {
+        // More than half are there while four are, or three; a call that is
+        // hedged takes two.
+        let budget = budget(Throttle::of(4, Ratio::ONE));
+        let fails = || {
+            let budget = budget.clone();
+            move || hedged(&budget, Outcome::Transient, Outcome::Transient)
+        };
+        let threads = [fails(), fails()].map(|run| thread::spawn(run));
+        let mine = [fails()(), fails()()];
+        let others = threads.map(|thread| thread.join().unwrap());
+        // The second of mine began when one of them had ended at least.
+        let granted = mine.into_iter().chain(others).filter(|granted| *granted);
+        assert!((1..=3).contains(&granted.count()));
+        assert!(!mine[1], "{mine:?}");
+        assert_eq!(balance(&budget, 3), 0);
+    });
+}
+
+#[test]
+fn a_throttle_counts_each_outcome_once_and_never_beyond_its_bounds() {
+    bounded_model(|| {
+        let budget = budget(Throttle::of(2, Ratio::ONE));
+        let tells = |outcome| {
+            let budget = budget.clone();
+            move || budget.begin(at(3)).finish(at(3), outcome)
+        };
+        let threads = [Outcome::Transient, Outcome::Success].map(tells);
+        let threads = threads.map(|run| thread::spawn(run));
+        tells(Outcome::Transient)();
+        let [_, _] = threads.map(|thread| thread.join().unwrap());
+        // The success put one back, or found nothing missing.
+        let balance = balance(&budget, 3);
+        assert!(balance <= 1, "{balance}");
+    });
+}
+
+#[test]
+fn nested_budgets_spend_one_token_of_each_or_none() {
+    bounded_model(|| {
+        // A token each, and one for both of them.
+        let [one, other, outer] = [(); 3].map(|()| budget(Costs::of(14)));
+        let spends = |inner: &RetryBudget<Costs>| {
+            let nested = inner.clone().within(outer.clone());
+            move || {
+                let token = nested.try_extra(at(3), Class::Transient);
+                token.map(Token::spend).map(drop).is_ok()
+            }
+        };
+        let first = thread::spawn(spends(&one));
+        let second = thread::spawn(spends(&other));
+        // Asks and does not send.
+        drop(outer.try_extra(at(3), Class::Transient));
+        let spent = [first, second].map(|thread| thread.join().unwrap());
+        assert_ne!(spent, [true, true]);
+        let left = |spent| if spent { 0 } else { 14 };
+        assert_eq!([balance(&one, 3), balance(&other, 3)], spent.map(left));
+        assert_eq!(balance(&outer, 3), left(spent[0] | spent[1]));
+    });
 }

@@ -8,6 +8,7 @@ mod model;
 mod ramp;
 mod reference;
 mod regressions;
+mod retry;
 mod service;
 mod slow_in_flight;
 mod subscription;

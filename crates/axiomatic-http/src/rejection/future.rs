@@ -8,7 +8,9 @@ use axiomatic_core::Refusable;
 use http::Response;
 use pin_project::pin_project;
 
-use super::{Respond, response};
+use super::Respond;
+use super::respond::respond;
+use super::spread::Spread;
 
 /// The response future of [`RejectionService`](super::RejectionService).
 #[pin_project]
@@ -16,6 +18,7 @@ pub struct ResponseFuture<Fut, E, F> {
     #[pin]
     state: State<Fut, E>,
     otherwise: F,
+    spread: Spread,
 }
 
 #[pin_project(project = StateProjection)]
@@ -26,17 +29,19 @@ enum State<Fut, E> {
 }
 
 impl<Fut, E, F> ResponseFuture<Fut, E, F> {
-    pub(super) fn called(inner: Fut, otherwise: F) -> Self {
+    pub(super) fn called(inner: Fut, otherwise: F, spread: Spread) -> Self {
         ResponseFuture {
             state: State::Called(inner),
             otherwise,
+            spread,
         }
     }
 
-    pub(super) fn failed(error: E, otherwise: F) -> Self {
+    pub(super) fn failed(error: E, otherwise: F, spread: Spread) -> Self {
         ResponseFuture {
             state: State::Failed(Some(error)),
             otherwise,
+            spread,
         }
     }
 }
@@ -58,7 +63,7 @@ where
             StateProjection::Failed(error) => Err(error.take().expect("polled after completion")),
         };
         Poll::Ready(Ok(result.unwrap_or_else(|error| match error.rejected() {
-            Some(rejected) => response(&rejected),
+            Some(rejected) => respond(&rejected, |wait| this.spread.value(wait)),
             None => this.otherwise.respond(error),
         })))
     }

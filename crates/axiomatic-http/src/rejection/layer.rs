@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use axiomatic_core::BoxError;
 use tower_layer::Layer;
 
+use super::spread::Spread;
 use super::{InternalError, RejectionService};
 
 /// Turns the refusals of the layers further in into answers.
@@ -13,6 +14,7 @@ use super::{InternalError, RejectionService};
 /// out cannot fail. `F` answers the errors that are none.
 pub struct RejectionLayer<E = BoxError, F = InternalError> {
     otherwise: F,
+    spread: Spread,
     error: PhantomData<fn() -> E>,
 }
 
@@ -21,6 +23,7 @@ impl RejectionLayer {
     pub const fn new() -> Self {
         RejectionLayer {
             otherwise: InternalError,
+            spread: Spread::Own,
             error: PhantomData,
         }
     }
@@ -33,6 +36,7 @@ impl<E, F> RejectionLayer<E, F> {
     pub fn with_error<G>(self) -> RejectionLayer<G, F> {
         RejectionLayer {
             otherwise: self.otherwise,
+            spread: self.spread,
             error: PhantomData,
         }
     }
@@ -57,8 +61,26 @@ impl<E, F> RejectionLayer<E, F> {
     pub fn otherwise<G>(self, respond: G) -> RejectionLayer<E, G> {
         RejectionLayer {
             otherwise: respond,
+            spread: self.spread,
             error: PhantomData,
         }
+    }
+
+    /// The same, with a `Retry-After` that is the wait, rounded up, and
+    /// nothing more: for clients that are known to spread it themselves.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.spread = Spread::Off;
+        self
+    }
+
+    /// The same, with waits spread in the same way every time: for tests and
+    /// simulations. The services of this layer and its clones roll the same
+    /// dice, one after the other.
+    #[must_use]
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.spread = Spread::seeded(seed);
+        self
     }
 }
 
@@ -66,7 +88,7 @@ impl<S, E, F: Clone> Layer<S> for RejectionLayer<E, F> {
     type Service = RejectionService<S, E, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RejectionService::new(inner, self.otherwise.clone())
+        RejectionService::new(inner, self.otherwise.clone(), self.spread.clone())
     }
 }
 
@@ -81,6 +103,7 @@ impl<E, F: Clone> Clone for RejectionLayer<E, F> {
     fn clone(&self) -> Self {
         RejectionLayer {
             otherwise: self.otherwise.clone(),
+            spread: self.spread.clone(),
             error: PhantomData,
         }
     }

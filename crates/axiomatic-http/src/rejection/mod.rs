@@ -36,7 +36,8 @@
 //!
 //! let response = app.oneshot(Request::new(Body::empty())).await?;
 //! assert_eq!(response.status(), 429);
-//! assert_eq!(response.headers()["retry-after"], "1");
+//! let wait: u64 = response.headers()["retry-after"].to_str()?.parse()?;
+//! assert!((1..=2).contains(&wait));
 //! # Ok(())
 //! # }
 //! ```
@@ -50,7 +51,13 @@
 //! | `Open`, `Full`, `QueueFull`, `WaitedTooLong`, `Shed`, and those to come | 503 Service Unavailable |
 //!
 //! A rejection that knows when to come back says so in `Retry-After`, in
-//! whole seconds rounded up and never 0. The body is one line of text that
+//! whole seconds rounded up and never 0, plus [some more by
+//! chance](crate::retry_after::jittered). A limiter that refuses a thousand
+//! calls in one moment would otherwise invite a thousand for another one. The
+//! clients could spread themselves, and ours do, but the server cannot know
+//! that of all of them and is the one that pays; so it is the default, at
+//! the expense of a second, or a quarter of a longer wait, on average.
+//! [`exact`](RejectionLayer::exact) leaves it out. The body is one line of text that
 //! gives the kind of refusal and nothing of the inside: neither the name of
 //! the mechanism nor its state.
 //!
@@ -71,6 +78,9 @@
 //! - Every reason has the status of the table (`each_reason_has_its_status`).
 //! - What this side refuses, [`Http`](crate::Http) on the other side reads as
 //!   refused (`what_one_side_refuses_the_other_side_understands`).
+//! - Those who are refused together are not told to come back together
+//!   (`who_is_refused_together_does_not_come_back_together`,
+//!   `jitter_adds_up_to_half_as_much_and_every_second_as_often`).
 //! - Responses pass as they are (`an_answer_passes_unaltered`).
 //! - Every error becomes an answer, and none of them shows the inside
 //!   (`a_failed_readiness_is_an_answer`,
@@ -82,8 +92,8 @@
 //! # Cost
 //!
 //! Nothing on the way of a response: no allocation, no box around the future.
-//! A refusal allocates the header map and what the body's `From` does. Not
-//! measured.
+//! A refusal allocates the header map and what the body's `From` does, and
+//! rolls dice of its own, which no thread shares. Not measured.
 //!
 //! # When not to use it
 //!
@@ -100,6 +110,7 @@ mod future;
 mod layer;
 mod respond;
 mod service;
+mod spread;
 
 pub use future::ResponseFuture;
 pub use layer::RejectionLayer;

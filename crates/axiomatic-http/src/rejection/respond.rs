@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axiomatic_core::{Reason, Rejected};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -6,8 +8,16 @@ use crate::retry_after;
 
 /// The answer to a call that was rejected.
 ///
-/// The module's table says which status it has.
+/// The module's table says which status it has. Its `Retry-After` is exact;
+/// [`RejectionLayer`](super::RejectionLayer) spreads it.
 pub fn response<B: From<&'static str>>(rejected: &Rejected) -> Response<B> {
+    respond(rejected, retry_after::value)
+}
+
+pub(super) fn respond<B: From<&'static str>>(
+    rejected: &Rejected,
+    value: impl FnOnce(Duration) -> HeaderValue,
+) -> Response<B> {
     let (status, text) = match rejected.reason() {
         Reason::Limited => (StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded\n"),
         Reason::Elapsed => (StatusCode::GATEWAY_TIMEOUT, "no answer in time\n"),
@@ -22,7 +32,7 @@ pub fn response<B: From<&'static str>>(rejected: &Rejected) -> Response<B> {
     let mut response = plain_text(status, text);
     if let Some(wait) = rejected.retry_after() {
         let headers = response.headers_mut();
-        headers.insert(RETRY_AFTER, retry_after::value(wait));
+        headers.insert(RETRY_AFTER, value(wait));
     }
     response
 }
@@ -69,7 +79,6 @@ mod tests {
     use super::*;
     use crate::Http;
     use axiomatic_core::{Classify, Outcome, Pattern};
-    use std::time::Duration;
 
     fn answer(reason: Reason, wait: Option<Duration>) -> Response<String> {
         let mut rejected = Rejected::new(Pattern::LoadShedder, reason).with_name("secret".into());

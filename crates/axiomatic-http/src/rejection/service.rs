@@ -6,6 +6,7 @@ use axiomatic_core::{BoxError, Refusable};
 use http::Response;
 use tower_service::Service;
 
+use super::spread::Spread;
 use super::{InternalError, Respond, ResponseFuture};
 
 /// The service of [`RejectionLayer`](super::RejectionLayer).
@@ -16,14 +17,16 @@ use super::{InternalError, Respond, ResponseFuture};
 pub struct RejectionService<S, E = BoxError, F = InternalError> {
     inner: S,
     otherwise: F,
+    spread: Spread,
     unready: Option<E>,
 }
 
 impl<S, E, F> RejectionService<S, E, F> {
-    pub(super) fn new(inner: S, otherwise: F) -> Self {
+    pub(super) fn new(inner: S, otherwise: F, spread: Spread) -> Self {
         RejectionService {
             inner,
             otherwise,
+            spread,
             unready: None,
         }
     }
@@ -50,9 +53,10 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
+        let (otherwise, spread) = (self.otherwise.clone(), self.spread.clone());
         match self.unready.take() {
-            Some(error) => ResponseFuture::failed(error, self.otherwise.clone()),
-            None => ResponseFuture::called(self.inner.call(request), self.otherwise.clone()),
+            Some(error) => ResponseFuture::failed(error, otherwise, spread),
+            None => ResponseFuture::called(self.inner.call(request), otherwise, spread),
         }
     }
 }
@@ -60,7 +64,8 @@ where
 // Readiness belongs to the value that was asked: a clone starts without.
 impl<S: Clone, E, F: Clone> Clone for RejectionService<S, E, F> {
     fn clone(&self) -> Self {
-        RejectionService::new(self.inner.clone(), self.otherwise.clone())
+        let (otherwise, spread) = (self.otherwise.clone(), self.spread.clone());
+        RejectionService::new(self.inner.clone(), otherwise, spread)
     }
 }
 

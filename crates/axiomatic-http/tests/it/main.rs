@@ -1,9 +1,18 @@
-//! The bindings and the rejection layer behind tower, inside axum and over
-//! hyper, and `Retry-After` under anything that may be sent.
+//! The bindings and the layers behind tower, inside axum and over hyper, and
+//! header fields under anything that may be sent.
 
+mod advice;
 mod body_end;
+mod fields;
 mod grpc;
+mod hops;
+mod idempotent;
 mod loopback;
+mod oracle;
+mod propagation;
 mod rejection;
+mod replay;
 mod retry_after;
+#[cfg(feature = "tokio")]
+mod scope;
 mod scripted;

@@ -52,13 +52,47 @@ fn poll<S: Service<Request<()>>>(service: &mut S) -> Poll<Result<(), S::Error>> 
 
 #[tokio::test]
 async fn a_refusal_is_an_answer() {
-    let service = RejectionLayer::new().layer(service_fn(|(): ()| {
+    let service = RejectionLayer::new().exact().layer(service_fn(|(): ()| {
         ready(Err::<Response<String>, BoxError>(refusal().into()))
     }));
     let Ok(response) = service.oneshot(()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "2");
     assert_eq!(response.body(), "too busy\n");
+}
+
+#[tokio::test]
+async fn who_is_refused_together_does_not_come_back_together() {
+    let waits = async |layer: &RejectionLayer| {
+        let refusing = service_fn(|(): ()| {
+            let no = refusal().with_retry_after(Duration::from_secs(10));
+            ready(Err::<Response<String>, BoxError>(no.into()))
+        });
+        let mut waits = Vec::new();
+        for _ in 0..200 {
+            // A service of its own for each request, as a router has it.
+            let Ok(response) = layer.layer(refusing).oneshot(()).await;
+            let wait: u64 = response.headers()["retry-after"]
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap();
+            waits.push(wait);
+        }
+        waits
+    };
+    let spread = waits(&RejectionLayer::new()).await;
+    for wait in 10..=15 {
+        let count = spread.iter().filter(|other| **other == wait).count();
+        assert!((1..100).contains(&count), "{count} of 200 after {wait} s");
+    }
+    assert!(spread.iter().all(|wait| (10..=15).contains(wait)));
+
+    let seeded = waits(&RejectionLayer::new().seeded(7)).await;
+    assert_eq!(seeded, waits(&RejectionLayer::new().seeded(7)).await);
+    assert_ne!(seeded, spread);
+    let exact = waits(&RejectionLayer::new().exact()).await;
+    assert!(exact.iter().all(|wait| *wait == 10));
 }
 
 #[tokio::test]

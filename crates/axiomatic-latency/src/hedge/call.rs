@@ -80,7 +80,7 @@ impl<Bu: Budget> Call<Bu> {
         match core.settings.mode.load() {
             Mode::Off => None,
             Mode::Shadow => {
-                core.would_hedge.count();
+                core.counts.would_hedge.count();
                 core.telemetry.would_hedge(class, now - self.began);
                 None
             }
@@ -92,7 +92,7 @@ impl<Bu: Budget> Call<Bu> {
                     after: now - self.began,
                 }),
                 Err(_) => {
-                    core.refused.count();
+                    core.counts.refused.count();
                     core.telemetry.refused();
                     None
                 }
@@ -133,7 +133,7 @@ impl<Bu: Budget> Call<Bu> {
 impl<Bu: Budget> Permit<Bu> {
     /// The attempt is sent.
     pub fn send(self, now: Instant) -> Attempt<Bu> {
-        self.core.hedged.count();
+        self.core.counts.hedged.count();
         self.core.telemetry.hedged(self.class, self.after);
         Attempt {
             core: self.core,
@@ -147,7 +147,7 @@ impl<Bu: Budget> Attempt<Bu> {
     /// Tells how the attempt ended.
     pub fn record(self, now: Instant, outcome: Outcome) {
         if matches!(outcome, Outcome::Success | Outcome::Permanent) {
-            self.core.won.count();
+            self.core.counts.won.count();
             self.core.telemetry.won();
         }
         self.spent.record(now, outcome);

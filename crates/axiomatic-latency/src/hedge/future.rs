@@ -283,7 +283,12 @@ where
             First::Failed(result) => self.binding.endpoint(result.as_ref()),
             _ => None,
         };
-        let chosen = || spare.choice.as_ref().or(context.choice())?.told();
+        let chosen = || {
+            let choice = spare.choice.take();
+            choice
+                .or_else(|| self.binding.choice(&spare.request))?
+                .told()
+        };
         let avoided = failed_at.or_else(chosen);
         let number = context.attempt().saturating_add(1);
         let mut context = context.with_attempt(number);

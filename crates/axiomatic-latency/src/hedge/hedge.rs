@@ -13,7 +13,7 @@ use axiomatic_core::{Mode, Name};
 
 #[cfg(feature = "tokio")]
 use super::HedgeLayer;
-use super::cell::{Settings, Tally};
+use super::settings::{Counts, Settings};
 use super::telemetry::Telemetry;
 use super::{Call, Config, Delay, Snapshot, UpdateError};
 
@@ -63,10 +63,7 @@ pub(super) struct Core {
     clock: Clock,
     avoids: bool,
     pub(super) name: Name,
-    pub(super) hedged: Tally,
-    pub(super) won: Tally,
-    pub(super) refused: Tally,
-    pub(super) would_hedge: Tally,
+    pub(super) counts: Counts,
     pub(super) telemetry: Telemetry,
     delay: Delay,
     half_life: Duration,
@@ -83,10 +80,7 @@ impl<Bu: Budget> Hedge<Bu> {
                 clock: config.clock.clone(),
                 avoids: config.avoids,
                 name: config.name,
-                hedged: Tally::new(),
-                won: Tally::new(),
-                refused: Tally::new(),
-                would_hedge: Tally::new(),
+                counts: Counts::new(),
                 telemetry: Telemetry::new(config.name),
                 delay: config.delay,
                 half_life: config.half_life,
@@ -174,10 +168,10 @@ impl<Bu: Budget> Hedge<Bu> {
             name: core.name,
             mode: core.settings.mode.load(),
             delay: self.delay(),
-            hedged: core.hedged.load(),
-            won: core.won.load(),
-            refused: core.refused.load(),
-            would_hedge: core.would_hedge.load(),
+            hedged: core.counts.hedged.load(),
+            won: core.counts.won.load(),
+            refused: core.counts.refused.load(),
+            would_hedge: core.counts.would_hedge.load(),
         }
     }
 

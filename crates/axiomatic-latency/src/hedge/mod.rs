@@ -1,7 +1,6 @@
 //! stub
 
 mod call;
-mod cell;
 mod config;
 mod delay;
 mod error;
@@ -16,6 +15,7 @@ mod hedge;
 mod layer;
 #[cfg(feature = "tokio")]
 mod service;
+mod settings;
 mod snapshot;
 mod telemetry;
 #[cfg(feature = "tokio")]

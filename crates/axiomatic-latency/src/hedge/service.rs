@@ -78,19 +78,16 @@ impl<S, E, B, R, Bu> HedgeService<S, E, B, R, Bu> {
     }
 
     /// A place for the endpoint of the first attempt, unless there is one.
-    /// By itself, so that who asks for none does not make up a context.
-    #[inline(never)]
+    #[cold]
     fn choice<Req>(&self, request: &mut Req) -> Option<Choice>
     where
         B: Carrier<Req>,
     {
-        let context = self.binding.context(request);
-        if context.choice().is_some() {
+        if self.binding.choice(request).is_some() {
             return None;
         }
         let choice = Choice::new();
-        let context = context.with_choice(choice.clone());
-        self.binding.set_context(request, context);
+        self.binding.set_choice(request, choice.clone());
         Some(choice)
     }
 }

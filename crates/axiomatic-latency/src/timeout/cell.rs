@@ -22,14 +22,37 @@ impl Settings {
         }
     }
 
+    /// In nanoseconds.
     #[inline]
-    pub(super) fn after(&self) -> Duration {
+    pub(super) fn after(&self) -> u64 {
         // ORDERING: Relaxed: a setting.
-        Duration::from_nanos(self.after.load(Ordering::Relaxed))
+        self.after.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_after(&self, after: Duration) {
         // ORDERING: Relaxed: a setting.
         self.after.store(saturating_nanos(after), Ordering::Relaxed);
+    }
+}
+
+/// A count of calls that arrived expired, off the path of those that did not.
+///
+/// Layout    the count.
+/// Invariant never decreases.
+/// Writers   `count`. Readers `load`.
+/// Orderings all Relaxed: a statistic.
+#[derive(Debug, Default)]
+pub(super) struct Tally(AtomicU64);
+
+impl Tally {
+    pub(super) fn count(&self) {
+        // ORDERING: Relaxed: a statistic; no other memory is read on its
+        // strength.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn load(&self) -> u64 {
+        // ORDERING: Relaxed: a statistic.
+        self.0.load(Ordering::Relaxed)
     }
 }

@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
 use axiomatic_core::time::Clock;
-use axiomatic_core::{Carrier, Mode, Refusable};
+use axiomatic_core::{Carrier, Classify, Mode, Refusable};
 use tower_service::Service;
 
 use super::{ResponseFuture, Timeout};
@@ -46,33 +46,37 @@ where
     S: Service<Req>,
     S::Error: Into<E>,
     E: Refusable,
-    B: Carrier<Req>,
+    B: Carrier<Req> + Classify<S::Response, E> + Clone,
 {
     type Response = S::Response;
     type Error = E;
-    type Future = ResponseFuture<S::Future, E>;
+    type Future = ResponseFuture<S::Future, E, B>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, mut request: Req) -> Self::Future {
         if self.timeout.mode() == Mode::Off {
             return ResponseFuture::unlimited(self.inner.call(request));
         }
-        let context = self.binding.context(&request);
-        match self.timeout.admit(Clock::Precise.now(), context.deadline()) {
+        let (now, lag) = match self.timeout.bearable_lag() {
+            Some(lag) => (Clock::Coarse.now(), lag),
+            None => (Clock::Precise.now(), 0),
+        };
+        let inherited = self.binding.deadline(&request);
+        match self.timeout.admit_from(now, lag, inherited) {
             // The inner service stays ready, as after any call not made.
             Err(rejected) => ResponseFuture::refused(rejected),
             Ok(permit) => {
                 if permit.changes_context() {
-                    let deadline = permit.deadline().armed();
-                    self.binding
-                        .set_context(&mut request, context.with_deadline(deadline));
+                    let context = permit.hand_inward(self.binding.context(&request));
+                    self.binding.set_context(&mut request, context);
                 }
-                ResponseFuture::limited(self.inner.call(request), permit)
+                let inner = self.inner.call(request);
+                ResponseFuture::limited(inner, permit, self.binding.clone())
             }
         }
     }

@@ -2,13 +2,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axiomatic_core::budget::{Budget, Class, Deposits, RetryBudget, Token};
 use axiomatic_core::context::Deadline;
+use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Instant;
+#[cfg(feature = "tokio")]
+use axiomatic_core::time::{Clock, saturating_nanos};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
 #[cfg(feature = "tokio")]
 use super::TimeoutLayer;
-use super::cell::Settings;
+use super::adaptive::Observed;
+use super::cell::{Settings, Tally};
+use super::permit::{Observation, Origin};
+use super::{Config, ConfigError, Expired, Permit, Snapshot};
 
 /// How long a call may take: a handle, cheap to clone, that works without
 /// tower and without a runtime.
@@ -39,6 +46,22 @@ pub struct Timeout {
 struct Core {
     name: Name,
     settings: Settings,
+    expiry: Expiry,
+    observed: Option<Shared<Observed>>,
+    refused: Tally,
+    let_through: Tally,
+    #[cfg(feature = "tokio")]
+    bears_ticks_from: u64,
+    #[cfg(feature = "tokio")]
+    lag: u64,
+}
+
+/// What becomes of calls that arrive expired.
+enum Expiry {
+    Refuse,
+    /// Calls deposit, and to refuse one takes a token.
+    AtMost(RetryBudget<Deposits>),
+    Serve,
 }
 
 impl Timeout {
@@ -50,10 +73,44 @@ impl Timeout {
 
     /// The same under a name, for rejections, events and metrics.
     pub fn named(name: impl Into<Name>, duration: Duration) -> Self {
+        Self::of(name.into(), duration, Expiry::Refuse, None)
+    }
+
+    pub(super) fn from_config(config: Config) -> Result<Self, ConfigError> {
+        let expiry = match config.expired {
+            Expired::Refuse => Expiry::Refuse,
+            Expired::Serve => Expiry::Serve,
+            Expired::RefuseAtMost(share) => {
+                // Nothing beside the share: with a floor, a server of few
+                // calls would refuse them all.
+                let budget = RetryBudget::new(config.name, Deposits::of(share).floor(0));
+                Expiry::AtMost(budget.map_err(|_| ConfigError::Share(share))?)
+            }
+        };
+        let observed = match config.adaptive {
+            None => None,
+            Some(adaptive) => Some(Shared::new(adaptive.build(config.after)?)),
+        };
+        Ok(Self::of(config.name, config.after, expiry, observed))
+    }
+
+    fn of(name: Name, after: Duration, expiry: Expiry, observed: Option<Shared<Observed>>) -> Self {
         Timeout {
             core: Arc::new(Core {
-                name: name.into(),
-                settings: Settings::new(duration),
+                name,
+                settings: Settings::new(after),
+                #[cfg(feature = "tokio")]
+                bears_ticks_from: match observed {
+                    None => saturating_nanos(50 * Clock::coarse_tick()),
+                    Some(_) => u64::MAX,
+                },
+                // By less than a tick.
+                #[cfg(feature = "tokio")]
+                lag: saturating_nanos(Clock::coarse_tick()).saturating_sub(1),
+                expiry,
+                observed,
+                refused: Tally::default(),
+                let_through: Tally::default(),
             }),
         }
     }
@@ -64,39 +121,57 @@ impl Timeout {
     ///
     /// # Errors
     ///
-    /// [`Reason::Expired`] if the inherited deadline has passed.
-    #[inline]
+    /// [`Reason::Expired`] if the inherited deadline has passed, unless it is
+    /// configured to serve such calls, or has refused its share of them.
+    #[inline(always)]
     pub fn admit(&self, now: Instant, inherited: Option<Deadline>) -> Result<Permit, Rejected> {
-        let name = self.core.name;
-        let mode = self.core.settings.mode.load();
-        let own = match mode {
-            Mode::Enforce | Mode::Shadow => now + self.core.settings.after(),
-            Mode::Off => Instant::from_nanos(u64::MAX),
-        };
-        let own = Deadline::at(own);
-        let (deadline, needs_timer) = match inherited {
-            Some(inherited) if inherited.is_expired(now) && mode == Mode::Enforce => {
-                return Err(Rejected::new(Pattern::Timeout, Reason::Expired).with_name(name));
-            }
-            Some(inherited) if inherited.instant() <= own.instant() => {
-                (inherited, !inherited.is_armed())
-            }
-            _ => (own, true),
-        };
-        Ok(Permit {
-            deadline,
-            needs_timer: needs_timer && mode != Mode::Off,
-            name,
+        self.admit_from(now, 0, inherited)
+    }
+
+    /// The same for a clock that lags by so many nanoseconds at most: nobody
+    /// has less time for it, and nobody is taken for expired who is not.
+    #[inline(always)]
+    pub(super) fn admit_from(
+        &self,
+        now: Instant,
+        lag: u64,
+        inherited: Option<Deadline>,
+    ) -> Result<Permit, Rejected> {
+        let core = &*self.core;
+        let mode = core.settings.mode.load();
+        if mode == Mode::Off {
+            return Ok(core.stands_aside(inherited));
+        }
+        if let Expiry::AtMost(budget) = &core.expiry {
+            deposit(budget, now);
+        }
+        let own = now.as_nanos().saturating_add(core.after() + lag);
+        let mut permit = Permit {
+            deadline: Deadline::at(Instant::from_nanos(own)),
+            origin: Origin::Own,
+            needs_timer: true,
             mode,
-        })
+            name: core.name,
+            observation: core.observed.as_ref().map(|by| observe(by, now)),
+        };
+        if let Some(inherited) = inherited {
+            if inherited.is_expired(now) && core.disbelieves(now, mode)? {
+                permit.origin = Origin::Instead;
+            } else if inherited.instant().as_nanos() <= own {
+                permit.deadline = inherited;
+                permit.origin = Origin::Inherited;
+                permit.needs_timer = !inherited.is_armed();
+            }
+        }
+        Ok(permit)
     }
 
-    /// How long calls may take.
+    /// How long calls may take: what was set, or less if it is adaptive.
     pub fn duration(&self) -> Duration {
-        self.core.settings.after()
+        Duration::from_nanos(self.core.after())
     }
 
-    /// Changes how long calls that begin from now on may take.
+    /// Changes how long calls that begin from now on may take, at most.
     pub fn update(&self, duration: Duration) {
         self.core.settings.set_after(duration);
     }
@@ -109,7 +184,7 @@ impl Timeout {
 
     /// Switches between enforcing, shadowing and standing aside, for calls
     /// that begin from now on. In shadow, a crossing is reported and nothing
-    /// is cancelled.
+    /// is cancelled; what calls take is learnt all the same.
     pub fn set_mode(&self, mode: Mode) {
         self.core.settings.mode.store(mode);
     }
@@ -118,10 +193,14 @@ impl Timeout {
     /// were given up is counted by the `tracing` events: the path of a call
     /// in time shares no counter.
     pub fn snapshot(&self) -> Snapshot {
+        let core = &*self.core;
         Snapshot {
-            name: self.core.name,
+            name: core.name,
             duration: self.duration(),
             mode: self.mode(),
+            refused: core.refused.load(),
+            let_through: core.let_through.load(),
+            latencies: core.observed.as_ref().map(|observed| observed.snapshot()),
         }
     }
 
@@ -129,6 +208,80 @@ impl Timeout {
     #[cfg(feature = "tokio")]
     pub fn layer(&self) -> TimeoutLayer {
         TimeoutLayer::new(self.clone())
+    }
+
+    /// By how much the coarse clock may lag where that decides nothing: it is
+    /// a fiftieth of the time that calls have at most, and no latency is
+    /// measured.
+    #[cfg(feature = "tokio")]
+    #[inline(always)]
+    pub(super) fn bearable_lag(&self) -> Option<u64> {
+        let core = &*self.core;
+        (core.settings.after() >= core.bears_ticks_from).then_some(core.lag)
+    }
+}
+
+// Both kept out of the path of a call that needs neither.
+
+#[inline(never)]
+fn deposit(budget: &RetryBudget<Deposits>, now: Instant) {
+    let _deposited = budget.begin(now);
+}
+
+#[inline(never)]
+fn observe(observed: &Shared<Observed>, now: Instant) -> Observation {
+    Observation {
+        began: now,
+        by: observed.hold(),
+    }
+}
+
+impl Core {
+    /// How long calls may take, in nanoseconds.
+    #[inline]
+    fn after(&self) -> u64 {
+        let after = self.settings.after();
+        match &self.observed {
+            None => after,
+            Some(observed) => observed.after(after),
+        }
+    }
+
+    #[cold]
+    fn stands_aside(&self, inherited: Option<Deadline>) -> Permit {
+        let end = Deadline::at(Instant::from_nanos(u64::MAX));
+        Permit {
+            deadline: inherited.unwrap_or(end),
+            origin: Origin::Inherited,
+            needs_timer: false,
+            mode: Mode::Off,
+            name: self.name,
+            observation: None,
+        }
+    }
+
+    /// Whether a call that arrived expired has the timeout's own time
+    /// instead. In shadow it keeps what it came with.
+    #[cold]
+    fn disbelieves(&self, now: Instant, mode: Mode) -> Result<bool, Rejected> {
+        if mode == Mode::Shadow {
+            self.let_through.count();
+            return Ok(false);
+        }
+        let refuses = match &self.expiry {
+            Expiry::Refuse => true,
+            Expiry::Serve => false,
+            Expiry::AtMost(budget) => {
+                let token = budget.try_extra(now, Class::Transient);
+                token.map(Token::spend).is_ok()
+            }
+        };
+        if refuses {
+            self.refused.count();
+            return Err(Rejected::new(Pattern::Timeout, Reason::Expired).with_name(self.name));
+        }
+        self.let_through.count();
+        Ok(true)
     }
 }
 
@@ -138,98 +291,36 @@ impl fmt::Debug for Timeout {
             .field("name", &self.core.name)
             .field("duration", &self.duration())
             .field("mode", &self.mode())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
-/// Leave to wait for one call until a deadline.
-#[must_use = "a permit says until when to wait"]
-#[derive(Debug)]
-pub struct Permit {
-    deadline: Deadline,
-    needs_timer: bool,
-    name: Name,
-    mode: Mode,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Permit {
-    /// Until when.
-    #[inline]
-    pub fn deadline(&self) -> Deadline {
-        self.deadline
+    #[test]
+    fn a_clock_that_lags_takes_nothing_from_a_call() {
+        let timeout = Timeout::after(Duration::from_nanos(100));
+        let at = Instant::from_nanos;
+        let admitted = |inherited| {
+            let permit = timeout.admit_from(at(1_000), 9, Some(Deadline::at(at(inherited))));
+            permit.map(|permit| permit.deadline().instant().as_nanos())
+        };
+        assert_eq!(admitted(2_000), Ok(1_109), "it may have begun at 1,009");
+        assert_eq!(admitted(1_105), Ok(1_105));
+        // It may be over, or not.
+        assert_eq!(admitted(1_001), Ok(1_001));
+        assert!(admitted(1_000).is_err());
     }
 
-    /// Whether it takes a timer of its own: not if a layer further out
-    /// enforces a deadline as early, and not if the timeout was off.
-    #[inline]
-    pub fn needs_timer(&self) -> bool {
-        self.needs_timer
-    }
-
-    /// Whether the deadline is to be handed inward: it was made here, or
-    /// begins to be enforced here.
-    #[inline]
-    pub fn changes_context(&self) -> bool {
-        self.needs_timer && self.mode == Mode::Enforce
-    }
-
-    /// Tells that the deadline has passed.
-    ///
-    /// # Errors
-    ///
-    /// [`Reason::Elapsed`], the answer of a call that is given up; none in
-    /// shadow, where the call goes on, nor off, where it is not even reported.
-    pub fn elapsed(&self) -> Result<(), Rejected> {
-        if self.mode == Mode::Off {
-            return Ok(());
-        }
-        #[cfg(feature = "tracing")]
-        tracing::info!(
-            target: "axiomatic::timeout",
-            name = self.name.as_str(),
-            mode = %self.mode,
-            "elapsed"
-        );
-        match self.mode {
-            Mode::Enforce => {
-                Err(Rejected::new(Pattern::Timeout, Reason::Elapsed).with_name(self.name))
-            }
-            Mode::Shadow | Mode::Off => Ok(()),
-        }
-    }
-}
-
-/// What a timeout was like at a moment.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    name: Name,
-    duration: Duration,
-    mode: Mode,
-}
-
-impl Snapshot {
-    /// The timeout's name.
-    pub fn name(&self) -> Name {
-        self.name
-    }
-
-    /// How long calls may take.
-    pub fn duration(&self) -> Duration {
-        self.duration
-    }
-
-    /// Whether it acts on its decisions.
-    pub fn mode(&self) -> Mode {
-        self.mode
-    }
-}
-
-impl fmt::Display for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "timeout {}: {:?}, {}",
-            self.name, self.duration, self.mode
-        )
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_tick_is_borne_where_it_is_a_fiftieth_at_most() {
+        let tick = Clock::coarse_tick();
+        let timeout = Timeout::after(50 * tick);
+        assert_eq!(timeout.bearable_lag(), Some(tick.as_nanos() as u64 - 1));
+        timeout.update(50 * tick - Duration::from_nanos(1));
+        assert_eq!(timeout.bearable_lag(), None);
     }
 }

@@ -24,7 +24,7 @@ use axiomatic_latency::hedge::{
 use tokio::time::{advance, sleep};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use backend::{Answer, Backend, Carried, MILLI, NEVER, Trouble, call, now, over};
+use backend::{Answer, Backend, Carried, MILLI, NEVER, Request, Trouble, call, now, over};
 
 /// After 50 ms.
 fn hedge() -> Hedge {
@@ -49,7 +49,7 @@ const ENDS: [(Trouble, bool); 7] = [
 async fn hedged(hedge: &Hedge, answers: &[Answer]) -> (Result<u32, Trouble>, u32, Vec<u32>) {
     let backend = Backend::new(answers);
     let began = now();
-    let result = call(over(hedge, &backend), Context::default()).await;
+    let result = call(over(hedge, &backend), Request::default()).await;
     let took = (now() - began).as_millis() as u32;
     (result, took, backend.sent_since(began))
 }
@@ -140,7 +140,7 @@ async fn a_call_that_a_retry_repeats_is_hedged_when_slow_and_fails_at_once() {
     ] {
         let backend = Backend::new(&[first, (20, Ok(2))]);
         let began = now();
-        let result = call(over(&hedge(), &backend), retried.clone()).await;
+        let result = call(over(&hedge(), &backend), retried.clone().into()).await;
         assert_eq!((result, (now() - began).as_millis()), expected);
     }
 }
@@ -150,7 +150,7 @@ async fn the_delay_runs_from_the_call() {
     let backend = Backend::new(&[(200, Ok(1)), (20, Ok(2))]);
     let mut service = over(&hedge(), &backend);
     let began = now();
-    let response = service.ready().await.unwrap().call(Context::default());
+    let response = service.ready().await.unwrap().call(Request::default());
     advance(40 * MILLI).await;
     assert_eq!(response.await, Ok(2));
     assert_eq!(backend.sent_since(began), [0, 50]);
@@ -161,7 +161,7 @@ async fn losers_are_dropped_before_the_answer_is_returned() {
     for answers in [[(80, Ok(1)), (NEVER, Ok(2))], [(NEVER, Ok(1)), (20, Ok(2))]] {
         let backend = Backend::new(&answers);
         let mut service = over(&hedge(), &backend);
-        let response = service.ready().await.unwrap().call(Context::default());
+        let response = service.ready().await.unwrap().call(Request::default());
         let mut response = pin!(response);
         assert!(response.as_mut().await.is_ok());
         assert_eq!(backend.live(), 0, "while we still hold it");
@@ -173,7 +173,7 @@ async fn the_second_attempt_is_made_by_an_instance_that_said_it_was_ready() {
     let backend = Backend::new(&[(NEVER, Ok(1)), (20, Ok(2))]);
     let mut service = over(&hedge(), &backend);
     let began = now();
-    let response = service.ready().await.unwrap().call(Context::default());
+    let response = service.ready().await.unwrap().call(Request::default());
     backend.set_ready(false);
     let response = tokio::spawn(response);
     sleep(80 * MILLI).await;
@@ -193,7 +193,7 @@ async fn an_instance_that_fails_to_become_ready_costs_nothing_but_the_hedge() {
         let backend = Backend::new(&[first]);
         let hedge = hedge();
         let mut service = over(&hedge, &backend);
-        let response = service.ready().await.unwrap().call(Context::default());
+        let response = service.ready().await.unwrap().call(Request::default());
         backend.fail_readiness();
         assert_eq!(response.await, expected);
         let budget = hedge.budget().snapshot(now());
@@ -214,7 +214,7 @@ async fn only_what_may_be_sent_twice_is() {
             .with_error()
             .with_binding(Carried);
         let service = layer.layer(backend.service());
-        assert_eq!(call(service, context).await, Ok(1));
+        assert_eq!(call(service, context.into()).await, Ok(1));
         assert_eq!(backend.sent().len(), attempts);
         // Who is not to be hedged takes no second instance.
         assert_eq!(backend.clones(), attempts - 1);
@@ -226,13 +226,13 @@ async fn only_what_may_be_sent_twice_is() {
 #[derive(Clone)]
 struct UpTo(Arc<AtomicU32>);
 
-impl Repeat<Context> for UpTo {
-    fn repeat(&self, _: &Context, request: &Context) -> Option<Context> {
+impl Repeat<Request> for UpTo {
+    fn repeat(&self, _: &Context, request: &Request) -> Option<Request> {
         Some(request.clone())
     }
 
     /// As often as this many times.
-    fn is_intact(&self, _: &Context) -> bool {
+    fn is_intact(&self, _: &Request) -> bool {
         let left = |left: u32| left.checked_sub(1);
         let (one, other) = (Ordering::Relaxed, Ordering::Relaxed);
         self.0.fetch_update(one, other, left).is_ok()
@@ -247,7 +247,7 @@ async fn what_is_no_longer_intact_is_neither_asked_for_nor_sent() {
             let hedge = hedge();
             let rule = UpTo(Arc::new(AtomicU32::new(asked)));
             let layer = hedge.layer(rule).with_error().with_binding(Carried);
-            let answer = call(layer.layer(backend.service()), Context::default()).await;
+            let answer = call(layer.layer(backend.service()), Request::default()).await;
             let expected = if asked == 2 && first.1.is_err() {
                 Ok(2)
             } else {
@@ -268,7 +268,7 @@ async fn no_hedge_is_prepared_that_would_come_after_the_deadline() {
         let backend = Backend::new(&[(80, Ok(1)), (100, Ok(2))]);
         let deadline = Deadline::at(now() + deadline * MILLI);
         let context = Context::default().with_deadline(deadline);
-        assert_eq!(call(over(&hedge(), &backend), context).await, Ok(1));
+        assert_eq!(call(over(&hedge(), &backend), context.into()).await, Ok(1));
         assert_eq!(
             (backend.sent().len(), backend.clones()),
             (attempts, attempts - 1)
@@ -278,61 +278,64 @@ async fn no_hedge_is_prepared_that_would_come_after_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn the_second_attempt_says_which_it_is_and_the_first_is_as_it_came() {
-    let context = Context::default()
-        .with_attempt(3)
-        .with_retried_by(Name::from("r"));
+    let retried = Context::default().with_retried_by(Name::from("r"));
+    let context = retried.with_attempt(3);
     let backend = Backend::new(&[(NEVER, Ok(1)), (20, Ok(2))]);
-    call(over(&hedge(), &backend), context.clone())
-        .await
-        .unwrap();
-    let [first, second] = backend.contexts().try_into().unwrap();
-    assert_eq!(first, context);
-    assert_eq!(second, context.with_attempt(4));
+    let answer = call(over(&hedge(), &backend), context.clone().into()).await;
+    assert_eq!(answer, Ok(2));
+    let [first, second] = backend.requests().try_into().unwrap();
     // Nor is one written that says what was there: it might allocate.
-    assert_eq!(backend.writes(), 1);
+    assert_eq!((first.context, first.writes), (context.clone(), 0));
+    assert!(first.choice.is_none());
+    assert_eq!(
+        (second.context, second.writes),
+        (context.with_attempt(4), 1)
+    );
+}
+
+/// What the attempts were told to avoid.
+async fn avoided(hedge: &Hedge, backend: &Backend, request: Request) -> Vec<Vec<Endpoint>> {
+    let answer = call(over(hedge, backend), request).await;
+    assert_eq!(answer, Ok(2));
+    let requests = backend.requests().into_iter();
+    let avoided = |request: Request| request.context.avoided().collect();
+    requests.map(avoided).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_second_attempt_avoids_the_endpoint_of_the_first() {
     let endpoint = Endpoint::from_hash(7);
-    let avoided = |context: &Context| context.avoided().collect::<Vec<_>>();
     let avoiding = || {
         let config = Config::new(Delay::fixed(50 * MILLI)).avoiding_endpoints();
         config.build().unwrap()
     };
+    let slow = [(NEVER, Ok(1)), (20, Ok(2))];
+    let balanced = || Backend::new(&slow).choosing(endpoint);
+    let elsewhere = [vec![], vec![endpoint]];
 
     // A balancer further in said which one it chose.
-    let backend = Backend::new(&[(NEVER, Ok(1)), (20, Ok(2))]).choosing(endpoint);
-    call(over(&avoiding(), &backend), Context::default())
-        .await
-        .unwrap();
-    assert_eq!(avoided(&backend.contexts()[0]), []);
-    assert_eq!(avoided(&backend.contexts()[1]), [endpoint]);
+    let found = avoided(&avoiding(), &balanced(), Request::default()).await;
+    assert_eq!(found, elsewhere);
 
     // Somebody further out wants to know as well.
     for hedge in [avoiding(), hedge()] {
-        let backend = Backend::new(&[(NEVER, Ok(1)), (20, Ok(2))]).choosing(endpoint);
         let choice = Choice::new();
-        let context = Context::default().with_choice(choice.clone());
-        call(over(&hedge, &backend), context).await.unwrap();
+        let request = Request {
+            choice: Some(choice.clone()),
+            ..Request::default()
+        };
+        assert_eq!(avoided(&hedge, &balanced(), request).await, elsewhere);
         assert_eq!(choice.told(), Some(endpoint));
-        assert_eq!(avoided(&backend.contexts()[1]), [endpoint]);
     }
 
     // Nobody asked, and so nobody said.
-    let backend = Backend::new(&[(NEVER, Ok(1)), (20, Ok(2))]).choosing(endpoint);
-    call(over(&hedge(), &backend), Context::default())
-        .await
-        .unwrap();
-    assert_eq!(avoided(&backend.contexts()[1]), []);
+    let found = avoided(&hedge(), &balanced(), Request::default()).await;
+    assert_eq!(found, [vec![], vec![]]);
 
     // The answer that failed says where it came from.
-    let answers = [(10, Err(Trouble::At(endpoint))), (20, Ok(2))];
-    let backend = Backend::new(&answers);
-    call(over(&hedge(), &backend), Context::default())
-        .await
-        .unwrap();
-    assert_eq!(avoided(&backend.contexts()[1]), [endpoint]);
+    let backend = Backend::new(&[(10, Err(Trouble::At(endpoint))), (20, Ok(2))]);
+    let found = avoided(&hedge(), &backend, Request::default()).await;
+    assert_eq!(found, elsewhere);
 }
 
 #[tokio::test(start_paused = true)]
@@ -375,7 +378,7 @@ async fn a_switch_concerns_calls_under_way() {
     let hedge = hedge();
     let backend = Backend::new(&[(80, Ok(1)), (20, Ok(2))]);
     let mut service = over(&hedge, &backend);
-    let response = tokio::spawn(service.ready().await.unwrap().call(Context::default()));
+    let response = tokio::spawn(service.ready().await.unwrap().call(Request::default()));
     sleep(20 * MILLI).await;
     hedge.set_mode(Mode::Off);
     assert_eq!(response.await.unwrap(), Ok(1));
@@ -388,11 +391,11 @@ async fn an_update_concerns_calls_that_begin_after_it() {
     let backend = Backend::new(&[(80, Ok(1)), (80, Ok(2)), (80, Ok(3))]);
     let mut service = over(&hedge, &backend);
     let began = now();
-    let early = service.ready().await.unwrap().call(Context::default());
+    let early = service.ready().await.unwrap().call(Request::default());
     hedge
         .update(&Config::new(Delay::fixed(100 * MILLI)))
         .unwrap();
-    let late = service.ready().await.unwrap().call(Context::default());
+    let late = service.ready().await.unwrap().call(Request::default());
     let _ = tokio::join!(early, late);
     assert_eq!(backend.sent_since(began), [0, 0, 50]);
 }
@@ -403,7 +406,8 @@ async fn an_update_concerns_calls_that_begin_after_it() {
 #[tokio::test]
 async fn an_attempt_that_spends_the_cooperative_budget_does_not_starve_the_other() {
     for busy_attempt in [1, 2] {
-        let service = service_fn(move |context: Context| async move {
+        let service = service_fn(move |request: Request| async move {
+            let context = request.context;
             let began = std::time::Instant::now();
             let is_busy = context.attempt() == busy_attempt;
             let (ends, polls) = if is_busy {
@@ -430,19 +434,19 @@ async fn an_attempt_that_spends_the_cooperative_budget_does_not_starve_the_other
         let config = Config::new(Delay::fixed(5 * MILLI));
         let layer = config.build().unwrap().layer(Always);
         let service = layer.with_error().with_binding(Carried).layer(service);
-        let answered = call(service, Context::default()).await.unwrap();
+        let answered = call(service, Request::default()).await.unwrap();
         assert_ne!(answered, busy_attempt);
     }
 }
 
 #[test]
 fn a_ready_answer_needs_no_runtime() {
-    let inner = service_fn(|_: Context| ready(Ok::<_, Trouble>(7)));
+    let inner = service_fn(|_: Request| ready(Ok::<_, Trouble>(7)));
     let layer = hedge().layer(Always).with_error().with_binding(Carried);
     let mut service: HedgeService<_, Trouble, _, _, _> = layer.layer(inner);
     let mut cx = task::Context::from_waker(task::Waker::noop());
     assert!(service.poll_ready(&mut cx).is_ready());
-    let response = pin!(service.call(Context::default()));
+    let response = pin!(service.call(Request::default()));
     assert_eq!(response.poll(&mut cx), Poll::Ready(Ok(7)));
 }
 

@@ -1,5 +1,8 @@
 //! The timeout, in paused time.
 
+mod adaptive;
+mod expired;
+
 use std::convert::Infallible;
 use std::future::{Future, Ready, pending, ready};
 use std::sync::Arc;
@@ -9,7 +12,9 @@ use std::time::Duration;
 
 use axiomatic_core::context::Deadline;
 use axiomatic_core::time::{Clock, Instant};
-use axiomatic_core::{BoxError, Carrier, Context, Mode, Reason, Refusable, Rejected};
+use axiomatic_core::{
+    BoxError, Carrier, Classify, Context, Mode, Outcome, Plain, Reason, Refusable, Rejected,
+};
 use axiomatic_latency::timeout::{ResponseFuture, Timeout, TimeoutLayer};
 use tokio::time::{advance, sleep};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -27,6 +32,12 @@ impl Carrier<Context> for Carried {
 
     fn set_context(&self, request: &mut Context, context: Context) {
         *request = context;
+    }
+}
+
+impl<R> Classify<R, Rejected> for Carried {
+    fn classify(&self, result: Result<&R, &Rejected>) -> Outcome {
+        Plain.classify(result)
     }
 }
 
@@ -224,7 +235,7 @@ fn the_mechanism_stands_aside_too() {
     for passed in [false, true] {
         let wait = if passed { Duration::ZERO } else { 10 * MILLI };
         let inherited = Deadline::at(now() + wait);
-        let permit = timeout.admit(now(), Some(inherited)).unwrap();
+        let mut permit = timeout.admit(now(), Some(inherited)).unwrap();
         assert_eq!(permit.deadline(), inherited);
         assert!(!permit.needs_timer() && !permit.changes_context());
         assert_eq!(permit.elapsed(), Ok(()));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axiomatic_core::binding::{Advice, Advise};
 use axiomatic_core::budget::Budget;
-use axiomatic_core::context::Endpoint;
+use axiomatic_core::context::{Choice, Endpoint};
 use axiomatic_core::repeat::Always;
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Carrier, Classify, Context, Outcome, Refusable, Rejected};
@@ -61,21 +61,44 @@ impl Refusable for Trouble {
     }
 }
 
-/// Reads a request that is its own context. Each write is counted in the
-/// backend that it is meant for.
+/// A request is what it carries.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request {
+    pub(crate) context: Context,
+    pub(crate) choice: Option<Choice>,
+    /// How often the context was written.
+    pub(crate) writes: usize,
+}
+
+impl From<Context> for Request {
+    fn from(context: Context) -> Self {
+        Request {
+            context,
+            ..Request::default()
+        }
+    }
+}
+
+/// Reads what a request carries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Carried;
 
-thread_local!(static WRITES: AtomicUsize = const { AtomicUsize::new(0) });
-
-impl Carrier<Context> for Carried {
-    fn context(&self, request: &Context) -> Context {
-        request.clone()
+impl Carrier<Request> for Carried {
+    fn context(&self, request: &Request) -> Context {
+        request.context.clone()
     }
 
-    fn set_context(&self, request: &mut Context, context: Context) {
-        WRITES.with(|writes| writes.fetch_add(1, Ordering::Relaxed));
-        *request = context;
+    fn set_context(&self, request: &mut Request, context: Context) {
+        request.context = context;
+        request.writes += 1;
+    }
+
+    fn choice(&self, request: &Request) -> Option<Choice> {
+        request.choice.clone()
+    }
+
+    fn set_choice(&self, request: &mut Request, choice: Choice) {
+        request.choice = Some(choice);
     }
 }
 
@@ -114,13 +137,12 @@ pub(crate) struct Backend(Arc<State>);
 
 struct State {
     answers: Mutex<VecDeque<Answer>>,
-    sent: Mutex<Vec<(Instant, Context)>>,
+    sent: Mutex<Vec<(Instant, Request)>>,
     readiness: Mutex<Readiness>,
     chooses: Option<Endpoint>,
     live: AtomicU32,
     clones: AtomicUsize,
     unreadied_calls: AtomicU32,
-    writes_before: usize,
 }
 
 #[derive(Default)]
@@ -147,7 +169,6 @@ impl Backend {
             live: AtomicU32::new(0),
             clones: AtomicUsize::new(0),
             unreadied_calls: AtomicU32::new(0),
-            writes_before: WRITES.with(|writes| writes.load(Ordering::Relaxed)),
         }))
     }
 
@@ -182,14 +203,9 @@ impl Backend {
         self.sent().into_iter().map(millis).collect()
     }
 
-    pub(crate) fn contexts(&self) -> Vec<Context> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         let sent = self.0.sent.lock().unwrap();
         sent.iter().map(|sent| sent.1.clone()).collect()
-    }
-
-    /// How often a context was written since this was made.
-    pub(crate) fn writes(&self) -> usize {
-        WRITES.with(|writes| writes.load(Ordering::Relaxed)) - self.0.writes_before
     }
 
     /// Attempts under way.
@@ -237,7 +253,7 @@ impl Clone for Attempts {
     }
 }
 
-impl Service<Context> for Attempts {
+impl Service<Request> for Attempts {
     type Response = u32;
     type Error = Trouble;
     type Future = Pin<Box<dyn Future<Output = Result<u32, Trouble>> + Send>>;
@@ -257,14 +273,14 @@ impl Service<Context> for Attempts {
         }
     }
 
-    fn call(&mut self, context: Context) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
         if !std::mem::take(&mut self.is_ready) {
             self.state.unreadied_calls.fetch_add(1, Ordering::Relaxed);
         }
-        if let (Some(choice), Some(endpoint)) = (context.choice(), self.state.chooses) {
+        if let (Some(choice), Some(endpoint)) = (&request.choice, self.state.chooses) {
             choice.tell(endpoint);
         }
-        self.state.sent.lock().unwrap().push((now(), context));
+        self.state.sent.lock().unwrap().push((now(), request));
         let answer = self.state.answers.lock().unwrap().pop_front();
         self.state.live.fetch_add(1, Ordering::Relaxed);
         let live = Live(self.state.clone());

@@ -13,7 +13,7 @@ use futures::FutureExt;
 use tokio::time::{sleep, timeout};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use super::backend::{Backend, Carried, MILLI, NEVER, Trouble, call, over};
+use super::backend::{Backend, Carried, MILLI, NEVER, Request, Trouble, call, over};
 
 fn learning(delay: Delay) -> Hedge {
     Config::new(delay).build().unwrap()
@@ -25,7 +25,7 @@ async fn answered(hedge: &Hedge, calls: u32, millis: u32) {
     let answers: Vec<_> = (0..2 * calls).map(|_| (millis, Ok(1))).collect();
     let backend = Backend::new(&answers);
     for _ in 0..calls {
-        let result = call(over(hedge, &backend), Context::default()).await;
+        let result = call(over(hedge, &backend), Request::default()).await;
         assert_eq!(result, Ok(1));
     }
 }
@@ -36,14 +36,14 @@ async fn while_it_learns_no_request_is_repeated_and_no_service_cloned() {
     let backend = Backend::new(&[(10, Ok(1)); 200]);
     while hedge.delay().is_none() {
         let service = hedge
-            .layer(|_: &Context, _: &Context| panic!("not yet"))
+            .layer(|_: &Context, _: &Request| panic!("not yet"))
             .with_error::<Trouble>()
             .with_binding(Carried)
             .layer(backend.service());
-        assert_eq!(call(service, Context::default()).await, Ok(1));
+        assert_eq!(call(service, Request::default()).await, Ok(1));
         assert_eq!(backend.clones(), 0);
     }
-    call(over(&hedge, &backend), Context::default())
+    call(over(&hedge, &backend), Request::default())
         .await
         .unwrap();
     assert_eq!(backend.clones(), 1);
@@ -65,7 +65,7 @@ async fn losers_count_as_what_they_are_and_the_delay_does_not_drift() {
     for _ in 0..5 {
         let before = backend.sent().len();
         for _ in 0..1_000 {
-            let result = call(over(&hedge, &backend), Context::default()).await;
+            let result = call(over(&hedge, &backend), Request::default()).await;
             assert_eq!(result, Ok(1));
         }
         let extra = backend.sent().len() - before - 1_000;
@@ -83,9 +83,9 @@ async fn a_caller_that_gives_up_is_learned_from() {
         assert!(hedge.delay() < Some(20 * MILLI));
         for _ in 0..100 {
             let backend = Backend::new(&[(NEVER, Ok(1)), (NEVER, Ok(2))]);
-            let rule = move |_: &Context, request: &Context| is_hedged.then(|| request.clone());
+            let rule = move |_: &Context, request: &Request| is_hedged.then(|| request.clone());
             let layer = hedge.layer(rule).with_error().with_binding(Carried);
-            let response = call(layer.layer(backend.service()), Context::default());
+            let response = call(layer.layer(backend.service()), Request::default());
             timeout(200 * MILLI, response).await.unwrap_err();
         }
         assert!(hedge.delay() > Some(180 * MILLI), "{:?}", hedge.delay());
@@ -100,7 +100,7 @@ async fn a_call_that_is_never_polled_says_nothing() {
     for _ in 0..100 {
         let backend = Backend::new(&[(10, Ok(1))]);
         let mut service = over(&hedge, &backend);
-        let response = service.ready().await.unwrap().call(Context::default());
+        let response = service.ready().await.unwrap().call(Request::default());
         sleep(100 * MILLI).await;
         drop(response);
     }
@@ -116,7 +116,7 @@ async fn failures_do_not_make_it_hedge_earlier() {
     for _ in 0..1_000 {
         let answers = [(1, Err(Trouble::Broken)), (1, Err(Trouble::Broken))];
         let backend = Backend::new(&answers);
-        let result = call(over(&hedge, &backend), Context::default()).await;
+        let result = call(over(&hedge, &backend), Request::default()).await;
         assert_eq!(result, Err(Trouble::Broken));
     }
     assert_eq!(hedge.delay(), before);
@@ -134,11 +134,11 @@ fn an_answer_at_once_takes_one_look_at_the_clock() {
     let config = Config::new(Delay::quantile(Ratio::percent(50))).clock(clock);
     let hedge = config.build().unwrap();
     let layer = hedge.layer(Always).with_error().with_binding(Carried);
-    let mut service = layer.layer(service_fn(|_: Context| ready(Ok::<_, Trouble>(1))));
+    let mut service = layer.layer(service_fn(|_: Request| ready(Ok::<_, Trouble>(1))));
     let calls = 100;
     for _ in 0..calls {
         let response = service.ready().now_or_never().unwrap().unwrap();
-        let response = response.call(Context::default()).now_or_never();
+        let response = response.call(Request::default()).now_or_never();
         assert_eq!(response, Some(Ok(1)));
     }
     assert_eq!(LOOKS.load(Ordering::Relaxed), calls);
@@ -149,10 +149,10 @@ fn an_answer_at_once_takes_one_look_at_the_clock() {
 #[tokio::test(start_paused = true)]
 async fn what_is_answered_when_it_is_first_asked_for_takes_no_time() {
     let hedge = learning(Delay::quantile(Ratio::percent(95)));
-    let service = service_fn(|_: Context| ready(Ok::<_, Trouble>(1)));
+    let service = service_fn(|_: Request| ready(Ok::<_, Trouble>(1)));
     let layer = hedge.layer(Always).with_error().with_binding(Carried);
     for _ in 0..100 {
-        call(layer.layer(service), Context::default())
+        call(layer.layer(service), Request::default())
             .await
             .unwrap();
     }

@@ -7,15 +7,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use axiomatic_core::Ratio;
 use axiomatic_core::budget::{Deposits, RetryBudget};
 use axiomatic_core::repeat::Always;
-use axiomatic_core::{Context, Ratio};
 use axiomatic_latency::hedge::{Config, Delay, Hedge};
 use axiomatic_sim::Random;
 use tokio::time::{sleep, sleep_until};
 use tower::{Layer, service_fn};
 
-use super::backend::{Carried, MILLI, Trouble, call, now};
+use super::backend::{Carried, MILLI, Request, Trouble, call, now};
 
 const CALLS: u32 = 6_000;
 const EVERY: Duration = Duration::from_millis(10);
@@ -44,7 +44,7 @@ async fn story(hedge: &Hedge) -> [Phase; 3] {
     let random = Arc::new(Mutex::new(Random::new(7)));
     let slowness = Arc::new(AtomicU32::new(1));
     let (counted, slow) = (attempts.clone(), slowness.clone());
-    let dependency = service_fn(move |_: Context| {
+    let dependency = service_fn(move |_: Request| {
         counted.fetch_add(1, Ordering::Relaxed);
         let mut random = random.lock().unwrap();
         let micros = 8_000 + random.below(4_000) as u32;
@@ -73,7 +73,7 @@ async fn story(hedge: &Hedge) -> [Phase; 3] {
             let service = service.clone();
             calls.push(tokio::spawn(async move {
                 let began = now();
-                call(service, Context::default()).await.unwrap();
+                call(service, Request::default()).await.unwrap();
                 now() - began
             }));
         }

@@ -10,13 +10,13 @@ use axiomatic_core::budget::{
 };
 use axiomatic_core::repeat::Always;
 use axiomatic_core::time::Instant;
-use axiomatic_core::{Context, Mode, Outcome, Ratio};
+use axiomatic_core::{Mode, Outcome, Ratio};
 use axiomatic_latency::hedge::{Config, Delay, Hedge};
 use futures::FutureExt;
 use tokio::time::sleep;
 use tower::{Layer, Service, ServiceExt};
 
-use super::backend::{Answer, Backend, Carried, MILLI, NEVER, Trouble, call, now, over};
+use super::backend::{Answer, Backend, Carried, MILLI, NEVER, Request, Trouble, call, now, over};
 use super::{ELAPSED, OPEN, hedged};
 
 type InFlightHedge = Hedge<RetryBudget<InFlight>>;
@@ -116,7 +116,7 @@ async fn wherever_a_call_is_cancelled_no_token_is_lost() {
         let backend = Backend::new(&answers);
         let mut service = over(&hedge, &backend);
         {
-            let response = service.ready().await.unwrap().call(Context::default());
+            let response = service.ready().await.unwrap().call(Request::default());
             let mut response = pin!(response);
             backend.set_ready(is_ready);
             for _ in 0..millis {
@@ -149,7 +149,7 @@ async fn a_call_that_is_over_holds_nothing_though_it_is_still_held() {
         let hedge = in_flight();
         let backend = Backend::new(&answers);
         let mut service = over(&hedge, &backend);
-        let response = service.ready().await.unwrap().call(Context::default());
+        let response = service.ready().await.unwrap().call(Request::default());
         backend.set_ready(is_ready);
         let mut response = pin!(response);
         let (waker, wakes) = counting_waker();
@@ -174,7 +174,7 @@ async fn a_second_attempt_is_sent_in_the_poll_that_allowed_it() {
             let hedge = in_flight();
             let backend = Backend::new(&answers);
             let mut service = over(&hedge, &backend);
-            let response = service.ready().await.unwrap().call(Context::default());
+            let response = service.ready().await.unwrap().call(Request::default());
             let mut response = pin!(response);
             for _ in 0..=polls {
                 assert!(response.as_mut().now_or_never().is_none());
@@ -194,7 +194,7 @@ async fn a_token_whose_attempt_is_never_sent_is_returned() {
     let hedge = config.build().unwrap();
     let backend = Backend::new(&[(80, Ok(1))]);
     let mut service = over(&hedge, &backend);
-    let response = service.ready().await.unwrap().call(Context::default());
+    let response = service.ready().await.unwrap().call(Request::default());
     backend.set_ready(false);
     assert_eq!(response.await, Ok(1));
     let snapshot = budget.snapshot(now());
@@ -232,7 +232,7 @@ fn panics_here() -> ! {
     std::panic::resume_unwind(Box::new("ordered"))
 }
 
-impl Service<Context> for Instance {
+impl Service<Request> for Instance {
     type Response = u32;
     type Error = Trouble;
     type Future = Pin<Box<dyn Future<Output = Result<u32, Trouble>>>>;
@@ -244,8 +244,8 @@ impl Service<Context> for Instance {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, context: Context) -> Self::Future {
-        let attempt = context.attempt();
+    fn call(&mut self, request: Request) -> Self::Future {
+        let attempt = request.context.attempt();
         if self.panics == Panics::Call(attempt) {
             panics_here();
         }
@@ -281,7 +281,7 @@ async fn a_panic_of_the_service_leaks_no_token() {
                 .ready()
                 .await
                 .unwrap()
-                .call(Context::default())
+                .call(Request::default())
                 .await
         });
         assert!(attempt.catch_unwind().await.is_err(), "{panics:?}");
@@ -386,7 +386,7 @@ async fn the_budget_is_told_what_became_of_each_attempt_once() {
         (vec![(10, Err(OPEN))], vec!["first: Ignored".to_owned()]),
     ] {
         let backend = Backend::new(&answers);
-        let _ = call(over(&hedge, &backend), Context::default()).await;
+        let _ = call(over(&hedge, &backend), Request::default()).await;
         let lines = diary.lines();
         let (ends, told): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.ends_with("ends"));
         assert_eq!(told, expected.iter().collect::<Vec<_>>(), "{answers:?}");
@@ -413,7 +413,7 @@ async fn a_hedge_that_the_budget_refuses_is_counted_and_not_sent() {
     ] {
         let backend = Backend::new(&answers);
         let began = now();
-        let result = call(over(&hedge, &backend), Context::default()).await;
+        let result = call(over(&hedge, &backend), Request::default()).await;
         assert_eq!(result, answers[0].1);
         assert_eq!((now() - began).as_millis(), took);
         assert_eq!(backend.sent().len(), 1);
@@ -433,7 +433,7 @@ async fn while_the_budget_is_drained_nothing_is_prepared() {
         assert_eq!(budget.is_drained(now()), is_drained);
         let backend = Backend::new(&[(60, Ok(1))]);
         assert_eq!(
-            call(over(&hedge, &backend), Context::default()).await,
+            call(over(&hedge, &backend), Request::default()).await,
             Ok(1)
         );
         assert_eq!(backend.clones(), clones);
@@ -449,7 +449,7 @@ async fn an_unsent_attempt_is_made_anew_free_of_budget() {
     let backend = Backend::new(&[(10, Err(Trouble::Unsent)), (20, Ok(2))]);
     let hedge = config.build().unwrap();
     assert_eq!(
-        call(over(&hedge, &backend), Context::default()).await,
+        call(over(&hedge, &backend), Request::default()).await,
         Ok(2)
     );
 }
@@ -459,7 +459,7 @@ async fn a_poll_wakes_nobody() {
     let hedge = super::hedge();
     let backend = Backend::new(&[(NEVER, Ok(1)), (NEVER, Ok(2))]);
     let mut service = over(&hedge, &backend);
-    let response = service.ready().await.unwrap().call(Context::default());
+    let response = service.ready().await.unwrap().call(Request::default());
     let mut response = pin!(response);
     let (waker, wakes) = counting_waker();
     let mut cx = task::Context::from_waker(&waker);

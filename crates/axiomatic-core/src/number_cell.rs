@@ -1,3 +1,6 @@
+//! Numbers that mechanisms share: settings that change live, and counts for
+//! operators. Not public API.
+
 use crate::sync::{AtomicU64, Ordering};
 
 /// A setting, changeable live.
@@ -9,21 +12,24 @@ use crate::sync::{AtomicU64, Ordering};
 /// Writers   `store`. Readers `load`.
 /// Orderings all Relaxed: a number.
 #[derive(Debug)]
-pub(super) struct Setting(AtomicU64);
+pub struct Setting(AtomicU64);
 
 impl Setting {
-    pub(super) fn new(value: u64) -> Self {
+    /// A setting of this value.
+    pub fn new(value: u64) -> Self {
         Setting(AtomicU64::new(value))
     }
 
+    /// The value.
     #[inline(always)]
-    pub(super) fn load(&self) -> u64 {
+    pub fn load(&self) -> u64 {
         // ORDERING: Relaxed: a setting; no other memory is read on its
         // strength.
         self.0.load(Ordering::Relaxed)
     }
 
-    pub(super) fn store(&self, value: u64) {
+    /// Changes it.
+    pub fn store(&self, value: u64) {
         // ORDERING: Relaxed: a setting.
         self.0.store(value, Ordering::Relaxed);
     }
@@ -36,20 +42,24 @@ impl Setting {
 /// Writers   `count`. Readers `load`.
 /// Orderings all Relaxed: a statistic.
 #[derive(Debug)]
-pub(super) struct Tally(AtomicU64);
+pub struct Tally(AtomicU64);
 
 impl Tally {
-    pub(super) fn new() -> Self {
+    /// Nothing counted yet.
+    #[expect(clippy::new_without_default, reason = "made once, by name")]
+    pub fn new() -> Self {
         Tally(AtomicU64::new(0))
     }
 
-    pub(super) fn count(&self) {
+    /// Counts one, and says how many there were before.
+    pub fn count(&self) -> u64 {
         // ORDERING: Relaxed: a statistic; no other memory is read on its
         // strength.
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn load(&self) -> u64 {
+    /// The count.
+    pub fn load(&self) -> u64 {
         // ORDERING: Relaxed: a statistic.
         self.0.load(Ordering::Relaxed)
     }
