@@ -31,6 +31,7 @@ use axiomatic_failure::retry::{self, Ended, Retry, Verdict};
 use axiomatic_http::{
     Http, InboundLayer, OutboundLayer, ReplayBody, ScopeLayer, WhenIdempotent, fields, replay,
 };
+use axiomatic_latency::hedge::{Config as HedgeConfig, Delay, Hedge};
 use axiomatic_latency::timeout::{
     Adaptive as AdaptiveTimeout, Config as TimeoutConfig, Expired, Timeout,
 };
@@ -298,6 +299,51 @@ const CLAIMS: &[Claim] = &[
             })
         },
     },
+    Claim {
+        operation: "hedge, mechanism, answered",
+        allocations: 0,
+        instructions: 194,
+        subject: || {
+            let hedge = hedge(Clock::Source(now));
+            Box::new(move || {
+                let mut call = hedge.begin(now());
+                assert!(call.fires_at().is_some());
+                call.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "hedge, layer, ready at once, repeatable",
+        allocations: 0,
+        instructions: 287,
+        subject: || {
+            let layer = hedge(Clock::Source(now)).layer(Always);
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    // With tokio's timer, and tokio's clock, which the tests need.
+    Claim {
+        operation: "hedge, layer, pending once, repeatable",
+        allocations: 0,
+        instructions: 1550,
+        subject: || {
+            let layer = hedge(Clock::Precise).layer(Always);
+            let service = layer.with_error::<Rejected>().layer(Later(1));
+            in_a_runtime(service, 1)
+        },
+    },
+    // By its clock calls began long ago, so that the timer rings at once.
+    Claim {
+        operation: "hedge, layer, both attempts under way",
+        allocations: 0,
+        instructions: 2210,
+        subject: || {
+            let hedge = hedge(Clock::Source(|| Instant::from_nanos(200_000_000_000)));
+            let layer = hedge.layer(Always).with_error::<Rejected>();
+            in_a_runtime(layer.layer(Later(2)), 2)
+        },
+    },
     // With tokio's clock, which the tests need: half of it is that.
     Claim {
         operation: "timeout, layer, ready at once",
@@ -419,6 +465,25 @@ fn config() -> Config {
 fn retry() -> Retry {
     let retry = retry::Config::default().clock(Clock::Source(now));
     retry.build().expect("a valid configuration")
+}
+
+/// It has learned that calls take a hundred seconds, may make each of them
+/// twice, and its estimates are old enough to last.
+fn hedge(clock: Clock) -> Hedge {
+    let all = Deposits::of(Ratio::percent(100)).floor(10);
+    let budget = RetryBudget::new("all", all).expect("a valid configuration");
+    let config = HedgeConfig::new(Delay::quantile(Ratio::percent(95))).clock(clock);
+    let hedge = config.budget(budget).build();
+    let hedge = hedge.expect("a valid configuration");
+    let now = hedge.now().as_nanos();
+    let answered = |seconds_ago: u64| {
+        let ended = Instant::from_nanos(now - seconds_ago * 1_000_000_000);
+        let began = Instant::from_nanos(ended.as_nanos() - 100_000_000_000);
+        hedge.begin(began).record(ended, Outcome::Success);
+    };
+    (0..100).for_each(|_| answered(5));
+    answered(0);
+    hedge
 }
 
 fn breaker() -> CircuitBreaker {
@@ -655,6 +720,65 @@ fn call<S: Service<u64, Error = Rejected>>(service: &mut S) -> Result<S::Respons
         Poll::Ready(answer) => answer,
         Poll::Pending => panic!("the inner service answers at once"),
     }
+}
+
+/// Answers its request when it was asked so many times in vain.
+#[derive(Clone)]
+struct Later(u32);
+
+impl Service<u64> for Later {
+    type Response = u64;
+    type Error = Infallible;
+    type Future = Asked;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u64) -> Asked {
+        Asked {
+            request,
+            left: self.0,
+        }
+    }
+}
+
+struct Asked {
+    request: u64,
+    left: u32,
+}
+
+impl Future for Asked {
+    type Output = Result<u64, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.left.checked_sub(1) {
+            None => Poll::Ready(Ok(self.request)),
+            Some(left) => {
+                self.left = left;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Calls that are pending so often, with tokio's timers.
+fn in_a_runtime<S>(mut service: S, pending: u32) -> Box<dyn FnMut()>
+where
+    S: Service<u64, Response = u64, Error = Rejected> + 'static,
+{
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().build().expect("a runtime");
+    Box::new(move || {
+        let _entered = runtime.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(service.poll_ready(&mut context).is_ready());
+        let mut future = pin!(service.call(black_box(1)));
+        for _ in 0..pending {
+            assert!(future.as_mut().poll(&mut context).is_pending());
+        }
+        assert!(future.poll(&mut context).is_ready());
+    })
 }
 
 /// Counts what the calling thread allocates.

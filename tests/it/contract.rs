@@ -34,6 +34,7 @@ use axiomatic_http::body_end::PermitBody;
 use axiomatic_http::{
     Http, InboundLayer, OutboundLayer, RejectionLayer, ReplayLayer, ScopeLayer, fields,
 };
+use axiomatic_latency::hedge::{Config as HedgeConfig, Delay, Hedge};
 use axiomatic_latency::timeout::{self, Adaptive as AdaptiveTimeout, Expired, Timeout};
 use tokio::runtime::Runtime;
 use tower::util::{MapRequest, MapResponse, MapResult};
@@ -530,6 +531,89 @@ fn a_timeout_refuses_expired_requests_by_the_contract() {
     .assert();
 }
 
+// The hedge.
+
+type CountedHedge = Hedge<RetryBudget<InFlight>>;
+
+/// Its budget knows how many second attempts are under way.
+fn hedge(clock: Clock) -> CountedHedge {
+    let budget = RetryBudget::new("extras", InFlight::of(Ratio::percent(100))).unwrap();
+    let config = HedgeConfig::new(Delay::fixed(SECOND)).clock(clock);
+    config.budget(budget).build().unwrap()
+}
+
+fn hedge_subject<'a, L>(hedge: &CountedHedge, layer: L) -> Subject<'a, L::Service>
+where
+    L: Layer<Probe> + 'a,
+{
+    let budget = hedge.budget().clone();
+    Subject::new(layer).held(
+        move || match budget.snapshot(Instant::from_nanos(1)).level() {
+            Level::InFlight { calls, extras, .. } => (calls + extras) as usize,
+            level => panic!("{level:?}"),
+        },
+    )
+}
+
+/// What fails is sent once more, and what is slow is not slow yet.
+#[test]
+fn a_hedge_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    for mode in [Mode::Enforce, Mode::Shadow, Mode::Off] {
+        Contract::new(Class::Waiting, || {
+            let hedge = hedge(Clock::Precise);
+            hedge.set_mode(mode);
+            hedge_subject(&hedge, hedge.layer(Always))
+        })
+        .passing_time(|time| pass(&runtime, time))
+        .assert();
+    }
+}
+
+#[test]
+fn a_typed_hedge_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || {
+        let hedge = hedge(Clock::Precise);
+        hedge_subject(&hedge, hedge.layer(Always).with_error::<Typed>())
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+}
+
+#[test]
+fn a_hedge_of_what_is_sent_once_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || {
+        let hedge = hedge(Clock::Precise);
+        hedge_subject(&hedge, hedge.layer(WhenDeclared))
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .assert();
+}
+
+/// By this clock calls began so long ago that whatever is pending is slow, and
+/// has a second attempt beside it.
+#[test]
+fn a_hedge_that_fires_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Waiting, || {
+        let hedge = hedge(Clock::Manual(ManualClock::new()));
+        let layer = hedge.layer(Always).with_error::<Typed>();
+        hedge_subject(&hedge, layer)
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .except(
+        Obligation::WokenOnce,
+        "both attempts get an answer at once, and each wakes",
+    )
+    .assert();
+}
+
 // The http binding.
 
 /// A body that knows which response it was.
@@ -763,6 +847,11 @@ fn waiting_layers_ask_only_for_clones() {
     local::accepts_local_clone(&retry);
     local::accepts_local_clone(&retry.clone().with_error::<Typed>());
     local::stays_send(&crate::contract::retry().layer(Always));
+
+    let hedge = hedge(Clock::Precise);
+    local::accepts_local_clone(&hedge.layer(never));
+    local::accepts_local_clone(&hedge.layer(never).with_error::<Typed>());
+    local::stays_send(&hedge.layer(Always));
 }
 
 /// A layer over HTTP, with local requests for bodies.

@@ -209,6 +209,14 @@ impl<T: Stashed> Drop for Held<T> {
     }
 }
 
+/// For a part of the call that may outlive the rest: one count more, on the
+/// line of the thread that began it.
+impl<T: Stashed> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Held(self.0.clone())
+    }
+}
+
 impl<T> Deref for Shared<T> {
     type Target = T;
 

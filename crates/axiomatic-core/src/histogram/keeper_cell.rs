@@ -162,12 +162,12 @@ impl Estimate {
     }
 
     #[inline(always)]
-    pub(super) fn load(&self) -> Option<Duration> {
+    pub(super) fn load(&self) -> Option<u64> {
         // ORDERING: Relaxed: a number; no other memory is read on its
         // strength.
         match self.0.load(Ordering::Relaxed) {
             NONE => None,
-            nanos => Some(Duration::from_nanos(nanos)),
+            nanos => Some(nanos),
         }
     }
 

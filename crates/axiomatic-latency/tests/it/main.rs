@@ -1,3 +1,4 @@
 //! What the latency patterns promise, seen from outside.
 
+mod hedge;
 mod timeout;
