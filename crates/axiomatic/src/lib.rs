@@ -10,6 +10,7 @@
 //! |---|---|---|---|
 //! | [`circuit_breaker`] | failure | `failure` | `axiomatic-failure` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
+//! | [`hedge`] | latency | `latency` | `axiomatic-latency` |
 //! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
 //! | `http`, a binding | | `http` | `axiomatic-http` |
 //! | the vocabulary: [`Outcome`], [`Rejected`], [`Context`], [`Mode`], [`time`], … | | always | `axiomatic-core` |
@@ -97,6 +98,10 @@ pub use axiomatic_failure::retry;
 #[cfg(feature = "http")]
 #[doc(inline)]
 pub use axiomatic_http as http;
+
+#[cfg(feature = "latency")]
+#[doc(inline)]
+pub use axiomatic_latency::hedge;
 
 #[cfg(feature = "latency")]
 #[doc(inline)]
