@@ -139,6 +139,9 @@ pub enum Reason {
     Expired,
     /// The call began, and its time ran out.
     Elapsed,
+    /// The call was made and failed, what it was answered with is gone, and it
+    /// was not made again after all.
+    Unrepeated,
 }
 
 /// On which side of the call a rejection arose.
@@ -154,7 +157,7 @@ impl Reason {
     /// Whether the inner service had been called.
     pub const fn side(self) -> Side {
         match self {
-            Reason::Elapsed => Side::Abandoned,
+            Reason::Elapsed | Reason::Unrepeated => Side::Abandoned,
             Reason::Open
             | Reason::NotReady
             | Reason::Full
@@ -189,6 +192,7 @@ impl fmt::Display for Reason {
             Reason::Shed => "sheds load",
             Reason::Expired => "refused a call whose deadline had passed",
             Reason::Elapsed => "ran out of time",
+            Reason::Unrepeated => "failed, and was not repeated after all",
         })
     }
 }
@@ -236,7 +240,9 @@ mod tests {
 
     #[test]
     fn only_a_call_that_was_made_is_evidence() {
-        assert_eq!(Reason::Elapsed.outcome(), Outcome::Transient);
+        for abandoned in [Reason::Elapsed, Reason::Unrepeated] {
+            assert_eq!(abandoned.outcome(), Outcome::Transient);
+        }
         for refused in [
             Reason::Open,
             Reason::NotReady,

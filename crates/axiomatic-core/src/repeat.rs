@@ -35,6 +35,13 @@ pub trait Repeat<R> {
     /// anew.
     fn repeat(&self, context: &Context, request: &R) -> Option<R>;
 
+    /// Whether it would make a second one, if that can be told without making
+    /// it. By default it cannot, and then the answer is no: as for a closure.
+    fn allows(&self, context: &Context, request: &R) -> bool {
+        let _ = (context, request);
+        false
+    }
+
     /// Whether `request`, which this rule made ahead, can still be sent.
     ///
     /// A second request is made before the first is sent, and may come to
@@ -63,14 +70,24 @@ pub struct Always;
 impl<R: Clone> Repeat<R> for WhenDeclared {
     #[inline]
     fn repeat(&self, context: &Context, request: &R) -> Option<R> {
-        (context.repeatability() == Repeatability::Repeatable).then(|| request.clone())
+        self.allows(context, request).then(|| request.clone())
+    }
+
+    #[inline]
+    fn allows(&self, context: &Context, _: &R) -> bool {
+        context.repeatability() == Repeatability::Repeatable
     }
 }
 
 impl<R: Clone> Repeat<R> for Always {
     #[inline]
     fn repeat(&self, context: &Context, request: &R) -> Option<R> {
-        (context.repeatability() != Repeatability::Once).then(|| request.clone())
+        self.allows(context, request).then(|| request.clone())
+    }
+
+    #[inline]
+    fn allows(&self, context: &Context, _: &R) -> bool {
+        context.repeatability() != Repeatability::Once
     }
 }
 

@@ -56,7 +56,7 @@ pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-ke
 pub struct WhenIdempotent;
 
 impl WhenIdempotent {
-    fn allows<B>(context: &Context, request: &Request<B>) -> bool {
+    fn may_repeat<B>(context: &Context, request: &Request<B>) -> bool {
         match context.repeatability() {
             Repeatability::Repeatable => true,
             Repeatability::Once => false,
@@ -70,7 +70,11 @@ impl WhenIdempotent {
 
 impl<B: Clone> Repeat<Request<B>> for WhenIdempotent {
     fn repeat(&self, context: &Context, request: &Request<B>) -> Option<Request<B>> {
-        WhenIdempotent::allows(context, request).then(|| request.clone())
+        self.allows(context, request).then(|| request.clone())
+    }
+
+    fn allows(&self, context: &Context, request: &Request<B>) -> bool {
+        WhenIdempotent::may_repeat(context, request)
     }
 }
 
@@ -80,7 +84,7 @@ impl<B: Body> Repeat<Request<ReplayBody<B>>> for WhenIdempotent {
         context: &Context,
         request: &Request<ReplayBody<B>>,
     ) -> Option<Request<ReplayBody<B>>> {
-        if !WhenIdempotent::allows(context, request) {
+        if !WhenIdempotent::may_repeat(context, request) {
             return None;
         }
         let mut again = Request::new(request.body().again()?);
@@ -90,6 +94,10 @@ impl<B: Body> Repeat<Request<ReplayBody<B>>> for WhenIdempotent {
         *again.headers_mut() = request.headers().clone();
         *again.extensions_mut() = request.extensions().clone();
         Some(again)
+    }
+
+    fn allows(&self, context: &Context, request: &Request<ReplayBody<B>>) -> bool {
+        WhenIdempotent::may_repeat(context, request) && request.body().is_intact()
     }
 
     fn is_intact(&self, request: &Request<ReplayBody<B>>) -> bool {

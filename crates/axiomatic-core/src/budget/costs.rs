@@ -36,6 +36,7 @@ pub struct Purse {
     throttled: Setting,
     timeout: Setting,
     hedge: Setting,
+    cheapest: Setting,
 }
 
 /// What a first attempt that succeeds puts back.
@@ -75,6 +76,13 @@ impl Costs {
     pub const fn hedge(mut self, tokens: u32) -> Self {
         self.hedge = tokens;
         self
+    }
+
+    fn cheapest(&self) -> u32 {
+        self.transient
+            .min(self.throttled)
+            .min(self.timeout)
+            .min(self.hedge)
     }
 
     fn dearest(&self) -> u32 {
@@ -133,6 +141,7 @@ impl Machine for Costs {
             throttled: setting(self.throttled),
             timeout: setting(self.timeout),
             hedge: setting(self.hedge),
+            cheapest: setting(self.cheapest()),
         }
     }
 
@@ -142,6 +151,7 @@ impl Machine for Costs {
         purse.throttled.store(u64::from(self.throttled));
         purse.timeout.store(u64::from(self.timeout));
         purse.hedge.store(u64::from(self.hedge));
+        purse.cheapest.store(u64::from(self.cheapest()));
         purse.stock.cut(u64::from(self.capacity));
         Ok(())
     }
@@ -167,6 +177,12 @@ impl Machine for Costs {
     fn take(purse: &Purse, _: Instant, class: Class) -> Option<u32> {
         let price = purse.price(class);
         purse.stock.take(price).then_some(price as u32)
+    }
+
+    #[inline]
+    fn is_drained(purse: &Purse, _: bool) -> bool {
+        // Not enough for the cheapest: others may cost more than there is.
+        purse.stock.load() < purse.cheapest.load()
     }
 
     fn give_back(purse: &Purse, taken: u32) {

@@ -113,6 +113,12 @@ impl Machine for Deposits {
         account.spend(now).then_some(1)
     }
 
+    #[inline]
+    fn is_drained(_: &Account, was_refused: bool) -> bool {
+        // What is deposited in that moment lasts, and is spent after it.
+        was_refused
+    }
+
     fn give_back(account: &Account, _: u32) {
         account.return_token();
     }

@@ -141,11 +141,13 @@ impl<M: Model> Budget for RetryBudget<M> {
         // refused; time that stepped back by more finds an end that is too
         // far.
         let after = now.as_nanos().wrapping_add(1);
-        self.0.drained.load().wrapping_sub(after) < DRAINED_FOR + TICK
+        let was_refused = self.0.drained.load().wrapping_sub(after) < DRAINED_FOR + TICK;
+        self.0.mode.load() == Mode::Enforce && M::is_drained(&self.0.cells, was_refused)
     }
 }
 
-/// For so many nanoseconds after a refusal a budget counts as drained; by a
+/// For so many nanoseconds a refusal is remembered, for the models that can
+/// make something of it; by a
 /// coarse clock, until its next tick but one at most. What is deposited
 /// meanwhile is spent afterwards, so mostly the moment of extra attempts
 /// changes, and not their number. Longer, and a burst that begins with a

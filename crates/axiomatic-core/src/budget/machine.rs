@@ -34,6 +34,9 @@ pub trait Machine: Copy + fmt::Debug + Send + Sync + Sized + 'static {
 
     /// Takes what an extra attempt costs.
     fn take(cells: &Self::Cells, now: Instant, class: Class) -> Option<u32>;
+    /// Whether it would be refused now, as far as can be told at the price of
+    /// a load or two. `was_refused` says that somebody was, a moment ago.
+    fn is_drained(cells: &Self::Cells, was_refused: bool) -> bool;
     /// Returns what was taken for an attempt that was not sent.
     fn give_back(cells: &Self::Cells, taken: u32);
     /// An extra attempt has ended.

@@ -54,6 +54,12 @@ impl Default for Throttle {
 }
 
 impl Valve {
+    /// Whether more than half of the tokens are there.
+    #[inline]
+    fn is_open(&self) -> bool {
+        2 * self.stock.load() > self.most.load()
+    }
+
     #[inline]
     fn record(&self, outcome: Outcome) {
         match outcome {
@@ -112,7 +118,12 @@ impl Machine for Throttle {
     }
 
     fn take(valve: &Valve, _: Instant, _: Class) -> Option<u32> {
-        (2 * valve.stock.load() > valve.most.load()).then_some(0)
+        valve.is_open().then_some(0)
+    }
+
+    #[inline]
+    fn is_drained(valve: &Valve, _: bool) -> bool {
+        !valve.is_open()
     }
 
     fn give_back(_: &Valve, _: u32) {}

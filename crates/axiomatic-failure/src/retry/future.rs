@@ -115,8 +115,10 @@ where
         loop {
             let this = self.as_mut().project();
             let StateProjection::Attempt(attempt) = this.state.project() else {
-                ready!(self.as_mut().poll_between(cx))?;
-                continue;
+                match ready!(self.as_mut().poll_between(cx)) {
+                    Ok(()) => continue,
+                    Err(result) => return Poll::Ready(result),
+                }
             };
             let result = ready!(attempt.poll(cx)).map_err(Into::into);
             let Some(session) = this.session else {
@@ -131,6 +133,9 @@ where
             }
             let verdict = session.record_reading(Core::exact_now, &ended);
             if verdict == Verdict::Return {
+                // The call is over, also if its future is kept.
+                *this.session = None;
+                *this.spare = None;
                 return Poll::Ready(result);
             }
             if let Some(result) = self.as_mut().after(verdict, result) {
@@ -153,24 +158,16 @@ where
     /// is final.
     #[inline(never)]
     fn after(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         verdict: Verdict,
-        mut result: Result<S::Response, E>,
+        result: Result<S::Response, E>,
     ) -> Option<Result<S::Response, E>> {
-        let mut this = self.project();
         let after = match verdict {
             Verdict::Return => return Some(result),
-            Verdict::GiveUp(why) => {
-                let made = this.session.as_ref().map_or(1, Session::attempt);
-                // What we did not repeat because we cannot, those further out
-                // may be able to.
-                if why != GaveUp::Unrepeatable || made > 1 {
-                    this.binding.given_up(&mut result);
-                }
-                return Some(result);
-            }
+            Verdict::GiveUp(why) => return Some(self.end(why, result)),
             Verdict::Again { after } => after,
         };
+        let mut this = self.as_mut().project();
         let before = Before {
             endpoint: this.binding.endpoint(result.as_ref()),
             error: result.err(),
@@ -183,11 +180,32 @@ where
         None
     }
 
+    /// There is no other attempt: marks what those further out should not
+    /// repeat either, and lets go of everything.
+    fn end(
+        self: Pin<&mut Self>,
+        why: GaveUp,
+        mut result: Result<S::Response, E>,
+    ) -> Result<S::Response, E> {
+        let mut this = self.project();
+        let made = this.session.as_ref().map_or(1, Session::attempt);
+        if why.is_final(made) {
+            this.binding.given_up(&mut result);
+        }
+        this.state.set(State::Done);
+        *this.session = None;
+        *this.spare = None;
+        result
+    }
+
     /// Between two attempts: waits, readies the instance for the next, and
     /// makes it.
     #[inline(never)]
-    fn poll_between(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
-        let mut this = self.project();
+    fn poll_between(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Result<S::Response, E>>> {
+        let mut this = self.as_mut().project();
         if let StateProjection::Waiting(wait, before) = this.state.as_mut().project() {
             ready!(wait.poll(cx));
             let before = before.take();
@@ -200,22 +218,26 @@ where
             unreachable!("whoever is to try again has what that takes");
         };
         if let Err(error) = ready!(spare.service.poll_ready(cx)) {
-            this.state.set(State::Done);
-            return Poll::Ready(Err(error.into()));
+            session.unready();
+            return Poll::Ready(Err(self.end(GaveUp::Unready, Err(error.into()))));
         }
         let before = before.take();
-        let now = session.core().exact_now();
         if !spare.is_intact() {
             session.only_once();
         }
-        let request = spare.request.take();
-        let Some(mut request) = request.filter(|_| session.start_attempt(now)) else {
-            let late = || Rejected::new(Pattern::Retry, Reason::Elapsed);
-            let late = || late().with_name(session.core().name).into();
-            let mut result = Err(before.error.unwrap_or_else(late));
-            this.binding.given_up(&mut result);
-            this.state.set(State::Done);
-            return Poll::Ready(result.map(drop));
+        let now = session.core().exact_now();
+        let started = session.try_start(now);
+        let (Ok(()), Some(mut request)) = (started, spare.request.take()) else {
+            let why = started.err().unwrap_or(GaveUp::Unrepeatable);
+            let name = session.core().name;
+            let error = before.error.unwrap_or_else(|| {
+                let reason = match why {
+                    GaveUp::Deadline => Reason::Elapsed,
+                    _ => Reason::Unrepeated,
+                };
+                Rejected::new(Pattern::Retry, reason).with_name(name).into()
+            });
+            return Poll::Ready(Err(self.end(why, Err(error))));
         };
         let mut context = session.mark(this.binding.context(&request));
         if let Some(endpoint) = before.endpoint {

@@ -57,15 +57,22 @@
 //!   leaves (`whoever_leaves_at_any_point_takes_no_token_along`,
 //!   `nothing_that_a_caller_does_loses_a_token_or_starts_too_much`).
 //! - Of retries around one another one repeats, the outermost
-//!   (`an_inner_retry_leaves_the_call_to_the_outer_one`): over three hops a
-//!   dependency that is down is asked 1.1 times a call, and not 27
+//!   (`an_inner_retry_leaves_the_call_to_the_outer_one`), also of functions
+//!   that hand their context on (`functions_do_not_multiply`): over three hops
+//!   a dependency that fails everything is asked 1.1 times a call, and not 27
 //!   (`three_hops_that_retry_ask_a_dead_dependency_little_more_than_once`).
+//!   Who does not repeat, in shadow, off or with one attempt, keeps nobody
+//!   from it (`a_retry_in_shadow_leaves_those_further_in_and_out_alone`,
+//!   `who_tries_once_forbids_nobody_to_try_again`).
 //! - A refusal by a layer further in is returned; a call that was given up is
 //!   repeated (`a_refusal_is_returned_and_an_abandoned_call_repeated`).
 //! - What never reached the other side is repeated at once, and free, once
-//!   (`what_was_never_sent_is_repeated_at_once_and_free`). Who asks not to be
+//!   (`what_was_never_sent_is_repeated_at_once_and_free`), unless its request
+//!   was not kept because the budget was drained. So where every connection
+//!   is refused, which costs who refuses it little, it is tried twice. Who asks not to be
 //!   asked again is not (`who_says_never_is_not_asked_again`).
-//! - A server's hint is heeded within an envelope, and nobody comes before it
+//! - A server's hint is heeded up to an envelope, 5 s by default: nobody comes
+//!   before it, or before the envelope if the hint is longer
 //!   (`a_hint_is_clamped_to_an_envelope_and_jittered_upward`).
 //! - No wait is begun that leaves no time for an attempt, and none starts that
 //!   has no time left
@@ -76,9 +83,13 @@
 //! - Each attempt knows its number, its deadline, that it is repeated, and
 //!   which endpoints to avoid
 //!   (`attempts_are_told_their_number_and_who_repeats_them`).
-//! - Nothing waits in vain: a response that failed is dropped before the wait
-//!   (`a_failed_response_is_dropped_before_the_wait`), and no timer is made
-//!   before there is one (`no_timer_and_no_runtime_before_a_retry`).
+//! - Nothing waits in vain: a service's response that failed is dropped before
+//!   the wait (`a_failed_response_is_dropped_before_the_wait`), no timer is made
+//!   before there is one (`no_timer_and_no_runtime_before_a_retry`), and a call
+//!   that is over holds nothing, though its future is kept
+//!   (`a_call_that_is_over_holds_nothing`).
+//! - Switched off, it sends nothing more, not even after a wait that has begun
+//!   (`a_retry_that_is_switched_off_in_a_wait_sends_nothing_more`).
 //!
 //! # Cost
 //!
@@ -120,7 +131,9 @@
 //! The attempt is made by a clone of the service that is readied after the
 //! wait. Should the deadline have come too near by then, the call ends with
 //! the error of the attempt before; or, if that was a response, with
-//! [`Reason::Elapsed`](axiomatic_core::Reason::Elapsed).
+//! [`Reason::Elapsed`](axiomatic_core::Reason::Elapsed). It is the same with a
+//! request that was lost meanwhile, a body that outgrew what is kept of it, and
+//! the reason [`Unrepeated`](axiomatic_core::Reason::Unrepeated).
 //!
 //! # The order of layers
 //!
@@ -129,10 +142,12 @@
 //! | Layer | Because |
 //! |---|---|
 //! | total timeout | it bounds the whole, waits included, and hands its deadline to all further in |
+//! | what makes bodies repeatable, for HTTP `ReplayLayer` | the second request is made before the first is sent |
 //! | retry | it repeats what is inside, and sees that deadline |
 //! | circuit breaker | it counts every attempt, and its refusals are returned at once instead of being retried |
 //! | hedge, if there is one | it makes two of an attempt, which count as one for the breaker |
 //! | attempt timeout | what hangs ends as a failed attempt, which the breaker counts and the retry repeats |
+//! | what writes the context on the wire, for HTTP `OutboundLayer` | each attempt is written as the one that it is |
 //!
 //! A breaker around the retry would see three failures as one, and open
 //! late; a total timeout inside of the retry would not be total. A timeout of
@@ -150,8 +165,8 @@
 //!
 //! # Differences from
 //!
-//! - *tower*'s `Retry` has no policy ready to use, clones the whole service
-//!   for each call, and its budget rounds: 60 % and 90 % are 100 %.
+//! - *tower*'s `Retry` has no policy ready to use, and its budget rounds: 60 %
+//!   and 90 % are 100 %.
 //! - *tower-resilience*'s clones the request also for a single attempt,
 //!   retries every error, refusals of a breaker included, and deposits a
 //!   token for each success.

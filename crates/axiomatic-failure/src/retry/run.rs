@@ -3,6 +3,7 @@
 #[cfg(feature = "tokio")]
 use std::future::Future;
 
+use axiomatic_core::binding::Advise;
 use axiomatic_core::budget::Budget;
 use axiomatic_core::{Classify, Context, Plain, Refusable};
 #[cfg(feature = "tokio")]
@@ -29,42 +30,39 @@ impl<Bu: Budget> Retry<Bu> {
     /// # }
     /// ```
     ///
+    /// The operation is not told of its context. If it calls something that
+    /// retries by itself, give it one: [`run_within`](Retry::run_within).
+    ///
     /// # Errors
     ///
     /// That of the last attempt.
     #[cfg(feature = "tokio")]
-    pub async fn run<T, E, Fut>(&self, operation: impl FnMut() -> Fut) -> Result<T, E>
+    pub async fn run<T, E, Fut>(&self, mut operation: impl FnMut() -> Fut) -> Result<T, E>
     where
         E: Refusable,
         Fut: Future<Output = Result<T, E>>,
     {
         let read = |result: Result<&T, &E>| Ended::read(&Plain, result);
-        self.repeat(&Context::default(), read, operation).await
+        self.repeat(Context::default(), read, |_| operation()).await
     }
 
-    /// The same for any type of error, within the time of a context, with a
-    /// classification that says what an answer is worth.
+    /// The same for any type of error, by a classification that says what an
+    /// answer is worth.
     ///
     /// ```
-    /// use axiomatic_core::context::{Context, Deadline};
     /// use axiomatic_core::Outcome;
     /// use axiomatic_failure::retry::Retry;
-    /// use std::time::Duration;
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), String> {
     /// # let mut answers = vec![Ok(200), Ok(503)];
     /// let retry = Retry::default();
-    /// let deadline = Deadline::at(retry.now() + Duration::from_secs(2));
-    /// let context = Context::default().with_deadline(deadline);
     /// let by_status = |status: Result<&u16, &String>| match status {
     ///     Ok(500..) | Err(_) => Outcome::Transient,
     ///     Ok(_) => Outcome::Success,
     /// };
-    /// let status = retry
-    ///     .run_within(&context, by_status, || std::future::ready(answers.pop().unwrap()))
-    ///     .await?;
-    /// assert_eq!(status, 200);
+    /// let call = || std::future::ready(answers.pop().unwrap());
+    /// assert_eq!(retry.run_by(by_status, call).await?, 200);
     /// # Ok(())
     /// # }
     /// ```
@@ -73,32 +71,77 @@ impl<Bu: Budget> Retry<Bu> {
     ///
     /// That of the last attempt.
     #[cfg(feature = "tokio")]
-    pub async fn run_within<T, E, Fut>(
+    pub async fn run_by<T, E, Fut>(
         &self,
-        context: &Context,
         classify: impl Classify<T, E>,
-        operation: impl FnMut() -> Fut,
-    ) -> Result<T, E>
-    where
-        Fut: Future<Output = Result<T, E>>,
-    {
-        let read = |result: Result<&T, &E>| Ended::with(classify.classify(result));
-        self.repeat(context, read, operation).await
-    }
-
-    #[cfg(feature = "tokio")]
-    async fn repeat<T, E, Fut>(
-        &self,
-        context: &Context,
-        read: impl Fn(Result<&T, &E>) -> Ended,
         mut operation: impl FnMut() -> Fut,
     ) -> Result<T, E>
     where
         Fut: Future<Output = Result<T, E>>,
     {
-        let mut session = self.begin_now(context);
+        let read = |result: Result<&T, &E>| Ended::with(classify.classify(result));
+        self.repeat(Context::default(), read, |_| operation()).await
+    }
+
+    /// The same within the time of a context, by a binding. Each attempt is
+    /// given its own context to hand on: its number, the deadline, and that it
+    /// is repeated here already.
+    ///
+    /// ```
+    /// use axiomatic_core::context::{Context, Deadline};
+    /// use axiomatic_core::Plain;
+    /// use axiomatic_failure::retry::Retry;
+    /// use std::io;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> io::Result<()> {
+    /// let retry = Retry::default();
+    /// let deadline = Deadline::at(retry.now() + Duration::from_secs(2));
+    /// let context = Context::default().with_deadline(deadline);
+    /// let second = retry
+    ///     .run_within(&context, &Plain, async |context: Context| match context.attempt() {
+    ///         1 => Err(io::Error::other("reset")),
+    ///         attempt => Ok(attempt),
+    ///     })
+    ///     .await?;
+    /// assert_eq!(second, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of the last attempt.
+    #[cfg(feature = "tokio")]
+    pub async fn run_within<B, T, E, Fut>(
+        &self,
+        context: &Context,
+        binding: &B,
+        operation: impl FnMut(Context) -> Fut,
+    ) -> Result<T, E>
+    where
+        B: Classify<T, E> + Advise<T, E>,
+        E: Refusable,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let read = |result: Result<&T, &E>| Ended::read(binding, result);
+        self.repeat(context.clone(), read, operation).await
+    }
+
+    #[cfg(feature = "tokio")]
+    async fn repeat<T, E, Fut>(
+        &self,
+        context: Context,
+        read: impl Fn(Result<&T, &E>) -> Ended,
+        mut operation: impl FnMut(Context) -> Fut,
+    ) -> Result<T, E>
+    where
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let mut session = self.begin_now(&context);
         loop {
-            let result = operation().await;
+            let result = operation(session.mark(context.clone())).await;
             match session.judge_now(read(result.as_ref())) {
                 Verdict::Again { after } if after.is_zero() => {}
                 Verdict::Again { after } => sleep(after).await,
@@ -127,9 +170,27 @@ impl<Bu: Budget> Retry<Bu> {
     /// # Errors
     ///
     /// That of the last attempt.
-    pub fn block<T, E: Refusable>(&self, operation: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    pub fn block<T, E: Refusable>(
+        &self,
+        mut operation: impl FnMut() -> Result<T, E>,
+    ) -> Result<T, E> {
         let read = |result: Result<&T, &E>| Ended::read(&Plain, result);
-        self.repeat_blocking(&Context::default(), read, operation)
+        self.repeat_blocking(Context::default(), read, |_| operation())
+    }
+
+    /// [`run_by`](Retry::run_by) for a function that blocks.
+    ///
+    /// # Errors
+    ///
+    /// That of the last attempt.
+    #[expect(clippy::needless_pass_by_value, reason = "as `run_by`, which keeps it")]
+    pub fn block_by<T, E>(
+        &self,
+        classify: impl Classify<T, E>,
+        mut operation: impl FnMut() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let read = |result: Result<&T, &E>| Ended::with(classify.classify(result));
+        self.repeat_blocking(Context::default(), read, |_| operation())
     }
 
     /// [`run_within`](Retry::run_within) for a function that blocks.
@@ -137,29 +198,30 @@ impl<Bu: Budget> Retry<Bu> {
     /// # Errors
     ///
     /// That of the last attempt.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "as `run_within`, which keeps it"
-    )]
-    pub fn block_within<T, E>(
+    pub fn block_within<B, T, E>(
         &self,
         context: &Context,
-        classify: impl Classify<T, E>,
-        operation: impl FnMut() -> Result<T, E>,
-    ) -> Result<T, E> {
-        let read = |result: Result<&T, &E>| Ended::with(classify.classify(result));
-        self.repeat_blocking(context, read, operation)
+        binding: &B,
+        operation: impl FnMut(Context) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        B: Classify<T, E> + Advise<T, E>,
+        E: Refusable,
+    {
+        let read = |result: Result<&T, &E>| Ended::read(binding, result);
+        self.repeat_blocking(context.clone(), read, operation)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "as `repeat`, which keeps it")]
     fn repeat_blocking<T, E>(
         &self,
-        context: &Context,
+        context: Context,
         read: impl Fn(Result<&T, &E>) -> Ended,
-        mut operation: impl FnMut() -> Result<T, E>,
+        mut operation: impl FnMut(Context) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut session = self.begin_now(context);
+        let mut session = self.begin_now(&context);
         loop {
-            let result = operation();
+            let result = operation(session.mark(context.clone()));
             match session.judge_now(read(result.as_ref())) {
                 Verdict::Again { after } => std::thread::sleep(after),
                 Verdict::Return | Verdict::GiveUp(_) => return result,

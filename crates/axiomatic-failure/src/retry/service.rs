@@ -74,20 +74,27 @@ where
         let context = self.binding.context(&request);
         let now = core.beginning(&context);
         let mut session = self.retry.begin(&context, now);
-        let spare = if session.is_anothers() || !session.has_more() {
-            None
+        let mut spare = None;
+        if session.is_watched() {
+            // Nothing is repeated, and nobody told so.
+            if !session.has_more() || self.rule.repeat(&context, &request).is_none() {
+                session.only_once();
+            }
+        } else if session.is_anothers() || !session.has_more() {
+            session.only_once();
         } else if self.retry.budget().is_drained(now) {
-            session.forgo();
-            None
-        } else {
-            let again = self.rule.repeat(&context, &request);
-            again.map(|request| Spare {
+            if self.rule.allows(&context, &request) {
+                session.forgo();
+            } else {
+                session.only_once();
+            }
+        } else if let Some(again) = self.rule.repeat(&context, &request) {
+            spare = Some(Spare {
                 service: self.inner.clone(),
                 rule: self.rule.clone(),
-                request: Some(request),
-            })
-        };
-        if spare.is_none() {
+                request: Some(again),
+            });
+        } else {
             session.only_once();
         }
         if session.is_ours() {

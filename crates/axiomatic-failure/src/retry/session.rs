@@ -35,6 +35,8 @@ pub struct Session<Bu: Budget> {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Repeats {
     Yes,
+    /// It would be this retry's, which is in shadow.
+    Watched,
     /// A retry further out makes it.
     ByAnother,
     /// The request cannot be sent once more.
@@ -94,17 +96,18 @@ impl<Bu: Budget> Session<Bu> {
     pub(super) fn begin(core: Held<Core>, budget: &Bu, context: &Context, now: Instant) -> Self {
         Session {
             call: budget.begin(now),
-            core,
             began: now,
             deadline: match context.deadline() {
                 None => NEVER,
                 Some(deadline) => deadline.instant(),
             },
             repeats: match context.retried_by() {
-                None => Repeats::Yes,
                 Some(_) => Repeats::ByAnother,
+                None if core.mode.load() == Mode::Shadow => Repeats::Watched,
+                None => Repeats::Yes,
             },
             extra: None,
+            core,
         }
     }
 
@@ -115,7 +118,11 @@ impl<Bu: Budget> Session<Bu> {
 
     /// The context of this attempt: with its number, and with the name of
     /// this retry for those further in, which then leave the call alone.
+    /// Unchanged, if it is not for this retry to repeat the call.
     pub fn mark(&self, context: Context) -> Context {
+        if !self.is_ours() {
+            return context;
+        }
         context
             .with_attempt(self.attempt())
             .with_retried_by(self.core.name)
@@ -124,7 +131,7 @@ impl<Bu: Budget> Session<Bu> {
     /// The request cannot be sent once more: however the attempt ends, there
     /// is no other.
     pub fn only_once(&mut self) {
-        if self.repeats == Repeats::Yes {
+        if matches!(self.repeats, Repeats::Yes | Repeats::Watched) {
             self.repeats = Repeats::Unrepeatable;
         }
     }
@@ -145,10 +152,21 @@ impl<Bu: Budget> Session<Bu> {
     /// Whether it is for this retry to repeat the call, and for none further
     /// in: also while there is nothing to do so with, since others should not
     /// add to the load then either.
-    #[cfg(feature = "tokio")]
     #[inline]
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self.repeats, Repeats::Yes | Repeats::Drained)
+        match self.repeats {
+            Repeats::Yes => true,
+            #[cfg(feature = "tokio")]
+            Repeats::Drained => true,
+            Repeats::Watched | Repeats::ByAnother | Repeats::Unrepeatable => false,
+        }
+    }
+
+    /// Whether the retry is in shadow.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        self.repeats == Repeats::Watched
     }
 
     /// Tells how the attempt ended.
@@ -185,24 +203,47 @@ impl<Bu: Budget> Session<Bu> {
     #[inline(never)]
     fn judge(&mut self, now: Instant, ended: &Ended) -> Verdict {
         self.tell(now, ended.outcome);
-        if self.is_anothers() || self.core.mode.load() == Mode::Off {
-            return Verdict::Return;
-        }
         let progress = Progress {
             made: self.attempt(),
             most: self.core.settings().attempts(),
             was_unsent: self.extra.as_ref().is_some_and(|extra| extra.was_unsent),
         };
         let step = step(ended, progress, self.core.settings().refusals());
+        match (self.repeats, self.core.mode.load()) {
+            // Not ours to count; but that nobody should repeat it is handed on.
+            (Repeats::ByAnother, _) if step == Step::GiveUp(GaveUp::Advised) => {
+                return Verdict::GiveUp(GaveUp::Advised);
+            }
+            (Repeats::ByAnother, _) | (_, Mode::Off) => return Verdict::Return,
+            (_, Mode::Shadow) | (Repeats::Watched, _) => return self.watch(now, step),
+            (_, Mode::Enforce) => {}
+        }
         match (step, self.repeats) {
             (Step::Return, _) => Verdict::Return,
             (Step::GiveUp(why), _) => self.give_up(why),
-            #[cfg(feature = "tokio")]
-            (_, Repeats::Drained) => self.give_up(GaveUp::Budget),
-            (_, Repeats::Unrepeatable | Repeats::ByAnother) => self.give_up(GaveUp::Unrepeatable),
             (Step::AtOnce, Repeats::Yes) => self.ask(now, Class::Unsent, None),
             (Step::Again(class, hint), Repeats::Yes) => self.ask(now, class, hint),
+            #[cfg(feature = "tokio")]
+            (_, Repeats::Drained) => self.give_up(GaveUp::Budget),
+            (_, _) => self.give_up(GaveUp::Unrepeatable),
         }
+    }
+
+    /// What would have followed, had the mode not been shadow.
+    fn watch(&mut self, now: Instant, step: Step) -> Verdict {
+        let (class, hint) = match step {
+            Step::Again(class, hint) => (class, hint),
+            Step::AtOnce => (Class::Unsent, None),
+            Step::Return | Step::GiveUp(_) => return Verdict::Return,
+        };
+        if self.repeats != Repeats::Unrepeatable {
+            let (after, _) = self.wait(class, hint);
+            if is_in_time(self.deadline - now, after, self.core.least_attempt()) {
+                self.core.tallies.would_retry.count();
+                self.core.telemetry.would_retry();
+            }
+        }
+        Verdict::Return
     }
 
     /// Tells the budget what became of the attempt, and what a good one is
@@ -222,9 +263,9 @@ impl<Bu: Budget> Session<Bu> {
         }
     }
 
-    /// Asks for another attempt: whether there is time, and then, whether the
-    /// budget grants it.
-    fn ask(&mut self, now: Instant, class: Class, hint: Option<Duration>) -> Verdict {
+    /// How long to wait before another attempt, and where the session of the
+    /// backoff then is.
+    fn wait(&mut self, class: Class, hint: Option<Duration>) -> (Duration, backoff::Session) {
         // Into the box only once there is another attempt to keep them for.
         let mut waits = match &mut self.extra {
             Some(extra) => std::mem::take(&mut extra.waits),
@@ -234,13 +275,15 @@ impl<Bu: Budget> Session<Bu> {
             Class::Unsent => Duration::ZERO,
             _ => self.core.settings().backoff().wait(&mut waits, hint),
         };
+        (after, waits)
+    }
+
+    /// Asks for another attempt: whether there is time, and then, whether the
+    /// budget grants it.
+    fn ask(&mut self, now: Instant, class: Class, hint: Option<Duration>) -> Verdict {
+        let (after, waits) = self.wait(class, hint);
         if !is_in_time(self.deadline - now, after, self.core.least_attempt()) {
             return self.give_up(GaveUp::Deadline);
-        }
-        if self.core.mode.load() == Mode::Shadow {
-            self.core.tallies.would_retry.count();
-            self.core.telemetry.would_retry();
-            return Verdict::Return;
         }
         let Ok(token) = self.core.budget::<Bu>().try_extra(now, class) else {
             return self.give_up(GaveUp::Budget);
@@ -259,36 +302,54 @@ impl<Bu: Budget> Session<Bu> {
     }
 
     /// Starts the attempt that [`record`](Session::record) allowed, if by now
-    /// there still is time for it, and [a request](Session::only_once).
+    /// there still is time for it, and [a request](Session::only_once), and
+    /// nobody switched the retry off.
     pub fn start_attempt(&mut self, now: Instant) -> bool {
-        let Some(extra) = &mut self.extra else {
-            return false;
-        };
-        let token = match std::mem::replace(&mut extra.paid, Paid::Ended) {
-            Paid::Token(token) => token,
-            other => {
-                extra.paid = other;
-                return false;
-            }
+        self.try_start(now).is_ok()
+    }
+
+    /// The same, saying why not.
+    pub(super) fn try_start(&mut self, now: Instant) -> Result<(), GaveUp> {
+        let Some(token) = self.take_token() else {
+            return Err(GaveUp::Attempts);
         };
         let least = self.core.least_attempt();
         let why = if self.repeats != Repeats::Yes {
-            Some(GaveUp::Unrepeatable)
+            GaveUp::Unrepeatable
+        } else if self.core.mode.load() == Mode::Off {
+            GaveUp::Off
         } else if !is_in_time(self.deadline - now, Duration::ZERO, least) {
-            Some(GaveUp::Deadline)
+            GaveUp::Deadline
         } else {
-            None
+            if let Some(extra) = &mut self.extra {
+                extra.paid = Paid::Spent(token.spend());
+                extra.attempt += 1;
+            }
+            self.began = now;
+            self.core.tallies.retried.count();
+            return Ok(());
         };
-        if let Some(why) = why {
-            drop(token);
-            self.core.gave_up(why, self.attempt());
-            return false;
+        drop(token);
+        self.core.gave_up(why, self.attempt());
+        Err(why)
+    }
+
+    /// The service will not be ready for the attempt that was allowed.
+    #[cfg(feature = "tokio")]
+    pub(super) fn unready(&mut self) {
+        drop(self.take_token());
+        self.core.gave_up(GaveUp::Unready, self.attempt());
+    }
+
+    fn take_token(&mut self) -> Option<Bu::Token> {
+        let extra = self.extra.as_mut()?;
+        match std::mem::replace(&mut extra.paid, Paid::Ended) {
+            Paid::Token(token) => Some(token),
+            other => {
+                extra.paid = other;
+                None
+            }
         }
-        extra.paid = Paid::Spent(token.spend());
-        extra.attempt += 1;
-        self.began = now;
-        self.core.tallies.retried.count();
-        true
     }
 
     /// A good attempt has ended.

@@ -47,7 +47,8 @@ impl Snapshot {
         self.would_retry
     }
 
-    /// Calls that might have been repeated and were not, for this cause.
+    /// Calls that failed and were not repeated, or not once more, for this
+    /// cause.
     pub fn gave_up(&self, why: GaveUp) -> u64 {
         self.gave_up[why as usize]
     }
@@ -63,12 +64,13 @@ impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "retry {}: {} retried, {} recovered; gave up for",
+            "retry {}: {} retried, {} recovered",
             self.name, self.retried, self.recovered
         )?;
-        for (index, why) in GaveUp::ALL.into_iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            write!(f, "{comma} {} {}", why.as_str(), self.gave_up(why))?;
+        let causes = GaveUp::ALL.into_iter().filter(|why| self.gave_up(*why) > 0);
+        for (index, why) in causes.enumerate() {
+            let before = if index == 0 { "; gave up for" } else { "," };
+            write!(f, "{before} {} {}", why.as_str(), self.gave_up(why))?;
         }
         match self.mode {
             Mode::Enforce => Ok(()),

@@ -96,16 +96,25 @@ pub enum GaveUp {
     Advised,
     /// The request cannot be sent once more, or nobody said that it may.
     Unrepeatable,
+    /// A layer further in refused another attempt.
+    Refused,
+    /// The service did not become ready for another attempt.
+    Unready,
+    /// The retry was switched off in the wait for another attempt.
+    Off,
 }
 
 impl GaveUp {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [GaveUp; 5] = [
+    pub(super) const ALL: [GaveUp; 8] = [
         GaveUp::Attempts,
         GaveUp::Budget,
         GaveUp::Deadline,
         GaveUp::Advised,
         GaveUp::Unrepeatable,
+        GaveUp::Refused,
+        GaveUp::Unready,
+        GaveUp::Off,
     ];
 
     /// The cause as a word, as it stands in events and metrics.
@@ -116,6 +125,24 @@ impl GaveUp {
             GaveUp::Deadline => "deadline",
             GaveUp::Advised => "advised",
             GaveUp::Unrepeatable => "unrepeatable",
+            GaveUp::Refused => "refused",
+            GaveUp::Unready => "unready",
+            GaveUp::Off => "off",
+        }
+    }
+
+    /// Whether a call that had so many attempts is one that those further out
+    /// should leave alone as well: because this retry tried, or could not for
+    /// a reason that is theirs too.
+    pub(super) const fn is_final(self, made: u32) -> bool {
+        match self {
+            GaveUp::Budget | GaveUp::Advised => true,
+            GaveUp::Attempts
+            | GaveUp::Deadline
+            | GaveUp::Unrepeatable
+            | GaveUp::Refused
+            | GaveUp::Unready
+            | GaveUp::Off => made > 1,
         }
     }
 }
@@ -134,7 +161,7 @@ pub(super) struct Progress {
 /// | The attempt | Then |
 /// |---|---|
 /// | worked, or the request is wrong, or says nothing | return |
-/// | was refused by a layer further in | return, unless refusals are repeated |
+/// | was refused by a layer further in | return, unless refusals are repeated; after another attempt that is to give up |
 /// | failed, and the other side wants no other | give up |
 /// | failed, and was the last | give up |
 /// | never reached the other side, for the first time | again, at once |
@@ -147,6 +174,9 @@ pub(super) fn step(ended: &Ended, progress: Progress, refusals: Refusals) -> Ste
         .filter(|no| no.reason().side() == Side::Refused);
     let (class, hint) = match (ended.outcome, refused, refusals) {
         (_, Some(refused), Refusals::Repeat) => (Class::Transient, refused.retry_after()),
+        (_, Some(_), Refusals::Return) if progress.made > 1 => {
+            return Step::GiveUp(GaveUp::Refused);
+        }
         (_, Some(_), Refusals::Return) => return Step::Return,
         (Outcome::Success | Outcome::Permanent | Outcome::Ignored, None, _) => return Step::Return,
         (Outcome::Throttled { retry_after }, None, _) => (Class::Throttled, retry_after),
@@ -241,6 +271,22 @@ mod tests {
             assert_eq!(first(rejected(reason)), Step::Return, "{reason:?}");
             let asked = step(&rejected(reason), progress(1, false), Refusals::Repeat);
             assert_eq!(asked, Step::Again(Class::Transient, Some(SECOND)));
+        }
+    }
+
+    #[test]
+    fn a_refusal_after_another_attempt_is_to_give_up() {
+        let step = of_three(rejected(Reason::Open), 2, false);
+        assert_eq!(step, Step::GiveUp(GaveUp::Refused));
+    }
+
+    /// Who did nothing forbids nothing, unless the reason is everybody's.
+    #[test]
+    fn what_is_final_for_all_is_what_was_tried_or_must_not_be() {
+        for why in GaveUp::ALL {
+            let at_once = matches!(why, GaveUp::Budget | GaveUp::Advised);
+            assert_eq!(why.is_final(1), at_once, "{why:?}");
+            assert!(why.is_final(2), "{why:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod operator;
 mod policy;
+mod regressions;
 mod run;
 mod scripted;
 mod session;
@@ -227,8 +228,11 @@ async fn whoever_leaves_at_any_point_takes_no_token_along() {
         let mut service = layer.layer(slow);
         let mut response = Box::pin(service.ready().await.unwrap().call(()));
         let mut cx = task::Context::from_waker(Waker::noop());
-        for _ in 0..polls {
+        for poll in 0..polls {
             assert!(response.as_mut().poll(&mut cx).is_pending());
+            // The token is taken before the wait, which the second poll begins.
+            let granted = retry.budget().snapshot(retry.now()).granted();
+            assert_eq!(granted, u64::from(poll >= 1));
             advance(SECOND).await;
         }
         drop(response);

@@ -48,6 +48,7 @@
 //! |---|---|
 //! | `Limited` | 429 Too Many Requests |
 //! | `Expired`, `Elapsed` | 504 Gateway Timeout |
+//! | `Unrepeated` | 502 Bad Gateway |
 //! | `Open`, `Full`, `QueueFull`, `WaitedTooLong`, `Shed`, and those to come | 503 Service Unavailable |
 //!
 //! A rejection that knows when to come back says so in `Retry-After`, in

@@ -21,6 +21,7 @@ pub(super) fn respond<B: From<&'static str>>(
     let (status, text) = match rejected.reason() {
         Reason::Limited => (StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded\n"),
         Reason::Elapsed => (StatusCode::GATEWAY_TIMEOUT, "no answer in time\n"),
+        Reason::Unrepeated => (StatusCode::BAD_GATEWAY, "no good answer\n"),
         Reason::Expired => (StatusCode::GATEWAY_TIMEOUT, "came too late to answer\n"),
         Reason::Open => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -99,6 +100,7 @@ mod tests {
             (Reason::Shed, 503),
             (Reason::Expired, 504),
             (Reason::Elapsed, 504),
+            (Reason::Unrepeated, 502),
         ] {
             assert_eq!(answer(reason, None).status(), status, "{reason:?}");
         }

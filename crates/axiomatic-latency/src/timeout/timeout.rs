@@ -145,7 +145,10 @@ impl Timeout {
         if let Expiry::AtMost(budget) = &core.expiry {
             deposit(budget, now);
         }
-        let own = now.as_nanos().saturating_add(core.after() + lag);
+        let own = now
+            .as_nanos()
+            .saturating_add(core.after())
+            .saturating_add(lag);
         let mut permit = Permit {
             deadline: Deadline::at(Instant::from_nanos(own)),
             origin: Origin::Own,
@@ -312,6 +315,15 @@ mod tests {
         // It may be over, or not.
         assert_eq!(admitted(1_001), Ok(1_001));
         assert!(admitted(1_000).is_err());
+    }
+
+    // Review of the release build: the sum wrapped, and no time was left.
+    #[test]
+    fn a_time_without_end_has_none() {
+        let timeout = Timeout::after(Duration::MAX);
+        let permit = timeout.admit_from(Instant::from_nanos(1_000), 9, None);
+        let end = Instant::from_nanos(u64::MAX);
+        assert_eq!(permit.map(|permit| permit.deadline().instant()), Ok(end));
     }
 
     #[cfg(feature = "tokio")]

@@ -2,8 +2,10 @@
 
 use super::*;
 
+use std::cell::RefCell;
 use std::io;
 
+use axiomatic_core::Plain;
 use axiomatic_core::time::ManualClock;
 
 use axiomatic_failure::retry::{retry, retry_blocking};
@@ -45,19 +47,64 @@ async fn a_function_keeps_to_the_time_of_its_context() {
     let deadline = Deadline::at(Clock::Precise.now() + SECOND / 2);
     let context = Context::default().with_deadline(deadline);
     let calls = Cell::new(0);
+    let answer: io::Result<()> = policy
+        .run_within(&context, &Plain, |_| async {
+            calls.set(calls.get() + 1);
+            Err(io::Error::other("reset"))
+        })
+        .await;
+    assert!(answer.is_err());
+    assert_eq!(calls.get(), 1);
+    assert_eq!(policy.snapshot().gave_up(GaveUp::Deadline), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_classification_serves_any_error() {
+    let policy = config().build().unwrap();
+    let calls = Cell::new(0);
     let by_size = |answer: Result<&u32, &&str>| match answer {
-        Ok(0..10) => Outcome::Success,
+        Ok(2..) => Outcome::Success,
         _ => Outcome::Transient,
     };
     let answer = policy
-        .run_within(&context, by_size, || async {
+        .run_by(by_size, || async {
             calls.set(calls.get() + 1);
-            Ok(10)
+            Ok(calls.get())
         })
         .await;
-    assert_eq!(answer, Ok(10));
-    assert_eq!(calls.get(), 1);
-    assert_eq!(policy.snapshot().gave_up(GaveUp::Deadline), 1);
+    assert_eq!(answer, Ok(2));
+
+    let policy = config().backoff(every(Duration::ZERO)).build().unwrap();
+    let mut calls = 0;
+    let answer = policy.block_by(by_size, || {
+        calls += 1;
+        if calls == 1 { Err("reset") } else { Ok(calls) }
+    });
+    assert_eq!(answer, Ok(2));
+}
+
+/// Also of functions around one another one repeats, if the inner one is
+/// handed its context.
+#[tokio::test(start_paused = true)]
+async fn functions_do_not_multiply() {
+    let outer = config().build().unwrap();
+    let inner = config().build().unwrap();
+    let told = RefCell::new(Vec::new());
+    let answer: Result<(), Rejected> = outer
+        .run_within(&Context::default(), &Plain, |context| {
+            let (inner, told) = (&inner, &told);
+            async move {
+                inner
+                    .run_within(&context, &Plain, |context| {
+                        told.borrow_mut().push(context.attempt());
+                        ready(Err(Rejected::new(Pattern::Timeout, Reason::Elapsed)))
+                    })
+                    .await
+            }
+        })
+        .await;
+    assert!(answer.is_err());
+    assert_eq!(*told.borrow(), [1, 2, 3], "and not nine");
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,17 +131,16 @@ async fn a_function_is_not_called_when_the_wait_took_its_time() {
         .unwrap();
     let deadline = Deadline::at(clock.now() + 2 * SECOND);
     let context = Context::default().with_deadline(deadline);
-    let fails = |_: Result<&(), &&str>| Outcome::Transient;
     let calls = Cell::new(0);
-    let run = policy.run_within(&context, fails, || async {
+    let run = policy.run_within(&context, &Plain, |_| async {
         calls.set(calls.get() + 1);
-        Err("reset")
+        Err::<(), _>(io::Error::other("reset"))
     });
     let (answer, ()) = tokio::join!(run, async {
         tokio::time::sleep(SECOND / 2).await;
         clock.advance(10 * SECOND);
     });
-    assert_eq!(answer, Err("reset"));
+    assert_eq!(answer.unwrap_err().to_string(), "reset");
     assert_eq!(calls.get(), 1);
     let budget = policy.budget().snapshot(clock.now());
     assert_eq!((budget.granted(), budget.returned()), (1, 1));

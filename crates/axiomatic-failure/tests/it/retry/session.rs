@@ -84,8 +84,44 @@ fn every_model_of_a_budget_bounds_a_retry() {
     assert_eq!(added(deposits, 1_000), 200);
     assert_eq!(added(Throttle::of(10, Ratio::percent(10)), 1_000), 4);
     assert_eq!(added(Costs::of(500), 1_000), 500 / 14);
-    // One call after the other: each has the three that there may be at once.
-    assert_eq!(added(InFlight::of(Ratio::ZERO).at_least(0), 1_000), 0);
+
+    // Ten calls at once have two places between them.
+    let budget = RetryBudget::new("test", InFlight::of(Ratio::percent(20)).at_least(0)).unwrap();
+    let retry = Config::new(budget).build().unwrap();
+    let mut calls: Vec<_> = (0..10)
+        .map(|_| retry.begin(&Context::default(), at(0)))
+        .collect();
+    let failed = Ended::with(Outcome::Transient);
+    let granted = calls.iter_mut().filter_map(|call| {
+        matches!(call.record(at(0), &failed), Verdict::Again { .. }).then_some(())
+    });
+    assert_eq!(granted.count(), 2);
+}
+
+/// What an extra attempt costs depends on what it is for.
+#[test]
+fn the_budget_is_told_what_an_extra_attempt_is_for() {
+    let costs = Costs::of(100)
+        .transient(1)
+        .throttled(2)
+        .timeout(10)
+        .hedge(1);
+    let rejected = |reason| Err(Rejected::new(Pattern::Timeout, reason));
+    for (result, cost) in [
+        (Ok(BAD), 1),
+        (Ok(Answer::Is(Outcome::Throttled { retry_after: None })), 2),
+        (rejected(Reason::Elapsed), 10),
+        (Ok(Answer::Advised(Advice::Unsent)), 0),
+    ] {
+        let retry = Config::new(RetryBudget::new("test", costs).unwrap())
+            .build()
+            .unwrap();
+        let mut call = retry.begin(&Context::default(), at(0));
+        let ended = Ended::read(&Spoken, result.as_ref());
+        assert!(matches!(call.record(at(0), &ended), Verdict::Again { .. }));
+        let level = retry.budget().snapshot(at(0)).level().to_string();
+        assert_eq!(level, format!("{} of 100", 100 - cost), "{result:?}");
+    }
 }
 
 /// What a caller can do with a session, and what an attempt ends with.
@@ -123,6 +159,8 @@ proptest! {
     ) {
         let retry = config().attempts(attempts).build().unwrap();
         let mut now = at(0);
+        let mut free = 0;
+        let mut is_free = false;
         let mut made = 0;
         let mut call = None;
         let mut may_start = false;
@@ -147,6 +185,8 @@ proptest! {
                     };
                     let verdict = session.record(now, &ended);
                     may_start = matches!(verdict, Verdict::Again { .. });
+                    // The backoff never says zero; what was not sent does.
+                    is_free = verdict == Verdict::Again { after: Duration::ZERO };
                     if let (Verdict::Again { after }, Some(deadline)) = (verdict, deadline) {
                         prop_assert!(now + after < deadline, "a wait past the deadline");
                     }
@@ -159,6 +199,7 @@ proptest! {
                     prop_assert!(may_start || !started);
                     if started {
                         made += 1;
+                        free += u64::from(is_free);
                         prop_assert!(deadline.is_none_or(|deadline| now < deadline));
                     }
                     may_start = false;
@@ -171,8 +212,7 @@ proptest! {
         }
         drop(call);
         let budget = retry.budget().snapshot(now);
-        let free = retry.snapshot().retried() - (budget.granted() - budget.returned());
-        prop_assert!(free <= retry.snapshot().retried());
-        prop_assert!(budget.granted() >= budget.returned());
+        let paid = budget.granted() - budget.returned();
+        prop_assert_eq!(paid + free, retry.snapshot().retried());
     }
 }
