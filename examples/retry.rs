@@ -163,7 +163,7 @@ impl Service {
 async fn price(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
     tokio::time::sleep(Duration::from_millis(2)).await;
     let call = shared.calls.fetch_add(1, Ordering::Relaxed);
-    if call % shared.fails.load(Ordering::Relaxed) == 0 {
+    if call.is_multiple_of(shared.fails.load(Ordering::Relaxed)) {
         return (StatusCode::SERVICE_UNAVAILABLE, "not now\n");
     }
     (StatusCode::OK, "12.50\n")

@@ -254,7 +254,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, answered, repeatable",
         allocations: 0,
-        instructions: 330,
+        instructions: 274,
         subject: || {
             let layer = retry().layer(Always).with_error::<Rejected>();
             let mut service = layer.layer(Echo);
@@ -264,7 +264,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, answered, not repeatable",
         allocations: 0,
-        instructions: 299,
+        instructions: 242,
         subject: || {
             let layer = retry().layer(WhenDeclared).with_error::<Rejected>();
             let mut service = layer.layer(Echo);
@@ -274,7 +274,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, failed, nothing left in the budget",
         allocations: 0,
-        instructions: 540,
+        instructions: 486,
         subject: || {
             let deposits = Deposits::of(Ratio::ZERO).floor(0);
             let budget = RetryBudget::new("empty", deposits).expect("a valid configuration");
@@ -289,7 +289,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, session, answered",
         allocations: 0,
-        instructions: 180,
+        instructions: 145,
         subject: || {
             let retry = retry();
             Box::new(move || {
@@ -406,7 +406,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "http, a body that is never repeated",
         allocations: 0,
-        instructions: 242,
+        instructions: 271,
         subject: || {
             Box::new(|| {
                 let body = ReplayBody::new(Whole::new(), replay::UP_TO);

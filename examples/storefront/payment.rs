@@ -87,7 +87,7 @@ impl Switch {
             return Meets::Fault(fault);
         }
         counts.well += 1;
-        if counts.well % BLIP == 0 {
+        if counts.well.is_multiple_of(BLIP) {
             Meets::Blip
         } else {
             Meets::Fault(fault)

@@ -13,8 +13,6 @@
 //! outlive their last handle. That suits the state of a breaker; it would not
 //! suit a file.
 
-mod lent;
-
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
@@ -24,8 +22,6 @@ use std::sync::Arc;
 use std::thread::LocalKey;
 
 use crate::sync::{observe_dropped, spread, thread_index};
-
-pub use lent::Lent;
 
 /// A handle to a shared value, like `Arc`, made to be cloned rarely and
 /// [held](Shared::hold) often.
@@ -123,29 +119,18 @@ impl<T> Shared<T> {
     where
         T: Stashed,
     {
-        let spot = self.own_spot();
+        // The count of spots is a power of two.
+        let spot = &self.spots[thread_index() & (self.spots.len() - 1)];
         Held(Some(match Stash::take(spot) {
             Some(kept) => kept,
             None => count(spot),
         }))
     }
 
-    #[inline(always)]
-    fn own_spot(&self) -> &Arc<Spot<T>> {
-        // The count of spots is a power of two.
-        &self.spots[thread_index() & (self.spots.len() - 1)]
-    }
-
     /// Whether two handles share one value.
     pub fn is_same(&self, other: &Shared<T>) -> bool {
         Arc::ptr_eq(&self.value, &other.value)
     }
-}
-
-/// Where a thread keeps a reference to this address, in cache lines.
-#[inline(always)]
-fn place_of<T>(spot: &Arc<Spot<T>>) -> usize {
-    (Arc::as_ptr(spot).addr() >> 7) % PLACES
 }
 
 // Both kept out of the path of a call that finds and keeps a reference.
@@ -170,9 +155,10 @@ impl<T> Stash<T> {
         Stash([const { Cell::new(None) }; PLACES])
     }
 
+    /// Where a spot is kept: by its address, in cache lines.
     #[inline(always)]
     fn place(&self, spot: &Arc<Spot<T>>) -> &Cell<Option<Arc<Spot<T>>>> {
-        &self.0[place_of(spot)]
+        &self.0[(Arc::as_ptr(spot).addr() >> 7) % PLACES]
     }
 }
 

@@ -324,7 +324,7 @@ mod tests {
     /// What a binding around another does not hand on is lost.
     #[test]
     fn each_binding_carries_a_choice() {
-        fn told<B: Carrier<Request<()>>>(binding: B) -> Option<Endpoint> {
+        fn told(binding: &impl Carrier<Request<()>>) -> Option<Endpoint> {
             let chosen = Endpoint::from_bytes(b"10.0.0.7:443");
             let mut request = Request::new(());
             binding.set_choice(&mut request, Choice::new());
@@ -335,11 +335,11 @@ mod tests {
                 .filter(|told| *told == chosen)
         }
         let by_status = |_: Result<&Response<()>, &BoxError>| Outcome::Ignored;
-        assert!(told(Http).is_some());
-        assert!(told(Http.to_body_end()).is_some());
-        assert!(told(Http.classified_by(by_status)).is_some());
-        assert!(told(crate::Grpc).is_some());
-        assert!(told(crate::Grpc.at_head()).is_some());
+        assert!(told(&Http).is_some());
+        assert!(told(&Http.to_body_end()).is_some());
+        assert!(told(&Http.classified_by(by_status)).is_some());
+        assert!(told(&crate::Grpc).is_some());
+        assert!(told(&crate::Grpc.at_head()).is_some());
     }
 
     #[test]

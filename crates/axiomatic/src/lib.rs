@@ -10,6 +10,7 @@
 //! |---|---|---|---|
 //! | [`circuit_breaker`] | failure | `failure` | `axiomatic-failure` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
+//! | [`hedge`] | latency | `latency` | `axiomatic-latency` |
 //! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
 //! | `http`, a binding | | `http` | `axiomatic-http` |
 //! | the vocabulary: [`Outcome`], [`Rejected`], [`Context`], [`Mode`], [`time`], … | | always | `axiomatic-core` |
@@ -63,6 +64,7 @@
 //! # Features
 //!
 //! - `failure`, `latency` (default), `http`: the areas.
+//! - `http-scope`, `axum`, `h2`: parts of http with dependencies of their own.
 //! - `tokio` (default): the adapters that wait, over tokio's timers.
 //! - `tracing` (default): events of the areas that are on.
 //! - `subscribe` (default): subscriptions to the transitions of a breaker.
@@ -96,6 +98,10 @@ pub use axiomatic_failure::retry;
 #[cfg(feature = "http")]
 #[doc(inline)]
 pub use axiomatic_http as http;
+
+#[cfg(feature = "latency")]
+#[doc(inline)]
+pub use axiomatic_latency::hedge;
 
 #[cfg(feature = "latency")]
 #[doc(inline)]

@@ -20,7 +20,7 @@ pub struct RetryLayer<E = BoxError, B = Plain, R = WhenDeclared, Bu = RetryBudge
 
 axiomatic_core::layer_parts!(RetryLayer<R, Bu> { retry: Retry<Bu>, rule: R });
 
-impl<S, E, B: Clone, R: Clone, Bu> Layer<S> for RetryLayer<E, B, R, Bu> {
+impl<S, E, B: Clone, R: Clone, Bu: Clone> Layer<S> for RetryLayer<E, B, R, Bu> {
     type Service = RetryService<S, E, B, R, Bu>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -1,4 +1,6 @@
+use std::any::Any;
 use std::fmt;
+use std::thread::LocalKey;
 use std::time::Duration;
 
 use axiomatic_core::backoff;
@@ -6,7 +8,7 @@ use axiomatic_core::budget::{Budget, Deposits, RetryBudget};
 use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::Tally;
-use axiomatic_core::shared::Shared;
+use axiomatic_core::shared::{Shared, Stash, Stashed};
 use axiomatic_core::time::{Clock, Instant};
 #[cfg(feature = "tokio")]
 use axiomatic_core::{BoxError, Plain};
@@ -46,13 +48,17 @@ use super::{Config, ConfigError, GaveUp, LeastAttempt, Session, Snapshot};
 /// println!("{}", retry.snapshot());
 /// ```
 pub struct Retry<Bu = RetryBudget<Deposits>> {
-    core: Shared<Core<Bu>>,
+    core: Shared<Core>,
+    budget: Bu,
 }
 
 /// What the handles share.
-pub(super) struct Core<Bu> {
+pub(super) struct Core {
     pub(super) name: Name,
-    pub(super) budget: Bu,
+    /// The handles' budget once more, for calls that have no handle. Not by
+    /// its type, since threads can keep references only to what has no
+    /// parameters.
+    budget: Box<dyn Any + Send + Sync>,
     pub(super) mode: ModeCell,
     pub(super) tallies: Tallies,
     pub(super) telemetry: Telemetry,
@@ -90,7 +96,7 @@ impl<Bu: Budget> Retry<Bu> {
         Retry {
             core: Shared::new(Core {
                 name: config.name,
-                budget: config.budget,
+                budget: Box::new(config.budget.clone()),
                 mode: ModeCell::new(Mode::Enforce),
                 tallies: Tallies {
                     retried: Tally::new(),
@@ -106,6 +112,7 @@ impl<Bu: Budget> Retry<Bu> {
                 seed: config.seed,
                 seeded: Tally::new(),
             }),
+            budget: config.budget,
         }
     }
 
@@ -115,7 +122,7 @@ impl<Bu: Budget> Retry<Bu> {
     /// out repeats the call already: then this one leaves it alone.
     #[inline(always)]
     pub fn begin(&self, context: &Context, now: Instant) -> Session<Bu> {
-        Session::begin(self.core.lend(), context, now)
+        Session::begin(self.core.hold(), &self.budget, context, now)
     }
 
     /// What it is called.
@@ -125,7 +132,7 @@ impl<Bu: Budget> Retry<Bu> {
 
     /// What bounds its extra attempts.
     pub fn budget(&self) -> &Bu {
-        &self.core.budget
+        &self.budget
     }
 
     /// Reads its clock. Only adapters need to.
@@ -182,12 +189,28 @@ impl<Bu: Budget> Retry<Bu> {
         RetryLayer::new(self.clone(), rule)
     }
 
-    pub(super) fn core(&self) -> &Shared<Core<Bu>> {
+    pub(super) fn core(&self) -> &Core {
         &self.core
     }
 }
 
-impl<Bu: Budget> Core<Bu> {
+impl Stashed for Core {
+    #[inline(always)]
+    fn stash() -> &'static LocalKey<Stash<Self>> {
+        thread_local!(static STASH: Stash<Core> = const { Stash::new() });
+        &STASH
+    }
+}
+
+impl Core {
+    /// The budget, whose type is that of the handle through which a call came.
+    pub(super) fn budget<Bu: Budget>(&self) -> &Bu {
+        match self.budget.downcast_ref() {
+            Some(budget) => budget,
+            None => unreachable!("handles of a retry have its budget"),
+        }
+    }
+
     #[inline(always)]
     pub(super) fn now(&self) -> Instant {
         self.clock.now()
@@ -251,10 +274,11 @@ impl Default for Retry {
     }
 }
 
-impl<Bu> Clone for Retry<Bu> {
+impl<Bu: Clone> Clone for Retry<Bu> {
     fn clone(&self) -> Self {
         Retry {
             core: self.core.clone(),
+            budget: self.budget.clone(),
         }
     }
 }
@@ -268,7 +292,7 @@ impl<Bu> fmt::Debug for Retry<Bu> {
     }
 }
 
-impl<Bu> fmt::Debug for Core<Bu> {
+impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core")
             .field("name", &self.name)

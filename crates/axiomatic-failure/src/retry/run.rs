@@ -1,5 +1,6 @@
 //! Retries without tower: of a function that is called again.
 
+#[cfg(feature = "tokio")]
 use std::future::Future;
 
 use axiomatic_core::budget::Budget;

@@ -76,7 +76,7 @@ where
         let mut session = self.retry.begin(&context, now);
         let spare = if session.is_anothers() || !session.has_more() {
             None
-        } else if core.budget.is_drained(now) {
+        } else if self.retry.budget().is_drained(now) {
             session.forgo();
             None
         } else {
@@ -99,7 +99,7 @@ where
     }
 }
 
-impl<S: Clone, E, B: Clone, R: Clone, Bu> Clone for RetryService<S, E, B, R, Bu> {
+impl<S: Clone, E, B: Clone, R: Clone, Bu: Clone> Clone for RetryService<S, E, B, R, Bu> {
     fn clone(&self) -> Self {
         RetryService::new(
             self.inner.clone(),

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use axiomatic_core::backoff;
 use axiomatic_core::budget::{Budget, Call, Class, Spent, Token};
-use axiomatic_core::shared::Lent;
+use axiomatic_core::shared::Held;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Context, Mode, Outcome};
 
@@ -18,7 +18,7 @@ use super::{Ended, GaveUp};
 /// returned.
 #[must_use = "it wants to know how the attempts end"]
 pub struct Session<Bu: Budget> {
-    core: Lent<Core<Bu>>,
+    core: Held<Core>,
     call: Bu::Call,
     /// When the present attempt began.
     began: Instant,
@@ -40,6 +40,7 @@ enum Repeats {
     /// The request cannot be sent once more.
     Unrepeatable,
     /// The budget had nothing left when the request might have been kept.
+    #[cfg(feature = "tokio")]
     Drained,
 }
 
@@ -49,6 +50,17 @@ struct Extra<Bu: Budget> {
     waits: backoff::Session,
     attempt: u32,
     was_unsent: bool,
+}
+
+impl<Bu: Budget> Extra<Bu> {
+    fn new() -> Self {
+        Extra {
+            paid: Paid::Ended,
+            waits: backoff::Session::new(),
+            attempt: 1,
+            was_unsent: false,
+        }
+    }
 }
 
 /// What stands for an attempt that is not the first in the budget.
@@ -79,9 +91,9 @@ pub enum Verdict {
 
 impl<Bu: Budget> Session<Bu> {
     #[inline(always)]
-    pub(super) fn begin(core: Lent<Core<Bu>>, context: &Context, now: Instant) -> Self {
+    pub(super) fn begin(core: Held<Core>, budget: &Bu, context: &Context, now: Instant) -> Self {
         Session {
-            call: core.budget.begin(now),
+            call: budget.begin(now),
             core,
             began: now,
             deadline: match context.deadline() {
@@ -148,7 +160,7 @@ impl<Bu: Budget> Session<Bu> {
     #[inline(always)]
     pub(super) fn record_reading(
         &mut self,
-        now: impl Fn(&Core<Bu>) -> Instant,
+        now: impl Fn(&Core) -> Instant,
         ended: &Ended,
     ) -> Verdict {
         let is_dated = <Bu::Call as Call>::IS_DATED || self.deadline != NEVER;
@@ -185,17 +197,11 @@ impl<Bu: Budget> Session<Bu> {
         match (step, self.repeats) {
             (Step::Return, _) => Verdict::Return,
             (Step::GiveUp(why), _) => self.give_up(why),
+            #[cfg(feature = "tokio")]
             (_, Repeats::Drained) => self.give_up(GaveUp::Budget),
             (_, Repeats::Unrepeatable | Repeats::ByAnother) => self.give_up(GaveUp::Unrepeatable),
-            (Step::AtOnce, Repeats::Yes) => {
-                self.extra().was_unsent = true;
-                self.ask(now, Class::Unsent, Duration::ZERO)
-            }
-            (Step::Again(class, hint), Repeats::Yes) => {
-                let backoff = self.core.settings().backoff();
-                let after = backoff.wait(&mut self.extra().waits, hint);
-                self.ask(now, class, after)
-            }
+            (Step::AtOnce, Repeats::Yes) => self.ask(now, Class::Unsent, None),
+            (Step::Again(class, hint), Repeats::Yes) => self.ask(now, class, hint),
         }
     }
 
@@ -218,7 +224,16 @@ impl<Bu: Budget> Session<Bu> {
 
     /// Asks for another attempt: whether there is time, and then, whether the
     /// budget grants it.
-    fn ask(&mut self, now: Instant, class: Class, after: Duration) -> Verdict {
+    fn ask(&mut self, now: Instant, class: Class, hint: Option<Duration>) -> Verdict {
+        // Into the box only once there is another attempt to keep them for.
+        let mut waits = match &mut self.extra {
+            Some(extra) => std::mem::take(&mut extra.waits),
+            None => self.core.waits(),
+        };
+        let after = match class {
+            Class::Unsent => Duration::ZERO,
+            _ => self.core.settings().backoff().wait(&mut waits, hint),
+        };
         if !is_in_time(self.deadline - now, after, self.core.least_attempt()) {
             return self.give_up(GaveUp::Deadline);
         }
@@ -227,25 +242,15 @@ impl<Bu: Budget> Session<Bu> {
             self.core.telemetry.would_retry();
             return Verdict::Return;
         }
-        match self.core.budget.try_extra(now, class) {
-            Ok(token) => {
-                self.core.telemetry.again(class, self.attempt(), after);
-                self.extra().paid = Paid::Token(token);
-                Verdict::Again { after }
-            }
-            Err(_) => self.give_up(GaveUp::Budget),
-        }
-    }
-
-    fn extra(&mut self) -> &mut Extra<Bu> {
-        self.extra.get_or_insert_with(|| {
-            Box::new(Extra {
-                paid: Paid::Ended,
-                waits: self.core.waits(),
-                attempt: 1,
-                was_unsent: false,
-            })
-        })
+        let Ok(token) = self.core.budget::<Bu>().try_extra(now, class) else {
+            return self.give_up(GaveUp::Budget);
+        };
+        self.core.telemetry.again(class, self.attempt(), after);
+        let extra = self.extra.get_or_insert_with(|| Box::new(Extra::new()));
+        extra.paid = Paid::Token(token);
+        extra.waits = waits;
+        extra.was_unsent |= class == Class::Unsent;
+        Verdict::Again { after }
     }
 
     fn give_up(&self, why: GaveUp) -> Verdict {
@@ -294,7 +299,7 @@ impl<Bu: Budget> Session<Bu> {
         }
     }
 
-    pub(super) fn core(&self) -> &Core<Bu> {
+    pub(super) fn core(&self) -> &Core {
         &self.core
     }
 

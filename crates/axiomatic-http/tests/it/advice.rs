@@ -273,4 +273,31 @@ mod streams {
             assert_eq!(first.await, Advice::ByOutcome, "{reason}");
         }
     }
+
+    /// It is our word then, and not that of the other side.
+    #[tokio::test]
+    async fn a_stream_that_we_reset_may_have_been_processed() {
+        let (ours, theirs) = duplex(1 << 16);
+        let server = tokio::spawn(async move {
+            let (mut from, mut to) = split(theirs);
+            let mut preface = [0; 24];
+            from.read_exact(&mut preface).await.unwrap();
+            to.write_all(&SETTINGS).await.unwrap();
+            let mut server = Server { from, to };
+            server.requests(1).await;
+            server
+        });
+        let (mut client, connection) = h2::client::handshake(ours).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let request = Request::post("http://server/").body(()).unwrap();
+        let (answer, mut body) = client.send_request(request, false).unwrap();
+        let _server = server.await.unwrap();
+        body.send_reset(h2::Reason::REFUSED_STREAM);
+        let error = answer.await.unwrap_err();
+        assert_eq!(error.reason(), Some(h2::Reason::REFUSED_STREAM));
+        let error: BoxError = error.into();
+        let advice = Http.advice(Err::<&Response<()>, _>(&error));
+        assert_eq!(advice, Advice::ByOutcome);
+        connection.abort();
+    }
 }

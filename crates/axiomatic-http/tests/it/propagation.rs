@@ -209,3 +209,12 @@ async fn a_claim_that_was_not_believed_goes_no_further() {
     let sent = gateway.oneshot(claims).await.unwrap();
     assert!(sent.headers().is_empty());
 }
+
+#[test]
+fn layers_are_as_sendable_as_what_they_hold() {
+    fn sendable<T: Send + Sync + Unpin + Clone>() {}
+    sendable::<InboundLayer>();
+    sendable::<OutboundLayer>();
+    sendable::<axiomatic_http::InboundService<()>>();
+    sendable::<axiomatic_http::OutboundService<()>>();
+}

@@ -457,6 +457,40 @@ fn what_was_kept_is_let_go_when_nobody_can_come_for_it() {
         read(&mut second);
         assert_eq!(count(), expected);
     }
+    assert!(!second.is_intact() && second.again().is_none());
+}
+
+/// Or a client would send an empty frame more.
+#[test]
+fn the_second_attempt_knows_its_end_if_the_first_did() {
+    for knows in [Knows::ItsEnd, Knows::Nothing] {
+        let mut first = replayed(Original::new(knows, [data("a"), data("b")]));
+        let mut second = first.again().unwrap();
+        let _third = first.again().unwrap();
+        // What the original did not know, the first has found out.
+        let is_known = knows == Knows::ItsEnd;
+        for (body, is_known) in [(&mut first, is_known), (&mut second, true)] {
+            assert!(poll(body).1 && !body.is_end_stream());
+            assert!(poll(body).1);
+            assert_eq!(body.is_end_stream(), is_known);
+            assert!(poll(body).0.is_whole());
+        }
+    }
+}
+
+#[test]
+fn nobody_is_woken_who_is_gone() {
+    let original = Original::new(Knows::Nothing, [Step::Pending]);
+    let gate = Arc::clone(&original.gate);
+    let first = replayed(original);
+    let mut second = Attempt::new(first.again().unwrap());
+    let mut first = Attempt::new(first);
+    assert!(first.run() && second.run());
+    first.body = None;
+    assert_eq!(Arc::strong_count(&first.woken), 1, "its task can go");
+    let waker = gate.lock().unwrap().waker.take();
+    waker.expect("the second waits").wake();
+    assert!(!first.woken.take() && second.woken.take());
 }
 
 #[test]
