@@ -15,7 +15,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{self, Poll};
-use std::time::Duration;
 
 use axiomatic_core::budget::{Budget, Deposits, InFlight, Level, RetryBudget};
 use axiomatic_core::repeat::Always;
