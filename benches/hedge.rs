@@ -11,7 +11,7 @@
 //! registration would wake it by a system call. The futures are polled by hand,
 //! twice where they are pending, and the driver does not turn meanwhile. Not
 //! shown: what a second attempt costs, and what it is worth, which is a matter
-//! of milliseconds (`examples/hedge.rs`).
+//! of milliseconds (`examples/hedge.rs`). It is one file, as every bench is.
 //!
 //! Tower's hedge cannot be cloned, so each thread has one of its own. It hedges
 //! only if the period before held enough calls; so it is given a histogram of a

@@ -1,5 +1,6 @@
 //! Patterns that meet.
 
+mod hedges;
 mod hops;
 
 use std::convert::Infallible;

@@ -6,7 +6,7 @@ use axiomatic_core::time::Clock;
 use axiomatic_core::{Name, Ratio};
 
 use super::delay::Source;
-use super::{ConfigError, Delay, Hedge};
+use super::{ConfigError, Delay, Hedge, Sharing};
 
 /// What a [`Hedge`] does, before it is built.
 ///
@@ -18,11 +18,11 @@ use super::{ConfigError, Delay, Hedge};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let millis = Duration::from_millis;
-/// // The budget of the retries of this client, and of its hedges.
+/// // The budget of the retry around it, for what both of them add.
 /// let extras = RetryBudget::new("catalogue", Deposits::default())?;
 /// let hedge = Config::new(Delay::quantile(Ratio::percent(95)).between(millis(5), millis(500)))
 ///     .named("catalogue")
-///     .budget(extras.clone())
+///     .sharing(extras.clone())
 ///     .build()?;
 /// # Ok(())
 /// # }
@@ -60,11 +60,19 @@ impl Config {
         }
     }
 
-    /// Spends from this budget, which it may share with retries and with
-    /// other hedges.
+    /// Spends from this budget, in which its calls deposit. Other hedges may
+    /// have the same.
     #[must_use]
     pub fn budget<Bu: Budget>(self, budget: Bu) -> Config<Bu> {
         self.with_budget(budget)
+    }
+
+    /// Spends from this budget, which is that of a retry further out. The retry
+    /// has begun the calls with it, and so they do not deposit here once more:
+    /// or else both together would add twice what the budget says.
+    #[must_use]
+    pub fn sharing<Bu: Budget>(self, budget: Bu) -> Config<Sharing<Bu>> {
+        self.with_budget(Sharing(budget))
     }
 
     /// The hedge.

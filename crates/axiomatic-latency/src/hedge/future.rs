@@ -5,15 +5,13 @@ use std::task::{Context, Poll, ready};
 
 use axiomatic_core::binding::Advise;
 use axiomatic_core::budget::{Budget, Class};
-use axiomatic_core::context::Choice;
 use axiomatic_core::repeat::Repeat;
-use axiomatic_core::time::Instant;
 use axiomatic_core::{Carrier, Classify, Refusable};
 use pin_project::{pin_project, pinned_drop};
-use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
-use super::call::{Attempt, Call, Permit};
+use super::Call;
+use super::second::{Second, SecondOwned, SecondProjection, Spare, Timer};
 use super::verdict::{Verdict, judged};
 
 /// The response of a [`HedgeService`](super::HedgeService): the first attempt,
@@ -45,35 +43,6 @@ enum First<F, Res, E> {
     /// It failed with this, and the second is waited for.
     Failed(Result<Res, E>),
     Gone,
-}
-
-#[pin_project(project = SecondProjection, project_replace = SecondOwned)]
-enum Second<S: Service<Req>, Req, R, Bu: Budget> {
-    /// There is none, and there will be none.
-    Absent,
-    /// It is sent when the timer rings, if the budget allows.
-    Spare(Spare<S, Req, R>, #[pin] Timer),
-    /// It is allowed, and its instance becomes ready.
-    Readying(Spare<S, Req, R>, Permit<Bu>),
-    UnderWay(#[pin] S::Future, Attempt<Bu>),
-}
-
-/// What a second attempt takes.
-pub(super) struct Spare<S, Req, R> {
-    pub(super) service: S,
-    pub(super) request: Req,
-    pub(super) rule: R,
-    /// Where a balancer says which endpoint it chose for the first.
-    pub(super) choice: Option<Choice>,
-    /// When the first is slow.
-    pub(super) at: Instant,
-}
-
-#[pin_project(project = TimerProjection)]
-enum Timer {
-    /// Most calls are never pending, and then none is made.
-    Unset,
-    Set(#[pin] Sleep),
 }
 
 impl<S: Service<Req>, Req, E, B, R, Bu: Budget> ResponseFuture<S, Req, E, B, R, Bu> {
@@ -326,44 +295,13 @@ where
             // Goes with the future.
             Second::Absent | Second::Spare(_, Timer::Unset) => {}
             Second::Spare(..) | Second::Readying(..) => self.second.set(Second::Absent),
-            Second::UnderWay(..) => lose_second(self.second.as_mut(), self.call.as_ref()),
+            Second::UnderWay(..) => {
+                if let Some(call) = &self.call {
+                    self.second.as_mut().lose(call);
+                }
+            }
         }
         *self.call = None;
-    }
-}
-
-/// Drops a second attempt that is under way.
-#[cold]
-fn lose_second<S: Service<Req>, Req, R, Bu: Budget>(
-    second: Pin<&mut Second<S, Req, R, Bu>>,
-    call: Option<&Call<Bu>>,
-) {
-    let second = second.project_replace(Second::Absent);
-    if let (SecondOwned::UnderWay(_, attempt), Some(call)) = (second, call) {
-        attempt.lost(call.core().now());
-    }
-}
-
-impl<S, Req, R: Repeat<Req>> Spare<S, Req, R> {
-    fn is_intact(&self) -> bool {
-        self.rule.is_intact(&self.request)
-    }
-}
-
-impl<S: Service<Req>, Req, R, Bu: Budget> Second<S, Req, R, Bu> {
-    /// Ready when the timer has rung, which is set if it is not.
-    #[inline(always)]
-    fn poll_timer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let SecondProjection::Spare(spare, mut timer) = self.project() else {
-            return Poll::Pending;
-        };
-        if let Timer::Unset = *timer {
-            timer.set(Timer::Set(sleep_until(spare.at.into())));
-        }
-        match timer.project() {
-            TimerProjection::Set(timer) => timer.poll(cx),
-            TimerProjection::Unset => Poll::Pending,
-        }
     }
 }
 
@@ -389,20 +327,14 @@ fn give_up<S: Service<Req>, Req, E, R, Bu: Budget>(
     if was_pending && matches!(first, First::UnderWay(_)) {
         call.lost(call.core().now());
     }
-    lose_second(second, Some(call));
+    second.lose(call);
 }
 
 impl<S: Service<Req>, Req, E, B, R, Bu: Budget> fmt::Debug for ResponseFuture<S, Req, E, B, R, Bu> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let second = match &self.second {
-            Second::Absent => "absent",
-            Second::Spare(..) => "spare",
-            Second::Readying(..) => "readying",
-            Second::UnderWay(..) => "under way",
-        };
         f.debug_struct("ResponseFuture")
             .field("call", &self.call)
-            .field("second", &second)
+            .field("second", &self.second.as_str())
             .finish_non_exhaustive()
     }
 }

@@ -165,8 +165,8 @@
 //! | a balancer | it chooses another endpoint for the second attempt |
 //! | a limit of calls in flight | both attempts take a place |
 //!
-//! Give the hedge the budget of the retry: then both together add no more than
-//! it has.
+//! Give the hedge the budget of the retry, by [`Config::sharing`]: then both
+//! together add no more than it has.
 //!
 //! # Choosing parameters
 //!
@@ -174,8 +174,7 @@
 //!   in twenty is slow, then with 5 % it is chance whether the delay lies before
 //!   the slow ones or among them; with 7 % it lies before. 5 % suits a tail of
 //!   1 to 3 %.
-//! - **Budget**: of its own as large as the share, or the one that the retry
-//!   has. Deposits last ten seconds, so when all calls become slow, ten seconds'
+//! - **Budget**: of its own as large as the share, or that of the retry. Deposits last ten seconds, so when all calls become slow, ten seconds'
 //!   worth may be spent at once.
 //! - **Half-life**: long enough for some multiple of the calls that an estimate
 //!   needs: 80 at 95 %, 400 at 99 %. At 95 % a delay rises within a tenth of a
@@ -216,8 +215,11 @@ mod hedge;
 #[cfg(feature = "tokio")]
 mod layer;
 #[cfg(feature = "tokio")]
+mod second;
+#[cfg(feature = "tokio")]
 mod service;
 mod settings;
+mod sharing;
 mod snapshot;
 mod telemetry;
 #[cfg(feature = "tokio")]
@@ -234,4 +236,5 @@ pub use hedge::Hedge;
 pub use layer::HedgeLayer;
 #[cfg(feature = "tokio")]
 pub use service::HedgeService;
+pub use sharing::{BegunElsewhere, Sharing};
 pub use snapshot::Snapshot;

@@ -10,7 +10,7 @@ use axiomatic_core::time::Instant;
 use axiomatic_core::{Carrier, Classify, Mode, Refusable};
 use tower_service::Service;
 
-use super::future::Spare;
+use super::second::Spare;
 use super::{Hedge, ResponseFuture};
 
 /// A service whose calls are hedged, as a [`Hedge`] decides.
