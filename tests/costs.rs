@@ -254,7 +254,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, answered, repeatable",
         allocations: 0,
-        instructions: 274,
+        instructions: 287,
         subject: || {
             let layer = retry().layer(Always).with_error::<Rejected>();
             let mut service = layer.layer(Echo);
@@ -274,7 +274,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "retry, layer, failed, nothing left in the budget",
         allocations: 0,
-        instructions: 486,
+        instructions: 530,
         subject: || {
             let deposits = Deposits::of(Ratio::ZERO).floor(0);
             let budget = RetryBudget::new("empty", deposits).expect("a valid configuration");

@@ -26,7 +26,8 @@
 //! #     calls.set(calls.get() + 1);
 //! #     if calls.get() == 1 { Err(BoxError::from("reset")) } else { Ok("12.50") }
 //! # };
-//! // Shared with whatever else adds to the load, hedges for example.
+//! // Shared with whatever else adds to the load: with a hedge inside of the
+//! // retry by `hedge::Config::sharing`, so that no call deposits twice.
 //! let budget = RetryBudget::new("prices", Deposits::of(Ratio::percent(20)))?;
 //! let retry = Config::new(budget).named("prices").build()?;
 //! let mut prices = ServiceBuilder::new()

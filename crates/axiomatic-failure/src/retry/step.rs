@@ -134,7 +134,7 @@ impl GaveUp {
     /// Whether a call that had so many attempts is one that those further out
     /// should leave alone as well: because this retry tried, or could not for
     /// a reason that is theirs too.
-    pub(super) const fn is_final(self, made: u32) -> bool {
+    pub const fn is_final(self, made: u32) -> bool {
         match self {
             GaveUp::Budget | GaveUp::Advised => true,
             GaveUp::Attempts
