@@ -1,6 +1,6 @@
 //! A client of an HTTP service, with every layer in its place.
 //!
-//! Where this is going: a service on loopback misbehaves in eight ways, each
+//! Where this is going: a service on loopback misbehaves in several ways, each
 //! at a path of its own. One client calls them all, through a stack in the
 //! order that the documentation gives: total time, bodies that can be sent
 //! again, retry, circuit breaker, time of an attempt, and the fields that tell
@@ -15,7 +15,7 @@ use std::time::Duration;
 use axiomatic_core::backoff::Backoff;
 use axiomatic_core::{BoxError, Refusable};
 use axiomatic_failure::circuit_breaker::{self, TripWhen};
-use axiomatic_failure::retry;
+use axiomatic_failure::retry::{self, Retry};
 use axiomatic_http::{Http, OutboundLayer, ReplayLayer, WhenIdempotent, fields};
 use axiomatic_latency::timeout::Timeout;
 use axum::Router;
@@ -37,10 +37,13 @@ const ATTEMPT: Duration = Duration::from_millis(150);
 type Client = BoxCloneSyncService<Request<Full<Bytes>>, http::Response<Incoming>, BoxError>;
 
 /// From the outside in.
-fn client() -> Result<Client, BoxError> {
+fn client() -> Result<(Client, Retry), BoxError> {
     let waits = Backoff::exponential(Duration::from_millis(10), Duration::from_millis(100))
         .retry_after_up_to(Duration::from_secs(1));
-    let retry = retry::Config::default().named("stock").backoff(waits);
+    let retry = retry::Config::default()
+        .named("stock")
+        .backoff(waits)
+        .build()?;
     let breaker = circuit_breaker::Config::default()
         .named("stock")
         .trip_when(TripWhen::consecutive_failures(20));
@@ -50,7 +53,7 @@ fn client() -> Result<Client, BoxError> {
         .layer(Timeout::named("total", TOTAL).layer().with_binding(Http))
         // Keeps what is sent of a body, up to 64 KiB.
         .layer(ReplayLayer::new())
-        .layer(retry.build()?.layer(WhenIdempotent).with_binding(Http))
+        .layer(retry.layer(WhenIdempotent).with_binding(Http))
         // Counts attempts; what it refuses is not tried again.
         .layer(breaker.build()?.layer().with_binding(Http))
         // What hangs ends as a failed attempt.
@@ -62,7 +65,7 @@ fn client() -> Result<Client, BoxError> {
         // Innermost: what is written is as old as the way is long.
         .layer(OutboundLayer::new())
         .service(legacy::Client::builder(TokioExecutor::new()).build_http());
-    Ok(BoxCloneSyncService::new(stack))
+    Ok((BoxCloneSyncService::new(stack), retry))
 }
 
 /// What the service does, how it is called, what comes of it, and how often it
@@ -104,7 +107,7 @@ async fn main() -> Result<(), BoxError> {
     ];
 
     let service = Service::start().await?;
-    let client = client()?;
+    let (client, retry) = client()?;
     println!("the service       called by     the caller got   calls   attempts   took");
     for case in cases {
         let mut request = Request::builder()
@@ -145,14 +148,25 @@ async fn main() -> Result<(), BoxError> {
         }
     }
 
-    // Nobody there: one more attempt free of budget, since nothing was sent.
+    // Nobody there: of two more attempts one is free of budget, since nothing
+    // was sent.
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await?
         .local_addr()?;
     let request = Request::get(format!("http://{nobody}/")).body(Full::default())?;
+    let before = (retry.snapshot().retried(), paid(&retry));
     let error = client.oneshot(request).await.unwrap_err();
+    let after = (retry.snapshot().retried(), paid(&retry));
     println!("nobody there      GET           {error}");
+    assert_eq!((after.0 - before.0, after.1 - before.1), (2, 1));
+    println!("\n{}", retry.snapshot());
+    println!("{}", retry.budget().snapshot(retry.now()));
     Ok(())
+}
+
+/// What the budget was asked for and gave.
+fn paid(retry: &Retry) -> u64 {
+    retry.budget().snapshot(retry.now()).granted()
 }
 
 const BODY: &str = "twelve pieces of number seven";

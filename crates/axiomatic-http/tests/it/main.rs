@@ -12,6 +12,7 @@ mod oracle;
 mod propagation;
 mod rejection;
 mod replay;
+mod retries;
 mod retry_after;
 #[cfg(feature = "tokio")]
 mod scope;
