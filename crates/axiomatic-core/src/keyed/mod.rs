@@ -210,8 +210,6 @@ mod snapshot;
 #[cfg(feature = "keyed")]
 mod store;
 #[cfg(feature = "keyed")]
-mod tally_cell;
-
 #[cfg(feature = "keyed")]
 pub use found::{Found, Full, Idle, Owner, WhenFull};
 #[cfg(feature = "keyed")]

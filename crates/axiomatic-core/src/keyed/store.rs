@@ -12,8 +12,8 @@ use super::grace_cell::Graces;
 use super::hand::{Hand, LOOKS, MOST_TICKETS, NO_ROUND, Walk};
 use super::phase_cell::{Look, Phase};
 use super::slots_cell::{LIVE, Slots};
-use super::tally_cell::Tally;
 use super::{Found, Full, Idle, Owner, Snapshot, WhenFull};
+use crate::number_cell::Tally;
 use crate::sync::spread;
 use crate::time::Instant;
 
@@ -261,15 +261,15 @@ where
         drop(guard);
         match &self.overflow {
             Overflow::Shared(value) => {
-                self.shared.add();
+                self.shared.count();
                 found(Found::Shared(value))
             }
             Overflow::Refuse => {
-                self.refused.add();
+                self.refused.count();
                 found(Found::Full(Full::Refuse))
             }
             Overflow::Admit => {
-                self.admitted.add();
+                self.admitted.count();
                 found(Found::Full(Full::Admit))
             }
         }
@@ -383,7 +383,7 @@ where
     fn bury(&self, hash: u64, slot: u32, guard: &LocalGuard<'_>) -> bool {
         let buried = self.map.remove(&BySlot { hash, slot }, guard).is_some();
         if buried {
-            self.evictions.add();
+            self.evictions.count();
         }
         buried
     }

@@ -107,7 +107,6 @@
 //! readiness.
 
 mod adaptive;
-mod cell;
 mod config;
 mod error;
 #[cfg(feature = "tokio")]
@@ -117,6 +116,7 @@ mod layer;
 mod permit;
 #[cfg(feature = "tokio")]
 mod service;
+mod settings;
 mod snapshot;
 #[expect(
     clippy::module_inception,

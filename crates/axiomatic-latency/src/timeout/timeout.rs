@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axiomatic_core::budget::{Budget, Class, Deposits, RetryBudget, Token};
 use axiomatic_core::context::Deadline;
+use axiomatic_core::number_cell::Tally;
 use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Instant;
 #[cfg(feature = "tokio")]
@@ -13,8 +14,8 @@ use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 #[cfg(feature = "tokio")]
 use super::TimeoutLayer;
 use super::adaptive::Observed;
-use super::cell::{Settings, Tally};
 use super::permit::{Observation, Origin};
+use super::settings::Settings;
 use super::{Config, ConfigError, Expired, Permit, Snapshot};
 
 /// How long a call may take: a handle, cheap to clone, that works without
@@ -109,8 +110,8 @@ impl Timeout {
                 lag: saturating_nanos(Clock::coarse_tick()).saturating_sub(1),
                 expiry,
                 observed,
-                refused: Tally::default(),
-                let_through: Tally::default(),
+                refused: Tally::new(),
+                let_through: Tally::new(),
             }),
         }
     }
