@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axiomatic_core::budget::{Budget, Call as _, Class, Deposits, RetryBudget, Spent, Token};
+use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::shared::Held;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Outcome};
@@ -162,7 +163,9 @@ impl<Bu: Budget> Attempt<Bu> {
 
 impl Core {
     /// How long an answer took. A failure is none: an answer would have taken
-    /// at least as long. A refusal says nothing.
+    /// at least as long. One that is quicker than what is known says nothing,
+    /// or an outage of quick failures would be all there is to learn from. Nor
+    /// does a refusal.
     #[inline(always)]
     fn learn(&self, began: Instant, now: Instant, outcome: Outcome) {
         match outcome {
@@ -171,7 +174,15 @@ impl Core {
                     latencies.record_nanos(now, nanos_between(began, now));
                 }
             }
-            Outcome::Transient | Outcome::Throttled { .. } => self.learn_at_least(began, now),
+            Outcome::Transient | Outcome::Throttled { .. } => {
+                let known = self
+                    .latencies
+                    .as_ref()
+                    .and_then(LatencyHistogram::watched_nanos);
+                if known.is_some_and(|known| nanos_between(began, now) >= known) {
+                    self.learn_at_least(began, now);
+                }
+            }
             Outcome::Ignored => {}
         }
     }

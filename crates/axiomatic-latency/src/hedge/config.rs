@@ -69,7 +69,9 @@ impl Config {
 
     /// Spends from this budget, which is that of a retry further out. The retry
     /// has begun the calls with it, and so they do not deposit here once more:
-    /// or else both together would add twice what the budget says.
+    /// or else both together would add twice what the budget says. What became
+    /// of a call the retry tells as well, once: where a budget counts outcomes,
+    /// a failure that the second attempt makes good is none.
     #[must_use]
     pub fn sharing<Bu: Budget>(self, budget: Bu) -> Config<Sharing<Bu>> {
         self.with_budget(Sharing(budget))

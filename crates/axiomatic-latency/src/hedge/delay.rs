@@ -38,7 +38,7 @@ pub(super) struct Bounds {
 impl Delay {
     /// Always this long.
     pub const fn fixed(delay: Duration) -> Self {
-        Delay::of(Source::Fixed(delay))
+        Delay::of(Source::Fixed(delay)).between(Duration::from_nanos(1), Duration::MAX)
     }
 
     /// As long as this share of the calls takes at most: at 95 %, one call in
@@ -65,9 +65,9 @@ impl Delay {
         }
     }
 
-    /// The same, never shorter and never longer than this: by default not
-    /// shorter than a millisecond, which is the step of tokio's timers. What
-    /// it fires too early for the sake of `longest`, the budget bounds.
+    /// The same, never shorter and never longer than this: what is learned is
+    /// by default not shorter than a millisecond, the step of tokio's timers.
+    /// What it fires too early for the sake of `longest`, the budget bounds.
     #[must_use]
     pub const fn between(mut self, shortest: Duration, longest: Duration) -> Self {
         self.bounds = Bounds { shortest, longest };

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use axiomatic_core::binding::Advise;
 use axiomatic_core::budget::{Budget, Class};
 use axiomatic_core::repeat::Repeat;
-use axiomatic_core::{Carrier, Classify, Refusable};
+use axiomatic_core::{Carrier, Classify, Mode, Refusable};
 use pin_project::{pin_project, pinned_drop};
 use tower_service::Service;
 
@@ -96,9 +96,10 @@ where
             return first.poll(cx).map_err(Into::into);
         }
         // Tokio grants a task so much work for each poll, and an attempt that
-        // uses all of it must not starve the timer, nor the other attempt. But
-        // most calls are over before it is anybody else's turn.
-        let first_goes_last = *this.polls % 4 == 3;
+        // uses all of it must not starve the other. Before there is another,
+        // the first goes first: an answer that is there needs no second.
+        let is_prepared = matches!(*this.second, Second::Spare(..));
+        let first_goes_last = *this.polls % 4 == 3 && !is_prepared;
         if first_goes_last {
             if let Poll::Ready(result) = this.poll_beside(cx) {
                 return Poll::Ready(result);
@@ -171,6 +172,14 @@ where
                 self.ask(class);
             }
         }
+        if let Second::Readying(spare, _) = &*self.second {
+            // Allowed, and not sent yet: not after an answer that asks for
+            // none, nor for a failure that is another's to repeat.
+            let is_anothers = || self.binding.context(&spare.request).retried_by().is_some();
+            if verdict == Verdict::NoAnswer || is_anothers() {
+                self.second.set(Second::Absent);
+            }
+        }
         match &*self.second {
             Second::Readying(..) | Second::UnderWay(..) => {
                 self.first.set(First::Failed(result));
@@ -190,10 +199,13 @@ where
         let (Some(call), SecondOwned::Spare(spare, _)) = (&self.call, spare) else {
             return;
         };
-        if !spare.is_intact() {
+        let now = call.core().now();
+        let deadline = self.binding.deadline(&spare.request);
+        let is_late = deadline.is_some_and(|deadline| deadline.is_expired(now));
+        if is_late || !spare.is_intact() {
             return;
         }
-        if let Some(permit) = call.admit(call.core().now(), class) {
+        if let Some(permit) = call.admit(now, class) {
             self.second.set(Second::Readying(spare, permit));
         }
     }
@@ -216,7 +228,16 @@ where
     fn poll_second(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Response, E>> {
         if let SecondProjection::Readying(spare, _) = self.second.as_mut().project() {
             let is_ready = ready!(spare.service.poll_ready(cx)).is_ok();
-            if !is_ready || !spare.is_intact() {
+            // It may have taken its time: until after the deadline, or until
+            // somebody switched the hedge off.
+            let deadline = self.binding.deadline(&spare.request);
+            let is_wanted = self.call.as_ref().is_some_and(|call| {
+                let core = call.core();
+                let now = || core.now();
+                let is_late = deadline.is_some_and(|deadline| deadline.is_expired(now()));
+                core.settings.mode.load() == Mode::Enforce && !is_late
+            });
+            if !is_ready || !is_wanted || !spare.is_intact() {
                 return self.second_failed();
             }
             self.send();

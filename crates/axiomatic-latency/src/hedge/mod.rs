@@ -133,7 +133,7 @@
 //! | worked, or says that the request is wrong (`Permanent`) | the answer: it wins |
 //! | is an answer that says nothing of the dependency (`Ok`, `Ignored`) | the answer too |
 //! | was refused by a layer further in (`Err`, `Ignored`) | none: the other is waited for |
-//! | was throttled | none: the other side asks for less, so none is added |
+//! | was throttled | none: the other side asks for less, so none is added, nor sent if it was allowed and is not sent yet |
 //! | failed, and the other side wants no other ([`Advice::Never`](axiomatic_core::Advice::Never)) | none |
 //! | failed otherwise (`Transient`) | none; if it is the first and alone, another is made at once |
 //!
@@ -236,5 +236,5 @@ pub use hedge::Hedge;
 pub use layer::HedgeLayer;
 #[cfg(feature = "tokio")]
 pub use service::HedgeService;
-pub use sharing::{BegunElsewhere, Sharing};
+pub use sharing::{BegunElsewhere, SharedAttempt, SharedToken, Sharing};
 pub use snapshot::Snapshot;

@@ -1,7 +1,7 @@
 //! The second attempt, from the moment at which it is prepared.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use axiomatic_core::budget::Budget;
@@ -9,6 +9,7 @@ use axiomatic_core::context::Choice;
 use axiomatic_core::repeat::Repeat;
 use axiomatic_core::time::Instant;
 use pin_project::pin_project;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
@@ -54,7 +55,9 @@ impl<S: Service<Req>, Req, R, Bu: Budget> Second<S, Req, R, Bu> {
             timer.set(Timer::Set(sleep_until(spare.at.into())));
         }
         match timer.project() {
-            TimerProjection::Set(timer) => timer.poll(cx),
+            // Outside of tokio's cooperative budget, which the first attempt
+            // may have spent before.
+            TimerProjection::Set(timer) => pin!(unconstrained(timer)).poll(cx),
             TimerProjection::Unset => Poll::Pending,
         }
     }

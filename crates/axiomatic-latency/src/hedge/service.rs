@@ -63,7 +63,7 @@ impl<S, E, B, R, Bu> HedgeService<S, E, B, R, Bu> {
             return None;
         }
         let again = self.rule.repeat(&context, request)?;
-        let choice = if self.hedge.avoids_endpoints() {
+        let choice = if self.hedge.avoids_endpoints() && self.hedge.mode() == Mode::Enforce {
             self.choice(request)
         } else {
             None

@@ -1,5 +1,5 @@
 use axiomatic_core::Outcome;
-use axiomatic_core::budget::{Budget, Call, Class, Exhausted};
+use axiomatic_core::budget::{Budget, Call, Class, Exhausted, Spent, Token};
 use axiomatic_core::time::Instant;
 
 /// A budget with which somebody further out begins the calls: second attempts
@@ -27,17 +27,39 @@ impl Call for BegunElsewhere {
     fn record(&mut self, _: Instant, _: Outcome) {}
 }
 
+/// The right to a second attempt of a call that began further out, where it is
+/// told what became of the call: once, and not for each of its attempts.
+#[derive(Debug)]
+#[must_use = "a token that is dropped is returned"]
+pub struct SharedToken<T>(T);
+
+/// Such an attempt under way.
+#[derive(Debug)]
+pub struct SharedAttempt<S>(S);
+
+impl<T: Token> Token for SharedToken<T> {
+    type Spent = SharedAttempt<T::Spent>;
+
+    fn spend(self) -> Self::Spent {
+        SharedAttempt(self.0.spend())
+    }
+}
+
+impl<S: Spent> Spent for SharedAttempt<S> {
+    fn record(self, _: Instant, _: Outcome) {}
+}
+
 impl<Bu: Budget> Budget for Sharing<Bu> {
     type Call = BegunElsewhere;
-    type Token = Bu::Token;
+    type Token = SharedToken<Bu::Token>;
 
     #[inline(always)]
     fn begin(&self, _: Instant) -> BegunElsewhere {
         BegunElsewhere(())
     }
 
-    fn try_extra(&self, now: Instant, class: Class) -> Result<Bu::Token, Exhausted> {
-        self.0.try_extra(now, class)
+    fn try_extra(&self, now: Instant, class: Class) -> Result<Self::Token, Exhausted> {
+        self.0.try_extra(now, class).map(SharedToken)
     }
 
     #[inline]

@@ -108,12 +108,19 @@ impl Observed {
 
     /// A call that began at `began` has an answer. One that is no answer of a
     /// dependency that works would have taken longer: a failure comes as
-    /// quickly as it likes, and must not shorten what the others have. A
-    /// refusal by our own layers says nothing.
+    /// quickly as it likes, and must not shorten what the others have. So one
+    /// that is quicker than what is known says nothing, or an outage of quick
+    /// failures would be all there is to learn from. Nor does a refusal by our
+    /// own layers.
     pub(super) fn record(&self, began: Instant, now: Instant, outcome: Outcome) {
         match outcome {
             Outcome::Success | Outcome::Permanent => self.latencies.record(now, now - began),
-            Outcome::Transient | Outcome::Throttled { .. } => self.cut_short(began, now),
+            Outcome::Transient | Outcome::Throttled { .. } => {
+                let known = self.latencies.watched();
+                if known.is_some_and(|known| now - began >= known) {
+                    self.cut_short(began, now);
+                }
+            }
             Outcome::Ignored => {}
         }
     }

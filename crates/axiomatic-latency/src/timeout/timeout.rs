@@ -101,10 +101,7 @@ impl Timeout {
                 name,
                 settings: Settings::new(after),
                 #[cfg(feature = "tokio")]
-                bears_ticks_from: match observed {
-                    None => saturating_nanos(50 * Clock::coarse_tick()),
-                    Some(_) => u64::MAX,
-                },
+                bears_ticks_from: saturating_nanos(50 * Clock::coarse_tick()),
                 // By less than a tick.
                 #[cfg(feature = "tokio")]
                 lag: saturating_nanos(Clock::coarse_tick()).saturating_sub(1),
@@ -221,7 +218,8 @@ impl Timeout {
     #[inline(always)]
     pub(super) fn bearable_lag(&self) -> Option<u64> {
         let core = &*self.core;
-        (core.settings.after() >= core.bears_ticks_from).then_some(core.lag)
+        let is_borne = core.observed.is_none() && core.settings.after() >= core.bears_ticks_from;
+        is_borne.then_some(core.lag)
     }
 }
 
@@ -335,5 +333,9 @@ mod tests {
         assert_eq!(timeout.bearable_lag(), Some(tick.as_nanos() as u64 - 1));
         timeout.update(50 * tick - Duration::from_nanos(1));
         assert_eq!(timeout.bearable_lag(), None);
+        // What is measured is not to be off by a tick, however long it may be.
+        let adaptive = crate::timeout::Adaptive::of(axiomatic_core::Ratio::percent(90));
+        let learns = Config::after(Duration::MAX).adaptive(adaptive).build();
+        assert_eq!(learns.map(|timeout| timeout.bearable_lag()), Ok(None));
     }
 }

@@ -6,6 +6,7 @@ mod backend;
 mod delay;
 mod load;
 mod mechanism;
+mod regressions;
 mod requests;
 mod tokens;
 mod told;
