@@ -87,8 +87,15 @@
 //!   count as taking at least that long
 //!   (`losers_count_as_what_they_are_and_the_delay_does_not_drift`,
 //!   `a_caller_that_gives_up_is_learned_from`), failures are no latencies
-//!   (`failures_do_not_make_it_hedge_earlier`), and calls that all take the same
-//!   time are not slow (`calls_that_all_take_the_same_time_are_not_slow`).
+//!   (`failures_do_not_make_it_hedge_earlier`,
+//!   `an_outage_of_quick_failures_does_not_make_it_hedge_earlier`), and calls
+//!   that all take the same time are not slow
+//!   (`calls_that_all_take_the_same_time_are_not_slow`).
+//! - What was allowed and is not sent yet, since its instance is not ready, is
+//!   called off by an answer that asks for less
+//!   (`an_answer_that_asks_for_less_calls_off_what_is_not_sent`), by the deadline
+//!   (`no_second_attempt_is_sent_after_the_deadline`), and by a switch
+//!   (`switched_off_while_its_instance_becomes_ready_it_is_not_sent`).
 //! - The second attempt is made by an instance that said it was ready
 //!   (`the_second_attempt_is_made_by_an_instance_that_said_it_was_ready`), knows
 //!   its number, and avoids the endpoint of the first

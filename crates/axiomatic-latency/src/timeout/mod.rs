@@ -55,7 +55,8 @@
 //!   (`the_time_is_some_times_a_quantile_between_the_shortest_and_the_longest`);
 //!   does not creep down by cutting off what it should learn from
 //!   (`a_timeout_that_cuts_calls_off_does_not_creep_down`), nor because the
-//!   dependency fails quickly (`quick_failures_do_not_shorten_the_time`);
+//!   dependency fails quickly (`quick_failures_do_not_shorten_the_time`,
+//!   `an_outage_of_quick_failures_does_not_shorten_the_time`);
 //!   follows one that becomes slow, and quick again
 //!   (`a_timeout_follows_a_dependency_that_becomes_slow_and_quick_again`); and
 //!   after an outage comes back
