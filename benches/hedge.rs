@@ -343,6 +343,8 @@ fn enter_a_runtime() {
         std::mem::forget(runtime.enter());
         runtime.spawn(tokio::time::sleep(3 * MILLI));
         runtime.block_on(tokio::time::sleep(2 * MILLI));
+        // Past the 3 ms of the other task, which nobody polls again: no
+        // condition becomes true by it, so there is none to wait for.
         std::thread::sleep(2 * MILLI);
     });
     ENTERED.with(|()| ());

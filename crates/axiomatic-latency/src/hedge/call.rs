@@ -147,7 +147,13 @@ impl<Bu: Budget> Permit<Bu> {
 impl<Bu: Budget> Attempt<Bu> {
     /// Tells how the attempt ended.
     pub fn record(self, now: Instant, outcome: Outcome) {
-        if matches!(outcome, Outcome::Success | Outcome::Permanent) {
+        let is_answer = matches!(outcome, Outcome::Success | Outcome::Permanent);
+        self.ended(now, outcome, is_answer);
+    }
+
+    /// The same, of an attempt of which is known whether the caller gets it.
+    pub(super) fn ended(self, now: Instant, outcome: Outcome, is_answer: bool) {
+        if is_answer {
             self.core.counts.won.count();
             self.core.telemetry.won();
         }

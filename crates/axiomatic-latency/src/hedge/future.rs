@@ -250,7 +250,7 @@ where
         let attempt = self.second.as_mut().project_replace(Second::Absent);
         if let (Some(call), SecondOwned::UnderWay(_, attempt)) = (self.call.as_mut(), attempt) {
             let now = call.core().now();
-            attempt.record(now, outcome);
+            attempt.ended(now, outcome, verdict == Verdict::Answer);
             if verdict == Verdict::Answer && matches!(*self.first, First::UnderWay(_)) {
                 call.lost(now);
             }

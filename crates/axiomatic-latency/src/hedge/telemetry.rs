@@ -26,34 +26,33 @@ impl Telemetry {
 
     /// A second attempt was sent.
     pub(super) fn hedged(&self, class: Class, after: Duration) {
-        #[cfg(feature = "tracing")]
-        tracing::debug!(
-            target: "axiomatic::hedge",
-            name = self.name.as_str(),
-            class = word(class),
-            after_ms = millis(after),
-            mode = "enforce",
-            "hedged"
-        );
+        self.event("enforce", class, after);
         #[cfg(feature = "metrics")]
         self.metrics.hedged.increment(1);
-        let _ = (class, after);
     }
 
     /// There would have been a second attempt.
     pub(super) fn would_hedge(&self, class: Class, after: Duration) {
+        self.event("shadow", class, after);
+        #[cfg(feature = "metrics")]
+        self.metrics.would_hedge.increment(1);
+    }
+
+    #[cfg_attr(
+        not(feature = "tracing"),
+        expect(clippy::unused_self, reason = "it has the name")
+    )]
+    fn event(&self, mode: &'static str, class: Class, after: Duration) {
         #[cfg(feature = "tracing")]
         tracing::debug!(
             target: "axiomatic::hedge",
             name = self.name.as_str(),
             class = word(class),
-            after_ms = millis(after),
-            mode = "shadow",
+            after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+            mode,
             "hedged"
         );
-        #[cfg(feature = "metrics")]
-        self.metrics.would_hedge.increment(1);
-        let _ = (class, after);
+        let _ = (mode, class, after);
     }
 
     /// A second attempt answered.
@@ -77,11 +76,6 @@ fn word(class: Class) -> &'static str {
         Class::Unsent => "unsent",
         _ => "transient",
     }
-}
-
-#[cfg(feature = "tracing")]
-fn millis(after: Duration) -> u64 {
-    u64::try_from(after.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(feature = "metrics")]

@@ -72,6 +72,10 @@ impl Adaptive {
         if self.at_least > longest {
             return Err(ConfigError::AtLeast(self.at_least));
         }
+        let half_lives = LatencyHistogram::SHORTEST..=LatencyHistogram::LONGEST;
+        if !half_lives.contains(&self.half_life) {
+            return Err(ConfigError::HalfLife(self.half_life));
+        }
         let whole = u64::from(Ratio::ONE.as_parts_per_million());
         Ok(Observed {
             latencies: LatencyHistogram::new(self.quantile, self.half_life),

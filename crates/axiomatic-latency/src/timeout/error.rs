@@ -3,6 +3,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axiomatic_core::Ratio;
+use axiomatic_core::histogram::LatencyHistogram;
 
 use super::Adaptive;
 
@@ -20,6 +21,9 @@ pub enum ConfigError {
     Times(Ratio),
     /// The shortest time is longer than the longest.
     AtLeast(Duration),
+    /// A half-life lasts from [`LatencyHistogram::SHORTEST`] to
+    /// [`LatencyHistogram::LONGEST`].
+    HalfLife(Duration),
 }
 
 impl fmt::Display for ConfigError {
@@ -46,6 +50,12 @@ impl fmt::Display for ConfigError {
                     "the shortest time, {shortest:?}, is longer than the longest"
                 )
             }
+            ConfigError::HalfLife(half_life) => write!(
+                f,
+                "a half-life lasts {:?} to {:?}, which {half_life:?} is not",
+                LatencyHistogram::SHORTEST,
+                LatencyHistogram::LONGEST
+            ),
         }
     }
 }

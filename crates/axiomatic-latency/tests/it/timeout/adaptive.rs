@@ -232,6 +232,11 @@ fn what_would_see_too_little_to_learn_from_is_refused() {
         refused(adaptive(99, 200).at_least(longer)),
         ConfigError::AtLeast(longer)
     );
+    let nothing = Duration::ZERO;
+    assert_eq!(
+        refused(adaptive(99, 200).half_life(nothing)),
+        ConfigError::HalfLife(nothing)
+    );
     assert!(config(adaptive(100, 125).at_least(LONGEST)).is_ok());
     assert_eq!(
         ConfigError::Times(percent(124)).to_string(),
