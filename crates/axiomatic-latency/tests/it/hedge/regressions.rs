@@ -3,6 +3,7 @@
 use super::*;
 
 use axiomatic_core::Outcome;
+use axiomatic_core::binding::Classified;
 use axiomatic_core::budget::{Call as _, Class, Throttle};
 use axiomatic_core::context::Deadline;
 use axiomatic_core::time::Instant;
@@ -150,4 +151,15 @@ fn a_fixed_delay_is_always_this_long() {
     let micros = Duration::from_micros(300);
     let hedge = Config::new(Delay::fixed(micros)).build().unwrap();
     assert_eq!(hedge.delay(), Some(micros));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_says_nothing_of_the_dependency_wins_as_well() {
+    let hedge = Config::new(Delay::fixed(50 * MILLI)).build().unwrap();
+    let backend = Backend::new(&[(NEVER, Ok(1)), (20, Ok(2))]);
+    let says_nothing = Classified::new(Carried, |_: Result<&u32, &Trouble>| Outcome::Ignored);
+    let layer = hedge.layer(Always).with_error::<Trouble>();
+    let service = layer.with_binding(says_nothing).layer(backend.service());
+    assert_eq!(call(service, Request::default()).await.unwrap(), 2);
+    assert_eq!(hedge.snapshot().won(), 1);
 }

@@ -5,10 +5,9 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{self, Poll, Waker};
 
-use axiomatic_core::binding::Classified;
 use axiomatic_core::budget::{Budget, Class, Deposits, InFlight, Level, RetryBudget};
 use axiomatic_core::repeat::Always;
-use axiomatic_core::{Mode, Outcome, Ratio};
+use axiomatic_core::{Mode, Ratio};
 use axiomatic_latency::hedge::{Config, Delay, Hedge};
 use futures::FutureExt;
 use tokio::time::sleep;
@@ -371,17 +370,6 @@ fn counting_waker() -> (Waker, Arc<Mutex<u32>>) {
     }
     let count = Arc::new(Mutex::new(0));
     (Waker::from(Arc::new(Counts(count.clone()))), count)
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_says_nothing_of_the_dependency_wins_as_well() {
-    let hedge = Config::new(Delay::fixed(50 * MILLI)).build().unwrap();
-    let backend = Backend::new(&[(NEVER, Ok(1)), (20, Ok(2))]);
-    let says_nothing = Classified::new(Carried, |_: Result<&u32, &Trouble>| Outcome::Ignored);
-    let layer = hedge.layer(Always).with_error::<Trouble>();
-    let service = layer.with_binding(says_nothing).layer(backend.service());
-    assert_eq!(call(service, Request::default()).await.unwrap(), 2);
-    assert_eq!(hedge.snapshot().won(), 1);
 }
 
 #[tokio::test(start_paused = true)]
