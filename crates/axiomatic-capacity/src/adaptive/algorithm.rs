@@ -1,0 +1,79 @@
+use std::fmt;
+use std::time::Duration;
+
+use axiomatic_core::time::Instant;
+
+/// What makes a limit of what was seen: a pure function of its own past, fed a
+/// window at a time. It reads no clock, and what is random about it comes from
+/// a seed.
+pub trait LimitAlgorithm: fmt::Debug + Send {
+    /// The limit before anything was seen, at least 1.
+    fn initial(&self) -> u32;
+
+    /// A window has ended. The limit that it is answered with holds for the
+    /// next; one of 0 is taken as 1.
+    fn step(&mut self, sample: &Sample) -> Step;
+}
+
+/// What a window of calls was like. Calls belong to the window in which they
+/// end.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sample {
+    /// When the window began.
+    pub began: Instant,
+    /// When it ended.
+    pub ended: Instant,
+    /// The limit in force.
+    pub limit: u32,
+    /// Calls that were answered by a dependency that works, be it that the
+    /// request was wrong. They alone have latencies.
+    pub answered: u64,
+    /// The shortest of their latencies.
+    pub shortest: Option<Duration>,
+    /// The median of their latencies.
+    pub median: Option<Duration>,
+    /// Calls that failed soon, which says nothing of the load.
+    pub failed: u64,
+    /// Calls that are evidence of too much load: the dependency refused them,
+    /// they failed after long, or nobody waited for them any more after long.
+    pub dropped: u64,
+    /// The most that were in flight at a time.
+    pub most_in_flight: u32,
+    /// Calls that the limit refused or had wait.
+    pub turned_away: u64,
+}
+
+/// What follows from a window.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The limit from now on.
+    pub limit: u32,
+    /// Why it is so.
+    pub why: Why,
+}
+
+/// Why a limit is what it is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Why {
+    /// Nothing was seen yet, or too little to decide.
+    TooFew,
+    /// All of it is used, and nothing queues: it grows.
+    Growing,
+    /// It is as it should be.
+    Steady,
+    /// It is not used, so what is seen says nothing of a higher one.
+    Idle,
+    /// Calls queue at the dependency: it shrinks.
+    Queueing,
+    /// Calls are refused by the dependency, or take so long that they are
+    /// given up: it shrinks at once.
+    Overloaded,
+    /// More in flight brought no more answers, only longer ones.
+    NoGain,
+    /// It is low for a moment, to see what calls take that meet nobody.
+    Probing,
+    /// It shrank a round trip ago, and what it sees is from before.
+    Waiting,
+}
