@@ -18,7 +18,6 @@ pub trait LimitAlgorithm: fmt::Debug + Send {
 /// What a window of calls was like. Calls belong to the window in which they
 /// end.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Sample {
     /// When the window began.
     pub began: Instant,
