@@ -76,3 +76,19 @@ pub enum Why {
     /// It shrank a round trip ago, and what it sees is from before.
     Waiting,
 }
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Why::TooFew => "too few calls to decide",
+            Why::Growing => "growing",
+            Why::Steady => "steady",
+            Why::Idle => "not used",
+            Why::Queueing => "calls queue",
+            Why::Overloaded => "overloaded",
+            Why::NoGain => "more brought nothing",
+            Why::Probing => "probing",
+            Why::Waiting => "waiting for what a decrease does",
+        })
+    }
+}

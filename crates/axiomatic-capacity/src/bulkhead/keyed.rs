@@ -1,0 +1,404 @@
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::Hash;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use axiomatic_core::keyed::{self, Found, Full, Idle, Keyed, WhenFull as WhenCrowded};
+use axiomatic_core::mode_cell::ModeCell;
+use axiomatic_core::number_cell::Setting;
+use axiomatic_core::time::{Clock, Instant};
+use axiomatic_core::{BoxError, Mode, Name, Plain, Reason, Rejected};
+
+use super::{
+    Admission, Ask, Bulkhead, BulkheadLayer, Config, ConfigError, Gate, OwnedPermit, Unmetered,
+};
+use crate::gate::Sealed;
+
+/// A bulkhead for each key, a tenant, a host or a path, in bounded memory: one
+/// that is slow takes nobody else's slots.
+///
+/// Bulkheads are made when their keys are first asked for. One with nothing in
+/// flight and nobody waiting gives its place to a new key, unless somebody has
+/// a handle to it or it is switched. When all places are taken,
+/// [`WhenFull`](keyed::WhenFull) says what becomes of further keys: they share
+/// a bulkhead, are refused with [`Reason::Full`], or pass without a limit.
+///
+/// ```
+/// use axiomatic_capacity::bulkhead::{Ask, Config, KeyedBulkhead};
+/// use axiomatic_core::keyed::WhenFull;
+/// use std::num::NonZeroU32;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let each = NonZeroU32::new(5).ok_or("no slots")?;
+/// let cap = NonZeroU32::new(10_000).ok_or("no places")?;
+/// let tenants: KeyedBulkhead<String> =
+///     KeyedBulkhead::new(Config::new(each).named("tenants"), cap, WhenFull::Shared)?;
+/// let permit = tenants.admit("acme", Ask::default())?;
+/// println!("{}", tenants.snapshot());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Keys never enter names: events and metrics of all keys carry the one name of
+/// the configuration. What waits for a slot needs memory for each key: take few
+/// places.
+pub struct KeyedBulkhead<K> {
+    shared: Arc<Store<K>>,
+}
+
+struct Store<K> {
+    bulkheads: Keyed<K, Kept>,
+    /// The limit of each, as it was changed last.
+    limit: Arc<Setting>,
+    /// Admits whoever has no limit, and counts whoever has no place.
+    aside: Bulkhead,
+    mode: ModeCell,
+}
+
+/// The bulkhead of a key, or the one of those for which there is no place.
+struct Kept {
+    bulkhead: Bulkhead,
+    /// The limit that it was given last.
+    has: Setting,
+}
+
+impl Idle for Kept {
+    fn is_idle(&self, _: Instant) -> bool {
+        let core = &self.bulkhead.0.core;
+        // In this order: a call gives its slot back before it lets go.
+        !core.is_held() && core.slots.taken() == 0 && self.bulkhead.mode() == Mode::Enforce
+    }
+}
+
+impl<K> KeyedBulkhead<K>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+{
+    /// A bulkhead by `config` for each of at most `cap` keys.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says which value cannot work, and why.
+    pub fn new(
+        config: Config,
+        cap: NonZeroU32,
+        when_full: WhenCrowded,
+    ) -> Result<Self, ConfigError> {
+        let aside = config.clone().mode(Mode::Off).build_compact()?;
+        let mode = ModeCell::new(config.mode);
+        let limit = Arc::new(Setting::new(u64::from(config.limit.get())));
+        let of_new = Arc::clone(&limit);
+        let config = config.mode(Mode::Enforce);
+        let make = move |_: keyed::Owner<'_, K>| {
+            let bulkhead = config.clone().build_compact();
+            Kept {
+                bulkhead: bulkhead.expect("one was built by the same configuration"),
+                has: Setting::new(of_new.load()),
+            }
+            .at(of_new.load())
+        };
+        Ok(KeyedBulkhead {
+            shared: Arc::new(Store {
+                bulkheads: Keyed::new(cap, when_full, make),
+                limit,
+                aside,
+                mode,
+            }),
+        })
+    }
+
+    /// Asks for a slot of a key. One that is known is looked up by reference
+    /// and without allocating.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] with [`Reason::Full`] if the key has no slot left, or no
+    /// bulkhead and that was chosen.
+    pub fn admit<Q>(&self, key: &Q, ask: Ask) -> Result<OwnedPermit, Rejected>
+    where
+        K: Borrow<Q> + From<Q::Owned>,
+        Q: ?Sized + Hash + Eq + ToOwned,
+    {
+        self.with(key, |bulkhead| bulkhead.admit_owned(ask))
+    }
+
+    /// Asks for a slot of a key, and has a place in its queue if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](KeyedBulkhead::admit), and
+    /// [`Bulkhead::admit_or_wait`].
+    pub fn admit_or_wait<Q>(&self, key: &Q, ask: Ask) -> Result<Admission, Rejected>
+    where
+        K: Borrow<Q> + From<Q::Owned>,
+        Q: ?Sized + Hash + Eq + ToOwned,
+    {
+        self.with(key, |bulkhead| bulkhead.admit_or_wait(ask))
+    }
+
+    fn with<Q, T>(
+        &self,
+        key: &Q,
+        admit: impl Fn(&Bulkhead) -> Result<T, Rejected>,
+    ) -> Result<T, Rejected>
+    where
+        K: Borrow<Q> + From<Q::Owned>,
+        Q: ?Sized + Hash + Eq + ToOwned,
+    {
+        let store = &*self.shared;
+        let mode = store.mode.load();
+        if mode == Mode::Off {
+            return admit(&store.aside);
+        }
+        store.bulkheads.with(key, now(), |found| match found {
+            Found::Own(kept) | Found::Shared(kept) => {
+                let bulkhead = kept.updated(store.limit.load());
+                if mode == Mode::Enforce || !bulkhead.0.core.slots.is_full(bulkhead.0.line) {
+                    return admit(bulkhead);
+                }
+                store.aside.0.core.would_refuse.count();
+                admit(&store.aside)
+            }
+            Found::Full(Full::Refuse) if mode == Mode::Enforce => {
+                Err(store.aside.0.core.refuse(Reason::Full))
+            }
+            Found::Full(Full::Refuse) => {
+                store.aside.0.core.would_refuse.count();
+                admit(&store.aside)
+            }
+            Found::Full(Full::Admit) => admit(&store.aside),
+        })
+    }
+
+    /// The bulkhead of a key, made if it is new. None if there is no place for
+    /// it. The key keeps its place as long as there is such a handle.
+    pub fn bulkhead<Q>(&self, key: &Q) -> Option<Bulkhead>
+    where
+        K: Borrow<Q> + From<Q::Owned>,
+        Q: ?Sized + Hash + Eq + ToOwned,
+    {
+        let store = &*self.shared;
+        store.bulkheads.with(key, now(), |found| {
+            let kept = found.value()?;
+            Some(kept.updated(store.limit.load()).clone())
+        })
+    }
+
+    /// Shows every key with its bulkhead, in no order.
+    pub fn for_each(&self, mut each: impl FnMut(&K, &Bulkhead)) {
+        let store = &*self.shared;
+        let limit = &store.limit;
+        store
+            .bulkheads
+            .for_each(|key, kept| each(key, kept.updated(limit.load())));
+    }
+
+    /// Forgets a key, whatever it has in flight; false if it was not there.
+    pub fn remove<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq,
+    {
+        self.shared.bulkheads.remove(key)
+    }
+
+    /// Evicts every key with nothing in flight, and returns how many.
+    pub fn evict_idle(&self) -> usize {
+        self.shared.bulkheads.evict_idle(now())
+    }
+
+    /// Changes the limit of every key, and of those that are made later.
+    pub fn resize(&self, limit: NonZeroU32) {
+        self.shared.limit.store(u64::from(limit.get()));
+        // A bulkhead is brought up to date when it is looked at, and who waits
+        // at one that nobody asks for should not be the last to know.
+        self.for_each(|_, _| {});
+    }
+
+    /// Switches between enforcing, shadowing and standing aside, for all keys.
+    pub fn set_mode(&self, mode: Mode) {
+        self.shared.mode.store(mode);
+    }
+
+    /// Whether it acts on its decisions.
+    pub fn mode(&self) -> Mode {
+        self.shared.mode.load()
+    }
+
+    /// Places, evictions, and what became of keys without a place.
+    pub fn snapshot(&self) -> keyed::Snapshot {
+        self.shared.bulkheads.snapshot()
+    }
+
+    /// Calls that would have been refused, had the mode not been shadow.
+    pub fn would_refuse(&self) -> u64 {
+        self.shared.aside.snapshot().would_refuse()
+    }
+
+    /// The name of the bulkheads.
+    pub fn name(&self) -> Name {
+        self.shared.aside.name()
+    }
+
+    /// A tower layer that takes the key of each request from `key_of`, and
+    /// refuses what finds no slot.
+    ///
+    /// ```
+    /// # use axiomatic_capacity::bulkhead::{Config, KeyedBulkhead};
+    /// # use axiomatic_core::{BoxError, keyed::WhenFull};
+    /// # use std::num::NonZeroU32;
+    /// # use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// # let cap = NonZeroU32::new(100).ok_or("no places")?;
+    /// # let each = NonZeroU32::new(5).ok_or("no slots")?;
+    /// struct Lookup { tenant: u64 }
+    ///
+    /// let tenants: KeyedBulkhead<u64> =
+    ///     KeyedBulkhead::new(Config::new(each), cap, WhenFull::Shared)?;
+    /// let mut service = ServiceBuilder::new()
+    ///     .layer(tenants.layer(|lookup: &Lookup| lookup.tenant))
+    ///     .service(service_fn(|lookup: Lookup| async move { Ok::<_, BoxError>(lookup.tenant) }));
+    /// assert_eq!(service.ready().await?.call(Lookup { tenant: 7 }).await?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn layer<F>(&self, key_of: F) -> KeyedBulkheadLayer<K, F> {
+        BulkheadLayer::new(self.by_key(key_of))
+    }
+
+    /// The same, whose calls wait for a slot of their key.
+    #[cfg(feature = "tokio")]
+    pub fn queued_layer<F>(
+        &self,
+        key_of: F,
+    ) -> super::QueuedBulkheadLayer<BoxError, Plain, ByKey<K, F>> {
+        super::QueuedBulkheadLayer::new(self.by_key(key_of))
+    }
+
+    fn by_key<F>(&self, key_of: F) -> ByKey<K, F> {
+        ByKey {
+            bulkheads: self.clone(),
+            key_of,
+        }
+    }
+}
+
+impl Kept {
+    /// With this limit, which may have been changed since the configuration.
+    fn at(self, limit: u64) -> Self {
+        self.resize(limit);
+        self
+    }
+
+    /// The bulkhead, with this limit.
+    #[inline]
+    fn updated(&self, limit: u64) -> &Bulkhead {
+        if self.has.load() != limit {
+            self.resize(limit);
+        }
+        &self.bulkhead
+    }
+
+    /// Two that race may leave the older limit, and then say so: the next look
+    /// mends it.
+    #[cold]
+    fn resize(&self, limit: u64) {
+        let slots = u32::try_from(limit).unwrap_or(Config::MOST);
+        self.bulkhead.0.core.resize(slots);
+        self.has.store(limit);
+    }
+}
+
+/// For the store's own sake, which asks for the time of nothing that matters
+/// here.
+fn now() -> Instant {
+    Clock::Coarse.now()
+}
+
+impl<K> Clone for KeyedBulkhead<K> {
+    fn clone(&self) -> Self {
+        KeyedBulkhead {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<K> fmt::Debug for KeyedBulkhead<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedBulkhead")
+            .field("name", &self.shared.aside.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A layer that asks the bulkhead of each request's key.
+pub type KeyedBulkheadLayer<K, F, E = BoxError, B = Plain> = BulkheadLayer<E, B, ByKey<K, F>>;
+
+/// Bulkheads by key, and how to tell the key of a request.
+pub struct ByKey<K, F> {
+    bulkheads: KeyedBulkhead<K>,
+    key_of: F,
+}
+
+impl<K, F> ByKey<K, F> {
+    /// The bulkheads.
+    pub fn bulkheads(&self) -> &KeyedBulkhead<K> {
+        &self.bulkheads
+    }
+}
+
+impl<K, F> Sealed for ByKey<K, F> {}
+
+impl<K, F, Req> Gate<Req> for ByKey<K, F>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    F: Fn(&Req) -> K,
+{
+    type Meter = Unmetered;
+
+    /// Readiness knows no key.
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn admit(&self, request: &Req, ask: Ask) -> Result<OwnedPermit, Rejected> {
+        self.bulkheads.admit(&(self.key_of)(request), ask)
+    }
+
+    fn admit_or_wait(&self, request: &Req, ask: Ask) -> Result<Admission, Rejected> {
+        self.bulkheads.admit_or_wait(&(self.key_of)(request), ask)
+    }
+
+    fn refuse(&self) -> Rejected {
+        self.rejected_as(Reason::Full)
+    }
+
+    fn rejected(&self, reason: Reason) -> Rejected {
+        self.rejected_as(reason)
+    }
+}
+
+impl<K, F> ByKey<K, F> {
+    fn rejected_as(&self, reason: Reason) -> Rejected {
+        self.bulkheads.shared.aside.0.core.rejected(reason)
+    }
+}
+
+impl<K, F: Clone> Clone for ByKey<K, F> {
+    fn clone(&self) -> Self {
+        ByKey {
+            bulkheads: self.bulkheads.clone(),
+            key_of: self.key_of.clone(),
+        }
+    }
+}
+
+impl<K, F> fmt::Debug for ByKey<K, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByKey")
+            .field("bulkheads", &self.bulkheads)
+            .finish_non_exhaustive()
+    }
+}

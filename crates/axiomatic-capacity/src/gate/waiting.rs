@@ -1,0 +1,93 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axiomatic_core::Rejected;
+use axiomatic_core::time::Instant;
+
+use super::core::HeldCore;
+use super::{Meter, OwnedPermit, Token};
+use crate::queue::{Ticket, Waiter};
+
+/// A place in the queue: a future of the permit, or of the refusal.
+///
+/// It has no timer of its own, so that it needs no runtime: who has waited too
+/// long is told so when it is next, or by [`give_up`](Waiting::give_up).
+/// Dropped, it leaves the queue, and what it was given meanwhile goes to the
+/// next.
+#[must_use = "a place in the queue is given up when it is dropped"]
+pub struct Waiting<M: Meter> {
+    core: HeldCore<M>,
+    /// None once it is settled.
+    ticket: Option<Ticket>,
+    waiter: Waiter,
+}
+
+impl<M: Meter> Waiting<M> {
+    pub(crate) fn new(core: HeldCore<M>, ticket: Ticket, waiter: Waiter) -> Self {
+        Waiting {
+            core,
+            ticket: Some(ticket),
+            waiter,
+        }
+    }
+
+    /// Until when it waits.
+    pub fn until(&self) -> Instant {
+        self.waiter.until
+    }
+
+    /// Leaves the queue, because it is too late.
+    pub fn give_up(mut self) -> Rejected {
+        self.too_late()
+    }
+
+    pub(crate) fn too_late(&mut self) -> Rejected {
+        self.leave();
+        self.core.refuse(self.waiter.too_late)
+    }
+
+    fn leave(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.core.slots.leave(ticket);
+        }
+    }
+}
+
+impl<M: Meter> Future for Waiting<M> {
+    type Output = Result<OwnedPermit<M>, Rejected>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(ticket) = &this.ticket else {
+            panic!("polled after it was ready");
+        };
+        let Poll::Ready(settled) = this.core.slots.poll(ticket, cx) else {
+            return Poll::Pending;
+        };
+        this.ticket = None;
+        Poll::Ready(match settled {
+            Ok(taken) => {
+                let token: Result<Token, Rejected> = this.core.granted(taken, &this.waiter);
+                token.map(|token| OwnedPermit::begin(this.core.clone(), token))
+            }
+            Err(reason) => Err(this.core.refuse(reason)),
+        })
+    }
+}
+
+impl<M: Meter> Drop for Waiting<M> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl<M: Meter> fmt::Debug for Waiting<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("is_settled", &self.ticket.is_none())
+            .field("until", &self.waiter.until)
+            .finish_non_exhaustive()
+    }
+}

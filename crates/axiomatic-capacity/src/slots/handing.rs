@@ -1,0 +1,185 @@
+//! Waiting for slots, and handing them over.
+
+use std::sync::PoisonError;
+use std::task::{Context, Poll};
+
+use axiomatic_core::Reason;
+use axiomatic_core::sync::MutexGuard;
+use axiomatic_core::time::Instant;
+
+use super::partition::Taker;
+use super::wakers::Wakers;
+use super::{COMMON, Joined, Slots, Taken, Waiting};
+use crate::queue::{Left, Lines, Ticket, Waiter};
+
+impl Slots {
+    /// Waits in line, unless there are slots, or no place to wait in.
+    pub(crate) fn join(&self, waiter: Waiter, now: Instant) -> Joined {
+        if !self.can_wait || waiter.weight > self.most(waiter.line) {
+            return Joined::Refused(Reason::Full);
+        }
+        if waiter.until <= now {
+            return Joined::Refused(waiter.too_late);
+        }
+        let mut wakers = Wakers::new();
+        let mut waiting = self.lock();
+        // Those whose time is over leave their places first.
+        let mut more = self.dispatch(&mut waiting, now, &mut wakers);
+        if more == More::Yes {
+            drop(waiting);
+            wakers.wake();
+            waiting = self.lock();
+        }
+        let joined = match waiting.queue.join(waiter, now) {
+            None => Joined::Refused(Reason::QueueFull),
+            Some((ticket, gave_way)) => {
+                wakers.push(gave_way);
+                self.flag(&mut waiting);
+                more = self.dispatch(&mut waiting, now, &mut wakers);
+                match waiting.queue.collect(&ticket) {
+                    None => Joined::Waiting(ticket),
+                    Some(Ok(taken)) => Joined::Granted(taken),
+                    Some(Err(reason)) => Joined::Refused(reason),
+                }
+            }
+        };
+        drop(waiting);
+        drop(wakers);
+        if more == More::Yes {
+            self.serve();
+        }
+        joined
+    }
+
+    /// What became of one that waits. Once that is known, the ticket is spent.
+    pub(crate) fn poll(
+        &self,
+        ticket: &Ticket,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Taken, Reason>> {
+        {
+            let mut waiting = self.lock();
+            if let Some(settled) = waiting.queue.collect(ticket) {
+                return Poll::Ready(settled);
+            }
+            if waiting.queue.wakes(ticket, cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+        // Cloned, and the one before dropped, while the lock is free: both are
+        // somebody else's code.
+        let waker = cx.waker().clone();
+        let mut waiting = self.lock();
+        if let Some(settled) = waiting.queue.collect(ticket) {
+            drop(waiting);
+            return Poll::Ready(settled);
+        }
+        let before = waiting.queue.set_waker(ticket, waker);
+        drop(waiting);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// One that waited does so no longer. What it was given and never heard of
+    /// goes to the next.
+    pub(crate) fn leave(&self, ticket: Ticket) {
+        let mut waiting = self.lock();
+        match waiting.queue.leave(ticket) {
+            Left::Settled(Ok(taken)) => {
+                drop(waiting);
+                self.give_back(taken);
+            }
+            Left::Settled(Err(_)) => {}
+            Left::Waited(waker) => {
+                // Whom it stood before may fit where it did not.
+                drop(waiting);
+                drop(waker);
+                self.serve();
+            }
+        }
+    }
+
+    /// Hands what is free to who is next, until nobody is, or nothing is left.
+    #[cold]
+    pub(super) fn serve(&self) {
+        let mut wakers = Wakers::new();
+        let now = self.clock.now();
+        loop {
+            let more = self.dispatch(&mut self.lock(), now, &mut wakers);
+            wakers.wake();
+            if more == More::No {
+                return;
+            }
+        }
+    }
+
+    /// One batch of it. Who stands before others in a line keeps its place
+    /// until it fits: so what is heavy is not passed by for ever. The same goes
+    /// for what partitions share.
+    fn dispatch(&self, waiting: &mut Waiting, now: Instant, wakers: &mut Wakers) -> More {
+        let mut blocked = Lines::default();
+        let mut taker = Taker::Queue;
+        while !wakers.is_full() {
+            let Some(next) = waiting.queue.next(now, blocked) else {
+                self.flag(waiting);
+                return More::No;
+            };
+            let Waiter {
+                line,
+                weight,
+                until,
+                too_late,
+                ..
+            } = waiting.queue.waiter(next);
+            let settled = if until <= now {
+                Err(too_late)
+            } else if weight > self.most(line) {
+                Err(Reason::Full)
+            } else if self.try_take_in(line, weight, taker) {
+                Ok(Taken { weight, line })
+            } else {
+                blocked.insert(line);
+                taker = Taker::QueueOwnOnly;
+                continue;
+            };
+            wakers.push(waiting.queue.settle(next, settled));
+        }
+        self.flag(waiting);
+        More::Yes
+    }
+
+    /// Has the words say for which lines somebody waits.
+    fn flag(&self, waiting: &mut Waiting) {
+        let mut now = Lines::default();
+        if !waiting.queue.is_empty() {
+            now.insert(COMMON);
+        }
+        for (line, _) in (1..).zip(&self.partitions) {
+            if !waiting.queue.is_line_empty(line) {
+                now.insert(line);
+            }
+        }
+        if now == waiting.flagged {
+            return;
+        }
+        let before = std::mem::replace(&mut waiting.flagged, now);
+        let words = self.partitions.iter().map(|partition| &partition.word);
+        for (line, word) in (COMMON..).zip([&self.common].into_iter().chain(words)) {
+            if before.has(line) != now.has(line) {
+                word.set_waiting(now.has(line));
+            }
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics under it but a bug of ours, and permits that others
+        // hold come back all the same.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum More {
+    No,
+    Yes,
+}
