@@ -109,6 +109,7 @@ impl<G> Queue<G> {
     pub(crate) fn join(&mut self, waiter: Waiter, now: Instant) -> Option<(Ticket, Option<Waker>)> {
         let newest_first = self.serves(now) == End::Newest;
         let line = self.lines.get(usize::from(waiter.line))?;
+        let stands = self.waiting > 0;
         let mut woken = None;
         if !self.places.has_room() {
             return None;
@@ -123,7 +124,7 @@ impl<G> Queue<G> {
         }
         self.arrivals += 1;
         let at = self.places.take(waiter, self.arrivals)?;
-        if self.waiting == 0 {
+        if !stands {
             self.standing_since = now;
         }
         self.lines[usize::from(waiter.line)].push(self.places.all(), at);
@@ -237,9 +238,6 @@ impl Lines {
         self.0 |= 1 << line;
     }
 }
-
-#[cfg(all(test, not(axiomatic_loom)))]
-mod tests;
 
 #[cfg(all(test, not(axiomatic_loom)))]
 mod tests;

@@ -1,1 +1,203 @@
+//! The queue beside a list that is sorted anew for each question.
 
+use std::task::Waker;
+use std::time::Duration;
+
+use axiomatic_core::Reason;
+use axiomatic_core::time::Instant;
+use proptest::prelude::*;
+
+use super::{Left, Lines, Order, Queue, Ticket, Waiter};
+
+const LINES: u16 = 3;
+const STANDING: Duration = Duration::from_millis(50);
+
+#[derive(Clone, Debug)]
+enum Op {
+    Join {
+        line: u16,
+        level: u8,
+    },
+    /// Who is next outside these lines is given something.
+    Grant {
+        blocked: u8,
+    },
+    /// One of those that have a place leaves.
+    Leave(usize),
+    /// One of those that have a place asks.
+    Ask(usize),
+    Pass(u64),
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        4 => (0..LINES, prop_oneof![Just(128), any::<u8>()])
+            .prop_map(|(line, level)| Op::Join { line, level }),
+        3 => (0..8u8).prop_map(|blocked| Op::Grant { blocked }),
+        2 => (0..40usize).prop_map(Op::Leave),
+        2 => (0..40usize).prop_map(Op::Ask),
+        1 => (0..60u64).prop_map(Op::Pass),
+    ];
+    proptest::collection::vec(op, 1..200)
+}
+
+fn orders() -> impl Strategy<Value = Order> {
+    prop_oneof![
+        Just(Order::Fifo),
+        Just(Order::Lifo),
+        Just(Order::Adaptive { standing: STANDING }),
+    ]
+}
+
+/// One that has a place, in the list.
+#[derive(Debug)]
+struct Known {
+    ticket: Option<Ticket>,
+    line: u16,
+    level: u8,
+    number: u64,
+    /// What it is given is the number of the grant.
+    settled: Option<Result<u64, Reason>>,
+}
+
+#[derive(Default)]
+struct List {
+    known: Vec<Known>,
+    number: u64,
+    grants: u64,
+    stood_since: Option<Instant>,
+}
+
+impl List {
+    fn newest_first(&self, order: Order, now: Instant) -> bool {
+        match order {
+            Order::Fifo => false,
+            Order::Lifo => true,
+            Order::Adaptive { standing } => {
+                let stood = self.stood_since.map_or(Duration::ZERO, |since| now - since);
+                stood >= standing
+            }
+        }
+    }
+
+    /// Those that wait, the next first.
+    fn sorted(&self, newest_first: bool) -> Vec<usize> {
+        let mut waiting: Vec<usize> = (0..self.known.len())
+            .filter(|at| self.known[*at].settled.is_none())
+            .collect();
+        waiting.sort_by_key(|at| {
+            let known = &self.known[*at];
+            let number = if newest_first {
+                u64::MAX - known.number
+            } else {
+                known.number
+            };
+            (u8::MAX - known.level, number)
+        });
+        waiting
+    }
+
+    fn note(&mut self, now: Instant) {
+        if self.known.iter().all(|known| known.settled.is_some()) {
+            self.stood_since = None;
+        } else {
+            self.stood_since.get_or_insert(now);
+        }
+    }
+}
+
+fn waiter(line: u16, level: u8) -> Waiter {
+    Waiter {
+        line,
+        level,
+        weight: 1,
+        until: Instant::from_nanos(u64::MAX),
+        too_late: Reason::WaitedTooLong,
+    }
+}
+
+proptest! {
+    #[test]
+    fn does_what_a_sorted_list_does(
+        ops in ops(),
+        order in orders(),
+        most in 1..6u32,
+    ) {
+        let mut queue: Queue<u64> = Queue::new(usize::from(LINES), most, order);
+        let mut list = List::default();
+        let mut now = Instant::from_nanos(1_000_000_000);
+        for op in ops {
+            let newest_first = list.newest_first(order, now);
+            match op {
+                Op::Pass(millis) => now = now + Duration::from_millis(millis),
+                Op::Join { line, level } => {
+                    // A place of the slab is taken until it is asked about.
+                    let has_room = list.known.len() < (most * 2 * u32::from(LINES)) as usize;
+                    let in_line: Vec<usize> = list.sorted(newest_first).into_iter()
+                        .filter(|at| list.known[*at].line == line).collect();
+                    let last = in_line.last().copied();
+                    let is_full = in_line.len() == most as usize;
+                    let gives_way = last.filter(|_| is_full && has_room).filter(|last| {
+                        let last = list.known[*last].level;
+                        last < level || last == level && newest_first
+                    });
+                    let joined = queue.join(waiter(line, level), now);
+                    let is_expected = has_room && (!is_full || gives_way.is_some());
+                    prop_assert_eq!(joined.is_some(), is_expected);
+                    if let Some((ticket, woken)) = joined {
+                        if let Some(last) = gives_way {
+                            list.known[last].settled = Some(Err(Reason::QueueFull));
+                        }
+                        prop_assert_eq!(woken.is_some(), gives_way.is_some());
+                        prop_assert!(queue.set_waker(&ticket, Waker::noop().clone()).is_none());
+                        list.number += 1;
+                        list.known.push(Known {
+                            ticket: Some(ticket), line, level, number: list.number, settled: None,
+                        });
+                    }
+                }
+                Op::Grant { blocked } => {
+                    let mut lines = Lines::default();
+                    (0..LINES).filter(|line| blocked >> line & 1 == 1).for_each(|line| lines.insert(line));
+                    let expected = list.sorted(newest_first).into_iter()
+                        .find(|at| !lines.has(list.known[*at].line));
+                    let next = queue.next(now, lines);
+                    prop_assert_eq!(next.is_some(), expected.is_some());
+                    if let (Some(next), Some(expected)) = (next, expected) {
+                        list.grants += 1;
+                        let woken = queue.settle(next, Ok(list.grants));
+                        prop_assert!(woken.is_some());
+                        list.known[expected].settled = Some(Ok(list.grants));
+                    }
+                }
+                Op::Leave(at) if at < list.known.len() => {
+                    let mut known = list.known.swap_remove(at);
+                    let left = queue.leave(known.ticket.take().unwrap());
+                    match left {
+                        Left::Waited(waker) => {
+                            prop_assert!(known.settled.is_none() && waker.is_some());
+                        }
+                        Left::Settled(settled) => prop_assert_eq!(Some(settled), known.settled),
+                    }
+                }
+                Op::Ask(at) if at < list.known.len() => {
+                    let told = queue.collect(list.known[at].ticket.as_ref().unwrap());
+                    prop_assert_eq!(told, list.known[at].settled);
+                    if told.is_some() {
+                        list.known.swap_remove(at);
+                    }
+                }
+                Op::Leave(_) | Op::Ask(_) => {}
+            }
+            list.note(now);
+            let waiting = list.sorted(false);
+            prop_assert_eq!(queue.waiting() as usize, waiting.len());
+            for line in 0..LINES {
+                let is_empty = !waiting.iter().any(|at| list.known[*at].line == line);
+                prop_assert_eq!(queue.is_line_empty(line), is_empty);
+            }
+            let stood = list.stood_since.map_or(Duration::ZERO, |since| now - since);
+            prop_assert_eq!(queue.has_stood(now), stood);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What the crate promises, in paused time.
+#![cfg(not(axiomatic_loom))]
+
+mod adaptive;
+mod bulkhead;
+mod keyed;
+mod model;
+mod partitions;
+mod queued;
+mod reserving;
+mod support;
