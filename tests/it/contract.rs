@@ -4,6 +4,8 @@
 //! new one adds its subjects, and its line under "asks for nothing". It is one
 //! file because it is one list.
 
+mod capacity;
+
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::error::Error;
@@ -19,7 +21,7 @@ use axiomatic_contract::{
 };
 use axiomatic_core::budget::{Deposits, InFlight, Level, RetryBudget};
 use axiomatic_core::context::Deadline;
-use axiomatic_core::keyed::WhenFull;
+use axiomatic_core::keyed::WhenFull as WhenFullOfKeys;
 use axiomatic_core::repeat::{Always, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{
@@ -293,7 +295,7 @@ fn a_circuit_breaker_that_slow_calls_tripped_keeps_the_contract() {
 
 fn keyed() -> KeyedCircuitBreaker<u64> {
     let cap = NonZeroU32::new(10).unwrap();
-    KeyedCircuitBreaker::new(Config::default(), cap, WhenFull::Refuse).unwrap()
+    KeyedCircuitBreaker::new(Config::default(), cap, WhenFullOfKeys::Refuse).unwrap()
 }
 
 fn keyed_subject<'a, L>(breakers: KeyedCircuitBreaker<u64>, layer: L) -> Subject<'a, L::Service>

@@ -100,8 +100,9 @@ impl SpreadTally {
     }
 
     fn over(lines: usize) -> Self {
-        // Loom's threads may share an index.
-        let lines = if cfg!(axiomatic_loom) { 0 } else { lines };
+        // Loom's threads may share an index, and shuttle's do.
+        let is_modelled = cfg!(any(axiomatic_loom, axiomatic_shuttle));
+        let lines = if is_modelled { 0 } else { lines };
         SpreadTally {
             lines: (0..lines).map(|_| Line(AtomicU64::new(0))).collect(),
             shared: Line(AtomicU64::new(0)),

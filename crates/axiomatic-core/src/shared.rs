@@ -166,8 +166,8 @@ impl<T: Stashed> Stash<T> {
     /// A kept reference to this spot.
     #[inline(always)]
     fn take(spot: &Arc<Spot<T>>) -> Option<Arc<Spot<T>>> {
-        // Loom's threads share the locals of the thread that runs them all.
-        if cfg!(axiomatic_loom) {
+        // Modelled threads share the locals of the thread that runs them all.
+        if cfg!(any(axiomatic_loom, axiomatic_shuttle)) {
             return None;
         }
         T::stash()
@@ -186,7 +186,7 @@ impl<T: Stashed> Stash<T> {
     /// Keeps a reference, in the place of what was kept there.
     #[inline(always)]
     fn keep(spot: Arc<Spot<T>>) {
-        if cfg!(axiomatic_loom) {
+        if cfg!(any(axiomatic_loom, axiomatic_shuttle)) {
             return;
         }
         // In a thread that is ending there is no stash: then it is dropped.

@@ -1,16 +1,20 @@
-//! The facade over std's and loom's atomics and locks, and the only place that
-//! knows which of them is in use. Not public API.
+//! The facade over the atomics and locks of std, loom and shuttle, and the only
+//! place that knows which of them is in use. Not public API.
 //!
-//! The switch is `--cfg axiomatic_loom`: plain `--cfg loom` also reaches
-//! tokio and hyper, which then do not compile.
+//! The switches are `--cfg axiomatic_loom` and `--cfg axiomatic_shuttle`: plain
+//! `--cfg loom` also reaches tokio and hyper, which then do not compile.
 
 #[cfg(axiomatic_loom)]
 pub use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 #[cfg(axiomatic_loom)]
 pub use loom::sync::{Mutex, MutexGuard};
-#[cfg(not(axiomatic_loom))]
+#[cfg(axiomatic_shuttle)]
+pub use shuttle::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+#[cfg(axiomatic_shuttle)]
+pub use shuttle::sync::{Mutex, MutexGuard};
+#[cfg(not(any(axiomatic_loom, axiomatic_shuttle)))]
 pub use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-#[cfg(not(axiomatic_loom))]
+#[cfg(not(any(axiomatic_loom, axiomatic_shuttle)))]
 pub use std::sync::{Mutex, MutexGuard};
 
 /// To be called by whoever saw from an `Arc`'s count that references are

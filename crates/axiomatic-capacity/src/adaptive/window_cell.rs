@@ -42,8 +42,9 @@ struct Line {
 
 impl Window {
     pub(super) fn new(due: Instant) -> Self {
-        // Loom's threads may share an index.
-        let lines = if cfg!(axiomatic_loom) { 0 } else { spread() };
+        // Loom's threads may share an index, and shuttle's do.
+        let is_modelled = cfg!(any(axiomatic_loom, axiomatic_shuttle));
+        let lines = if is_modelled { 0 } else { spread() };
         Window {
             lines: (0..lines).map(|_| Line::new()).collect(),
             shared: Line::new(),
