@@ -17,10 +17,17 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use axiomatic_capacity::adaptive::{
+    AdaptiveLimit, Config as AdaptiveConfig, LimitAlgorithm, Sample, Step, Why,
+};
+use axiomatic_capacity::bulkhead::{
+    Admission, Ask, Bulkhead, Config as BulkheadConfig, KeyedBulkhead, Order, Partitions, Sharing,
+    WhenFull,
+};
 use axiomatic_core::backoff::Backoff;
 use axiomatic_core::budget::{Budget, Call, Class, Deposits, RetryBudget};
 use axiomatic_core::histogram::LatencyHistogram;
-use axiomatic_core::keyed::WhenFull;
+use axiomatic_core::keyed::WhenFull as KeysWhenFull;
 use axiomatic_core::repeat::{Always, Repeat, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{Carrier, Outcome, Plain, Ratio, Rejected};
@@ -443,10 +450,182 @@ const CLAIMS: &[Claim] = &[
             })
         },
     },
+    Claim {
+        operation: "bulkhead, mechanism, a slot taken and given back",
+        allocations: 0,
+        instructions: 86,
+        subject: || {
+            let bulkhead = bulkhead(WhenFull::Reject);
+            Box::new(move || drop(black_box(bulkhead.admit()).expect("a slot")))
+        },
+    },
+    Claim {
+        operation: "bulkhead, mechanism, with a permit that outlives the borrow",
+        allocations: 0,
+        instructions: 217,
+        subject: || {
+            let bulkhead = bulkhead(WhenFull::Reject);
+            Box::new(move || {
+                let permit = bulkhead.admit_owned(black_box(Ask::default()));
+                drop(black_box(permit).expect("a slot"));
+            })
+        },
+    },
+    Claim {
+        operation: "bulkhead, mechanism, refused",
+        allocations: 0,
+        instructions: 139,
+        subject: || {
+            let bulkhead = full(WhenFull::Reject);
+            Box::new(move || assert!(black_box(bulkhead.admit()).is_err()))
+        },
+    },
+    Claim {
+        operation: "bulkhead, mechanism, within the guarantee of a partition",
+        allocations: 0,
+        instructions: 166,
+        subject: || {
+            let shares = Partitions::new(Sharing::Reserved).with("own", Ratio::percent(50));
+            let config = BulkheadConfig::new(slots(10)).partitions(shares);
+            let bulkhead = config.build().expect("a valid configuration");
+            let own = bulkhead.partition("own").expect("it was named");
+            let own = bulkhead.within(own);
+            Box::new(move || drop(black_box(own.admit()).expect("a slot")))
+        },
+    },
+    Claim {
+        operation: "bulkhead, mechanism, by a known key",
+        allocations: 0,
+        instructions: 691,
+        subject: || {
+            let config = BulkheadConfig::new(slots(10));
+            let tenants: KeyedBulkhead<String> =
+                KeyedBulkhead::new(config, slots(100), KeysWhenFull::Refuse).expect("valid");
+            Box::new(move || {
+                let permit = tenants.admit(black_box("acme"), Ask::default());
+                drop(permit.expect("a slot"));
+            })
+        },
+    },
+    Claim {
+        operation: "bulkhead, layer, answered",
+        allocations: 0,
+        instructions: 247,
+        subject: || {
+            let layer = bulkhead(WhenFull::Reject).layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "bulkhead, layer, refused",
+        allocations: 0,
+        instructions: 125,
+        subject: || {
+            let layer = full(WhenFull::Reject).layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_err()))
+        },
+    },
+    Claim {
+        operation: "bulkhead, queued layer, answered",
+        allocations: 0,
+        instructions: 347,
+        subject: || {
+            let layer = bulkhead(waits()).queued_layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "bulkhead, queue, a place taken, a slot handed over, taken up and given back",
+        allocations: 0,
+        instructions: 2451,
+        subject: || {
+            let bulkhead = bulkhead(waits());
+            bulkhead.resize(slots(1));
+            Box::new(move || {
+                let first = bulkhead.admit().expect("a slot");
+                let Ok(Admission::Waiting(mut second)) = bulkhead.admit_or_wait(Ask::default())
+                else {
+                    panic!("there is no slot")
+                };
+                let mut context = Context::from_waker(Waker::noop());
+                assert!(Pin::new(&mut second).poll(&mut context).is_pending());
+                drop(first);
+                assert!(Pin::new(&mut second).poll(&mut context).is_ready());
+            })
+        },
+    },
+    Claim {
+        operation: "adaptive limit, mechanism, answered",
+        allocations: 0,
+        instructions: 197,
+        subject: || {
+            let limit = adaptive();
+            Box::new(move || {
+                let permit = limit.admit(now()).expect("a slot");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    Claim {
+        operation: "adaptive limit, layer, answered",
+        allocations: 0,
+        instructions: 402,
+        subject: || {
+            let mut service = adaptive().layer().with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
 ];
 
 fn now() -> Instant {
     Instant::from_nanos(black_box(7_200_000_000_000))
+}
+
+fn slots(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).expect("some")
+}
+
+fn waits() -> WhenFull {
+    WhenFull::Wait {
+        max_waiting: 10,
+        max_wait: Duration::from_secs(3_600),
+        order: Order::default(),
+    }
+}
+
+fn bulkhead(when_full: WhenFull) -> Bulkhead {
+    let config = BulkheadConfig::new(slots(10)).when_full(when_full);
+    config.clock(Clock::Source(now)).build().expect("valid")
+}
+
+/// Whose only slot is taken for ever.
+fn full(when_full: WhenFull) -> Bulkhead {
+    let bulkhead = bulkhead(when_full);
+    bulkhead.resize(slots(1));
+    std::mem::forget(bulkhead.admit_owned(Ask::default()).expect("a slot"));
+    bulkhead
+}
+
+/// Its clock stands, so no window ends.
+fn adaptive() -> AdaptiveLimit {
+    #[derive(Debug)]
+    struct Ten;
+    impl LimitAlgorithm for Ten {
+        fn initial(&self) -> u32 {
+            10
+        }
+        fn step(&mut self, _: &Sample) -> Step {
+            Step {
+                limit: 10,
+                why: Why::Steady,
+            }
+        }
+    }
+    let config = AdaptiveConfig::new(Ten).clock(Clock::Source(now));
+    config.build().expect("a valid configuration")
 }
 
 fn deposits() -> RetryBudget<Deposits> {
@@ -492,7 +671,7 @@ fn breaker() -> CircuitBreaker {
 
 fn keyed<K: std::hash::Hash + Eq + Send + Sync + 'static>() -> KeyedCircuitBreaker<K> {
     let cap = NonZeroU32::new(100).expect("a cap");
-    KeyedCircuitBreaker::new(config(), cap, WhenFull::Refuse).expect("a valid configuration")
+    KeyedCircuitBreaker::new(config(), cap, KeysWhenFull::Refuse).expect("a valid configuration")
 }
 
 /// In the last stage of a ramp, in which half of the calls pass.
