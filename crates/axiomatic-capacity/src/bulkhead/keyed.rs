@@ -8,12 +8,12 @@ use axiomatic_core::keyed::{self, Found, Full, Idle, Keyed, WhenFull as WhenCrow
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::Setting;
 use axiomatic_core::time::{Clock, Instant};
-use axiomatic_core::{BoxError, Mode, Name, Plain, Reason, Rejected};
+use axiomatic_core::{Mode, Name, Reason, Rejected};
 
 use super::{
-    Admission, Ask, Bulkhead, BulkheadLayer, Config, ConfigError, Gate, OwnedPermit, Unmetered,
+    Admission, Ask, Bulkhead, BulkheadLayer, ByKey, Config, ConfigError, KeyedBulkheadLayer,
+    OwnedPermit,
 };
-use crate::gate::Sealed;
 
 /// A bulkhead for each key, a tenant, a host or a path, in bounded memory: one
 /// that is slow takes nobody else's slots.
@@ -273,15 +273,18 @@ where
     pub fn queued_layer<F>(
         &self,
         key_of: F,
-    ) -> super::QueuedBulkheadLayer<BoxError, Plain, ByKey<K, F>> {
+    ) -> super::QueuedBulkheadLayer<axiomatic_core::BoxError, axiomatic_core::Plain, ByKey<K, F>>
+    {
         super::QueuedBulkheadLayer::new(self.by_key(key_of))
     }
 
     fn by_key<F>(&self, key_of: F) -> ByKey<K, F> {
-        ByKey {
-            bulkheads: self.clone(),
-            key_of,
-        }
+        ByKey::new(self.clone(), key_of)
+    }
+
+    /// A refusal in words.
+    pub(super) fn rejected(&self, reason: Reason) -> Rejected {
+        self.shared.aside.0.core.rejected(reason)
     }
 }
 
@@ -329,76 +332,6 @@ impl<K> fmt::Debug for KeyedBulkhead<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyedBulkhead")
             .field("name", &self.shared.aside.name())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A layer that asks the bulkhead of each request's key.
-pub type KeyedBulkheadLayer<K, F, E = BoxError, B = Plain> = BulkheadLayer<E, B, ByKey<K, F>>;
-
-/// Bulkheads by key, and how to tell the key of a request.
-pub struct ByKey<K, F> {
-    bulkheads: KeyedBulkhead<K>,
-    key_of: F,
-}
-
-impl<K, F> ByKey<K, F> {
-    /// The bulkheads.
-    pub fn bulkheads(&self) -> &KeyedBulkhead<K> {
-        &self.bulkheads
-    }
-}
-
-impl<K, F> Sealed for ByKey<K, F> {}
-
-impl<K, F, Req> Gate<Req> for ByKey<K, F>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    F: Fn(&Req) -> K,
-{
-    type Meter = Unmetered;
-
-    /// Readiness knows no key.
-    fn is_full(&self) -> bool {
-        false
-    }
-
-    fn admit(&self, request: &Req, ask: Ask) -> Result<OwnedPermit, Rejected> {
-        self.bulkheads.admit(&(self.key_of)(request), ask)
-    }
-
-    fn admit_or_wait(&self, request: &Req, ask: Ask) -> Result<Admission, Rejected> {
-        self.bulkheads.admit_or_wait(&(self.key_of)(request), ask)
-    }
-
-    fn refuse(&self) -> Rejected {
-        self.rejected_as(Reason::Full)
-    }
-
-    fn rejected(&self, reason: Reason) -> Rejected {
-        self.rejected_as(reason)
-    }
-}
-
-impl<K, F> ByKey<K, F> {
-    fn rejected_as(&self, reason: Reason) -> Rejected {
-        self.bulkheads.shared.aside.0.core.rejected(reason)
-    }
-}
-
-impl<K, F: Clone> Clone for ByKey<K, F> {
-    fn clone(&self) -> Self {
-        ByKey {
-            bulkheads: self.bulkheads.clone(),
-            key_of: self.key_of.clone(),
-        }
-    }
-}
-
-impl<K, F> fmt::Debug for ByKey<K, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByKey")
-            .field("bulkheads", &self.bulkheads)
             .finish_non_exhaustive()
     }
 }

@@ -1,10 +1,180 @@
-//! A bulkhead.
+//! A bulkhead: so many calls at a time, and what is slow takes nobody else's
+//! slots.
+//!
+//! # The problem
+//!
+//! A database has twenty connections. Nine tenants send it twenty queries a
+//! second each, of 10 ms: two connections would do. A tenth sends forty reports a
+//! second, and each of them holds a connection for a second. Now everybody waits
+//! behind the reports, and of the nine tenants' queries 5 % are answered within
+//! 100 ms. Nothing failed, so no breaker opens; what is finite was not divided.
+//! With five connections for each tenant all of those queries are answered
+//! (`examples/bulkhead.rs` prints the numbers).
+//!
+//! # Example
+//!
+//! ```
+//! use axiomatic_capacity::bulkhead::{Config, Order, WhenFull};
+//! use axiomatic_core::BoxError;
+//! use std::num::NonZeroU32;
+//! use std::time::Duration;
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! # async fn query(id: u32) -> Result<u32, BoxError> { Ok(id) }
+//! let limit = NonZeroU32::new(20).ok_or("no slots")?;
+//! let database = Config::new(limit)
+//!     .named("database")
+//!     .when_full(WhenFull::Wait {
+//!         max_waiting: 100,
+//!         max_wait: Duration::from_millis(50),
+//!         order: Order::default(),
+//!     })
+//!     .build()?;
+//!
+//! let mut service = ServiceBuilder::new()
+//!     .layer(database.queued_layer())
+//!     .service(service_fn(query));
+//! assert_eq!(service.ready().await?.call(7).await?, 7);
+//!
+//! // Who does not want to wait asks for a slot, or is refused.
+//! let mut impatient = ServiceBuilder::new()
+//!     .layer(database.layer())
+//!     .service(service_fn(query));
+//! assert_eq!(impatient.ready().await?.call(8).await?, 8);
+//! println!("{}", database.snapshot());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without tower and without a runtime: [`Bulkhead::admit`] and
+//! [`Bulkhead::admit_or_wait`]. One for each tenant or host: [`KeyedBulkhead`].
+//!
+//! # Guarantees
+//!
+//! - There are never more calls at a time than slots, whatever the threads do
+//!   (`in_flight_never_exceeds_limit`,
+//!   `many_calls_over_few_slots_all_get_through_and_never_too_many_at_a_time`);
+//!   what is refused is told why (`refuses_when_full_and_says_so`).
+//! - A slot is taken in `call`: clones that are ready and idle keep nobody out
+//!   (`clones_that_are_ready_and_idle_keep_nobody_out`), where tower's
+//!   `LoadShed<ConcurrencyLimit>` sheds all calls. Readiness as backpressure,
+//!   [`Bulkhead::reserving_layer`], is there for who asks for it
+//!   (`ready_means_that_it_has_a_slot_and_a_clone_has_none`).
+//! - No slot is lost: a call has it until it is answered, fails, panics or is
+//!   dropped (`a_call_has_its_slot_until_it_is_answered_fails_panics_or_is_dropped`,
+//!   `wherever_a_call_is_cancelled_no_slot_is_lost`), or until its body ends, if
+//!   the binding says so (`a_bulkhead_to_the_end_of_the_body_keeps_the_contract`).
+//!   Whoever gets it sees what was done under it before
+//!   (`who_gets_a_slot_sees_what_was_done_under_it_before`).
+//! - A slot that is given back reaches who waits
+//!   (`a_slot_given_back_reaches_who_waits`, `all_who_wait_get_their_slot_in_the_end`,
+//!   `all_who_stay_get_their_slots_and_nothing_is_left`), once, and nobody takes
+//!   it in between (`nobody_passes_by_who_waits`,
+//!   `one_who_waits_is_woken_once_and_the_slot_is_nobody_elses`). One who leaves
+//!   passes on what it was given (`a_cancelled_waiter_never_swallows_a_permit`,
+//!   `one_who_leaves_passes_on_what_it_was_given`).
+//! - Who waits is served in the order that was chosen, what matters more first
+//!   (`does_what_a_sorted_list_does`, `who_waits_is_served_as_in_a_list`,
+//!   `what_matters_more_is_served_first`,
+//!   `a_queue_that_has_stood_serves_who_came_last_until_it_is_empty`), and what is
+//!   heavy is not passed by for ever
+//!   (`what_is_heavy_is_not_passed_by_and_lets_others_by_when_it_leaves`). In a
+//!   full queue, who would be served last gives way
+//!   (`who_would_be_served_last_gives_way_in_a_full_queue`).
+//! - Nobody is served whose deadline has passed
+//!   (`whose_time_is_over_is_passed_by`,
+//!   `a_call_waits_no_longer_than_its_deadline_and_is_never_made_after_it`), and
+//!   nobody waits longer than it may
+//!   (`calls_wait_for_a_slot_and_no_longer_than_they_may`).
+//! - Nothing that was readied waits: the instance that is called was readied
+//!   once there was a slot
+//!   (`the_instance_that_is_called_is_readied_once_there_is_a_slot`).
+//! - A new limit kills nothing and loses nothing
+//!   (`more_slots_are_there_at_once_and_fewer_once_enough_has_ended`,
+//!   `resize_loses_no_permit`,
+//!   `more_slots_go_to_who_waits_and_fewer_refuse_who_waits_for_more`).
+//! - Partitions have what is guaranteed to them at once, and a reserved limit is
+//!   never exceeded (`partitions_admit_what_the_ledger_admits`,
+//!   `a_guarantee_is_good_at_once_whatever_the_others_do`,
+//!   `reserved_slots_are_kept_and_there_is_never_one_call_too_many`,
+//!   `partitions_never_exceed_a_reserved_limit_and_give_all_of_it_back`). One that
+//!   lends is exceeded by what is guaranteed at most
+//!   (`borrowed_slots_are_lent_and_a_guarantee_is_good_at_once_on_top`).
+//! - In shadow the excess passes and is counted apart
+//!   (`in_shadow_the_excess_passes_and_is_counted_apart`, `in_shadow_nobody_waits`).
+//!
+//! # Cost
+//!
+//! A call takes its slot by one compare-and-swap and gives it back by one
+//! subtraction, on one word; behind a layer a thread keeps the reference that the
+//! call needs. A partition has a word of its own, and within its guarantee takes
+//! no other. A refusal is a load, and a count on a line of the thread's own. No
+//! lock is taken, no clock read and nothing allocated, unless somebody waits:
+//! then each that comes or goes takes the queue's lock for a few steps, and reads
+//! the coarse clock. Memory is 700 bytes, 2 KiB for each line that can wait, and
+//! 150 bytes for each place to wait in. `cargo xtask bench bulkhead` measures it
+//! beside its peers, and `tests/costs.rs` holds it to its instructions.
+//!
+//! # When not to use it
+//!
+//! - Where the right limit is not known, or moves: the
+//!   [adaptive limit](crate::adaptive) finds it.
+//! - To bound how often, and not how many at a time: that is a rate.
+//! - Around what is divided already: a pool of connections is a bulkhead. Make
+//!   the two as large as each other, and let the one in front refuse.
+//! - Across processes. Ten instances with twenty slots each are two hundred
+//!   calls.
+//!
+//! # How it works
+//!
+//! | Found | [`WhenFull::Reject`] | [`WhenFull::Wait`] |
+//! |---|---|---|
+//! | a slot, and nobody waits | admitted | admitted |
+//! | a slot, kept for who is heavy and next | – | waits, unless [`Barging::Allowed`] |
+//! | no slot | refused: `Full` | waits |
+//! | no slot, and the queue is full | – | takes the place of who is served last, or is refused: `QueueFull` |
+//! | it weighs more than there is | refused: `Full` | refused: `Full` |
+//! | its deadline has passed, and there is no slot | refused: `Full` | refused: `Expired` |
+//! | its time is over while it waits | – | refused: `Expired`, or `WaitedTooLong` |
+//!
+//! The order is strict inside a partition: who is next keeps its place until it
+//! fits, and what is free meanwhile is kept for it. What matters more is always
+//! served first, so under an overload that lasts what matters least is not served
+//! at all; it is refused when it has waited as long as it may.
+//!
+//! # Choosing parameters
+//!
+//! By Little's law there are as many calls in flight as come in a second times
+//! the seconds that each takes: 200 a second of 50 ms are ten. Twice that is
+//! enough for bursts. A queue should drain within what a caller has left:
+//! with twenty slots and calls of 50 ms, four hundred are served a second, so one
+//! of a hundred places is a wait of 250 ms. [`Order::Adaptive`] is right if
+//! nothing speaks for another.
+//!
+//! # Differences from
+//!
+//! - tower's `ConcurrencyLimit` takes its permit in `poll_ready`, has everybody
+//!   wait, and cannot be changed. [`Bulkhead::reserving_layer`] is it, with a
+//!   bound for who waits.
+//! - Netflix's partitioned limiter lends, and lets ten become seventeen. Here
+//!   that is [`Sharing::Borrowing`], and not the default.
+//!
+//! # References
+//!
+//! - M. Nygard, *Release It!*, 2007: bulkheads.
+//! - B. Maurer, *Fail at Scale*, ACM Queue 13(8), 2015: adaptive LIFO.
+//! - J. D. C. Little, *A Proof for the Queuing Formula L = λW*, Operations
+//!   Research 9(3), 1961.
 
 #[expect(
     clippy::module_inception,
     reason = "the mechanism has the pattern's name"
 )]
 mod bulkhead;
+#[cfg(feature = "keyed")]
+mod by_key;
 mod config;
 mod error;
 #[cfg(feature = "keyed")]
@@ -19,10 +189,12 @@ pub use crate::gate::{
 };
 pub use crate::queue::Order;
 pub use crate::slots::{Barging, Sharing};
+#[cfg(feature = "keyed")]
+pub use by_key::{ByKey, KeyedBulkheadLayer};
 pub use config::{Config, Partitions, WhenFull};
 pub use error::ConfigError;
 #[cfg(feature = "keyed")]
-pub use keyed::{ByKey, KeyedBulkhead, KeyedBulkheadLayer};
+pub use keyed::KeyedBulkhead;
 pub use unmetered::Unmetered;
 
 /// Leave for one call, borrowed from the bulkhead.
