@@ -2,7 +2,21 @@
 //!
 //! | Pattern | Answers |
 //! |---|---|
-//! | [`adaptive`] | A limit that finds the capacity by itself |
+//! | [`bulkhead`] | So many at a time, and what is slow takes nobody else's |
+//! | [`adaptive`] | As many as can be borne, found out by what they take |
+//!
+//! Both are made of the same slots, permits and layers, which stand here with
+//! their own names and in the patterns' modules with the patterns'.
+//!
+//! # Features
+//!
+//! - `tokio` (default): the layers whose calls wait, whose timers are tokio's.
+//!   The mechanisms need no runtime, nor do their queues.
+//! - `tracing` (default): an event for every refusal and every new limit.
+//! - `keyed` (default): bulkheads by key, in bounded memory.
+//! - `metrics`: counters and gauges through the `metrics` facade.
+//!
+//! Names and units of events and metrics stand in the project's TELEMETRY.md.
 #![forbid(unsafe_code)]
 
 pub mod adaptive;

@@ -112,24 +112,33 @@ fn in_flight_never_exceeds_limit() {
     });
 }
 
+/// What one holder of a slot leaves to the next. Loom's cell itself reports
+/// what is not ordered.
+struct Guarded(UnsafeCell<u32>);
+
+impl Guarded {
+    fn add_under(&self, bulkhead: &Bulkhead) {
+        if let Ok(permit) = bulkhead.admit() {
+            self.0.with_mut(|_| ());
+            drop(permit);
+        }
+    }
+}
+
 #[test]
 fn who_gets_a_slot_sees_what_was_done_under_it_before() {
-    struct Guarded(UnsafeCell<u32>);
-    // Loom's cell itself reports what is not ordered.
-    model(|| {
-        let bulkhead = bulkhead(1);
-        let data = Arc::new(Guarded(UnsafeCell::new(0)));
-        let add = |bulkhead: &Bulkhead, data: &Guarded| {
-            if let Ok(permit) = bulkhead.admit() {
-                data.0.with_mut(|_| ());
-                drop(permit);
-            }
-        };
-        let (other, others) = (Arc::clone(&bulkhead), Arc::clone(&data));
-        let thread = thread::spawn(move || add(&other, &others));
-        add(&bulkhead, &data);
-        thread.join().unwrap();
-    });
+    for share in [0, 100] {
+        model(move || {
+            let shares = Partitions::new(Sharing::Reserved).with("own", Ratio::percent(share));
+            let all = config(1).partitions(shares).build().unwrap();
+            let own = Arc::new(all.within(all.partition("own").unwrap()));
+            let data = Arc::new(Guarded(UnsafeCell::new(0)));
+            let (other, others) = (Arc::clone(&own), Arc::clone(&data));
+            let thread = thread::spawn(move || others.add_under(&other));
+            data.add_under(&own);
+            thread.join().unwrap();
+        });
+    }
 }
 
 #[test]

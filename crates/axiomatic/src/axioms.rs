@@ -12,14 +12,16 @@
 //! | **Failure** | Most failures are partial. | [`circuit_breaker`](crate::circuit_breaker) | [`Adaptive`](crate::circuit_breaker::Adaptive), which refuses a share, and `KeyedCircuitBreaker`, which refuses one place of many | `it_refuses_a_share_and_never_opens`, `one_bad_host_costs_the_good_ones_nothing` |
 //! | **Failure** | What is asked again by all who failed is asked too much. | [`retry`](crate::retry) | [`RetryBudget`](crate::budget::RetryBudget): an extra attempt is a token of an account that all share, and a request is repeated only if it was [declared](crate::context::Repeatability) to be | `extra_attempts_never_exceed_what_calls_and_time_deposited`, `three_hops_that_retry_ask_a_dead_dependency_little_more_than_once` |
 //! | **Latency** and **failure** | A part that hangs is a part that failed, once somebody says so. | both, stacked | [`Reason`](crate::Reason): says on which side of the call a rejection arose | `a_hang_behind_an_attempt_timeout_opens_the_breaker` |
-//! | **Capacity** | Every resource is finite, no node holds everything, and membership changes. | none yet | [`rendezvous`](crate::hash::rendezvous), the order that placement will use | `only_keys_of_the_removed_node_move` |
+//! | **Capacity** | Every resource is finite. | [`bulkhead`](crate::bulkhead) | [`Permit`](crate::bulkhead::Permit): it cannot be copied, and what it stands for is given back when it is dropped | `in_flight_never_exceeds_limit`, `a_cancelled_waiter_never_swallows_a_permit`, `resize_loses_no_permit` |
+//! | **Capacity** | How much there is, nobody says. | [`adaptive`](crate::adaptive) | [`LimitAlgorithm`](crate::adaptive::LimitAlgorithm): fed what windows of calls were like, and not asked by any call | `a_window_is_told_as_it_was`, `a_window_is_closed_by_one_call_and_every_call_counts_once` |
+//! | **Capacity** | No node holds everything, and membership changes. | none yet | [`rendezvous`](crate::hash::rendezvous), the order that placement will use | `only_keys_of_the_removed_node_move` |
 //! | **Concurrency** | Many things happen at once, and nobody sees the order in which they do. | none yet | the permit again: it carries the generation that issued it | `a_stale_result_never_moves_a_newer_state`, `no_transition_is_lost` |
 //! | **Coordination** | No step is atomic across two machines. | none yet | [`Repeatability`](crate::context::Repeatability): unless a request was declared repeatable, nothing repeats it | `a_request_that_nobody_declared_repeatable_is_sent_once` |
 //! | **Observability** | Nobody acts on what nobody sees. | none of its own; every mechanism has a name and a snapshot | [`Snapshot`](crate::circuit_breaker::Snapshot): plain numbers that print as a line | `a_snapshot_prints_as_a_line`, `telemetry_lists_the_names_that_are_emitted_and_no_others` |
 //! | **Human interface** | People run it, under stress, and err. | none of its own; every mechanism has a mode and can be changed while it runs | [`Mode`](crate::Mode), and configurations that are refused where they are made | `shadow_counts_what_it_would_refuse_and_refuses_nothing`, `an_operator_is_never_overruled`, `a_configuration_that_cannot_work_is_refused` |
 //! | **Economics** | Exact knowledge costs more than most questions are worth. | none yet | the [windows](crate::window): their memory is fixed, whatever the load | `a_full_bucket_counts_no_more` |
 //!
-//! So two of the eight have patterns today, latency and failure. For capacity,
+//! So three of the eight have patterns today, latency, failure and capacity. For
 //! concurrency, coordination and economics there is vocabulary and no pattern;
 //! observability and the human interface are duties of every mechanism rather
 //! than mechanisms.

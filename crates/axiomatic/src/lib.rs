@@ -8,6 +8,8 @@
 //!
 //! | Pattern | Axiom | Feature | Crate |
 //! |---|---|---|---|
+//! | [`adaptive`] | capacity | `capacity` | `axiomatic-capacity` |
+//! | [`bulkhead`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`circuit_breaker`] | failure | `failure` | `axiomatic-failure` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
 //! | [`hedge`] | latency | `latency` | `axiomatic-latency` |
@@ -63,7 +65,7 @@
 //!
 //! # Features
 //!
-//! - `failure`, `latency` (default), `http`: the areas.
+//! - `capacity`, `failure`, `latency` (default), `http`: the areas.
 //! - `http-scope`, `axum`, `h2`: parts of http with dependencies of their own.
 //! - `tokio` (default): the adapters that wait, over tokio's timers.
 //! - `tracing` (default): events of the areas that are on.
@@ -86,6 +88,14 @@ pub mod design {}
 
 #[doc(inline)]
 pub use axiomatic_core::*;
+
+#[cfg(feature = "capacity")]
+#[doc(inline)]
+pub use axiomatic_capacity::adaptive;
+
+#[cfg(feature = "capacity")]
+#[doc(inline)]
+pub use axiomatic_capacity::bulkhead;
 
 #[cfg(feature = "failure")]
 #[doc(inline)]

@@ -77,9 +77,10 @@ pub enum Why {
     Waiting,
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Why {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Why::TooFew => "too few calls to decide",
             Why::Growing => "growing",
             Why::Steady => "steady",
@@ -89,6 +90,12 @@ impl fmt::Display for Why {
             Why::NoGain => "more brought nothing",
             Why::Probing => "probing",
             Why::Waiting => "waiting for what a decrease does",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -155,7 +155,7 @@ impl Metered {
         control.last = Some((sample, step));
         // Before the lock is released, so that no older limit comes last.
         if step.limit != limit {
-            core.resize(step.limit);
+            core.resize(step.limit, step.why.as_str());
         }
     }
 }

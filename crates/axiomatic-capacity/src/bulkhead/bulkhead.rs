@@ -107,7 +107,7 @@ impl Bulkhead {
     /// beyond fewer goes on, and nobody is let in until enough of it has ended.
     /// Who waits for more than there is now is refused.
     pub fn resize(&self, limit: NonZeroU32) {
-        self.0.core.resize(limit.get());
+        self.0.core.resize(limit.get(), "asked for");
     }
 
     /// Changes how long those may wait that come from now on.

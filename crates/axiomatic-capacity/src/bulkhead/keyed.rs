@@ -309,7 +309,8 @@ impl Kept {
     #[cold]
     fn resize(&self, limit: u64) {
         let slots = u32::try_from(limit).unwrap_or(Config::MOST);
-        self.bulkhead.0.core.resize(slots);
+        // One of thousands tells of nothing.
+        self.bulkhead.0.core.slots.resize(slots);
         self.has.store(limit);
     }
 }

@@ -198,10 +198,10 @@ impl<M: Meter> Core<M> {
         self.excess.end(token.excess_weight());
     }
 
-    /// Changes the limit.
-    pub(crate) fn resize(&self, limit: u32) {
+    /// Changes the limit, and says why.
+    pub(crate) fn resize(&self, limit: u32, why: &'static str) {
         self.slots.resize(limit);
-        self.telemetry.resized(limit);
+        self.telemetry.resized(self.slots.limit(), why);
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use axiomatic_core::{Mode, Name};
+use axiomatic_core::{Mode, Name, Pattern};
 
 use super::{Core, Meter};
 
@@ -9,7 +9,7 @@ use super::{Core, Meter};
 /// so under load they may be of slightly different moments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    pattern: &'static str,
+    pattern: Pattern,
     name: Name,
     mode: Mode,
     limit: u32,
@@ -38,7 +38,7 @@ impl Snapshot {
         let (waiting, standing) = core.slots.queue();
         let partitions = core.slots.partitions();
         Snapshot {
-            pattern: super::telemetry::word(M::PATTERN),
+            pattern: M::PATTERN,
             name: core.name,
             mode: core.mode.load(),
             limit: core.slots.limit(),

@@ -1,7 +1,9 @@
-//! What is told to the outside, after the step it reports and under no lock.
-//! The names stand in TELEMETRY.md.
+//! What is told to the outside, after the step it reports and under no lock that
+//! a call waits for. The names stand in TELEMETRY.md.
 
-use axiomatic_core::{Name, Pattern, Reason};
+#[cfg(feature = "tracing")]
+use axiomatic_core::Name;
+use axiomatic_core::{Pattern, Reason};
 
 pub(crate) struct Telemetry {
     #[cfg(feature = "tracing")]
@@ -13,7 +15,12 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    pub(crate) fn new(pattern: Pattern, name: Name, limit: u32, is_alone: bool) -> Self {
+    pub(crate) fn new(
+        pattern: Pattern,
+        name: axiomatic_core::Name,
+        limit: u32,
+        is_alone: bool,
+    ) -> Self {
         let _ = (pattern, name, limit, is_alone);
         Telemetry {
             #[cfg(feature = "tracing")]
@@ -29,13 +36,20 @@ impl Telemetry {
     #[inline]
     pub(crate) fn refused(&self, reason: Reason) {
         #[cfg(feature = "tracing")]
-        tracing::debug!(
-            target: "axiomatic::capacity",
-            name = self.name.as_str(),
-            pattern = word(self.pattern),
-            reason = cause(reason),
-            "refused"
-        );
+        match self.pattern {
+            Pattern::AdaptiveLimit => tracing::debug!(
+                target: "axiomatic::adaptive",
+                name = self.name.as_str(),
+                reason = cause(reason),
+                "refused"
+            ),
+            _ => tracing::debug!(
+                target: "axiomatic::bulkhead",
+                name = self.name.as_str(),
+                reason = cause(reason),
+                "refused"
+            ),
+        }
         #[cfg(feature = "metrics")]
         self.metrics.refused(reason).increment(1);
         let _ = reason;
@@ -48,21 +62,29 @@ impl Telemetry {
         self.metrics.would_refuse.increment(1);
     }
 
-    /// The limit was changed.
-    pub(crate) fn resized(&self, limit: u32) {
+    /// The limit was changed, by somebody or for a reason.
+    pub(crate) fn resized(&self, limit: u32, why: &'static str) {
         #[cfg(feature = "tracing")]
-        tracing::debug!(
-            target: "axiomatic::capacity",
-            name = self.name.as_str(),
-            pattern = word(self.pattern),
-            limit,
-            "resized"
-        );
+        match self.pattern {
+            Pattern::AdaptiveLimit => tracing::debug!(
+                target: "axiomatic::adaptive",
+                name = self.name.as_str(),
+                limit,
+                why,
+                "resized"
+            ),
+            _ => tracing::info!(
+                target: "axiomatic::bulkhead",
+                name = self.name.as_str(),
+                limit,
+                "resized"
+            ),
+        }
         #[cfg(feature = "metrics")]
         if let Some(gauge) = &self.metrics.limit {
             gauge.set(f64::from(limit));
         }
-        let _ = limit;
+        let _ = (limit, why);
     }
 }
 
@@ -76,29 +98,30 @@ struct Metrics {
 
 #[cfg(feature = "metrics")]
 impl Metrics {
-    fn new(pattern: Pattern, name: Name, limit: u32, is_alone: bool) -> Self {
-        let (name, pattern) = (name.as_str(), word(pattern));
-        let limits = is_alone.then(|| {
-            let gauge =
-                metrics::gauge!("axiomatic_capacity_limit", "name" => name, "pattern" => pattern);
-            gauge.set(f64::from(limit));
-            gauge
-        });
+    fn new(pattern: Pattern, name: axiomatic_core::Name, limit: u32, is_alone: bool) -> Self {
+        let name = name.as_str();
+        let [gauge, would_refuse, refused] = match pattern {
+            Pattern::AdaptiveLimit => [
+                "axiomatic_adaptive_limit",
+                "axiomatic_adaptive_would_refuse_total",
+                "axiomatic_adaptive_refused_total",
+            ],
+            _ => [
+                "axiomatic_bulkhead_limit",
+                "axiomatic_bulkhead_would_refuse_total",
+                "axiomatic_bulkhead_refused_total",
+            ],
+        };
         Metrics {
-            limit: limits,
-            would_refuse: metrics::counter!(
-                "axiomatic_capacity_would_refuse_total",
-                "name" => name,
-                "pattern" => pattern
-            ),
-            refused: CAUSES.map(|reason| {
-                metrics::counter!(
-                    "axiomatic_capacity_refused_total",
-                    "name" => name,
-                    "pattern" => pattern,
-                    "reason" => cause(reason)
-                )
+            limit: is_alone.then(|| {
+                let gauge = metrics::gauge!(gauge, "name" => name);
+                gauge.set(f64::from(limit));
+                gauge
             }),
+            would_refuse: metrics::counter!(would_refuse, "name" => name),
+            refused: CAUSES.map(
+                |reason| metrics::counter!(refused, "name" => name, "reason" => cause(reason)),
+            ),
         }
     }
 
@@ -123,13 +146,5 @@ fn cause(reason: Reason) -> &'static str {
         Reason::WaitedTooLong => "waited too long",
         Reason::Expired => "expired",
         _ => "full",
-    }
-}
-
-/// A pattern in a word.
-pub(super) fn word(pattern: Pattern) -> &'static str {
-    match pattern {
-        Pattern::AdaptiveLimit => "adaptive limit",
-        _ => "bulkhead",
     }
 }

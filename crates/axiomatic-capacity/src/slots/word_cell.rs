@@ -88,9 +88,10 @@ impl Word {
 
     /// Takes slots, whether they are there or not. Wait-free.
     pub(super) fn take_beyond(&self, weight: u32) {
-        // ORDERING: Acquire: as in `try_take`.
+        // ORDERING: Relaxed: a slot that is beyond the limit was nobody's
+        // before; what else is taken was acquired from the other word.
         self.0
-            .fetch_add(u64::from(weight) << TAKEN_SHIFT, Ordering::Acquire);
+            .fetch_add(u64::from(weight) << TAKEN_SHIFT, Ordering::Relaxed);
     }
 
     /// Gives slots back, and says how it stood before. Wait-free.

@@ -1,0 +1,145 @@
+//! What slots tell the outside. A binary of its own with one test, since tracing
+//! remembers which places nobody listens to.
+#![cfg(all(feature = "tracing", feature = "metrics", not(axiomatic_loom)))]
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axiomatic_capacity::adaptive::{self, LimitAlgorithm, Sample, Step, Why};
+use axiomatic_capacity::bulkhead::{Ask, Config, Order, WhenFull};
+use axiomatic_core::time::{Clock, ManualClock};
+use axiomatic_core::{Mode, Outcome};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("axiomatic::")
+    }
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().target().to_owned());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[derive(Debug)]
+struct ThenOne;
+
+impl LimitAlgorithm for ThenOne {
+    fn initial(&self) -> u32 {
+        2
+    }
+    fn step(&mut self, _: &Sample) -> Step {
+        Step {
+            limit: 1,
+            why: Why::Overloaded,
+        }
+    }
+}
+
+fn slots(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap()
+}
+
+fn what_happens() {
+    let clock = ManualClock::new();
+    let bulkhead = Config::new(slots(1))
+        .named("pool")
+        .when_full(WhenFull::Wait {
+            max_waiting: 1,
+            max_wait: Duration::from_secs(1),
+            order: Order::Fifo,
+        })
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .unwrap();
+    let permit = bulkhead.admit().unwrap();
+    let waits = bulkhead.admit_or_wait(Ask::default()).unwrap();
+    assert!(bulkhead.admit().is_err());
+    assert!(bulkhead.admit_or_wait(Ask::default()).is_err());
+    drop(waits);
+    bulkhead.set_mode(Mode::Shadow);
+    drop(bulkhead.admit().unwrap());
+    drop(permit);
+    bulkhead.resize(slots(3));
+
+    let limit = adaptive::Config::new(ThenOne)
+        .named("search")
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .unwrap();
+    clock.advance(Duration::from_secs(2));
+    let permit = limit.admit(clock.now()).unwrap();
+    permit.record(clock.now(), Outcome::Success);
+    let _permit = limit.admit(clock.now()).unwrap();
+    assert!(limit.admit(clock.now()).is_err());
+}
+
+#[test]
+fn slots_tell_of_refusals_and_of_new_limits() {
+    let lines = Lines::default();
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        tracing::subscriber::with_default(lines.clone(), what_happens);
+    });
+    assert_eq!(
+        *lines.0.lock().unwrap(),
+        [
+            "axiomatic::bulkhead message=refused name=\"pool\" reason=\"full\"",
+            "axiomatic::bulkhead message=refused name=\"pool\" reason=\"queue full\"",
+            "axiomatic::bulkhead message=resized name=\"pool\" limit=3",
+            "axiomatic::adaptive message=resized name=\"search\" limit=1 why=\"overloaded\"",
+            "axiomatic::adaptive message=refused name=\"search\" reason=\"full\"",
+        ]
+    );
+    let counted: BTreeMap<String, u64> = snapshotter
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .map(|(key, _, _, value)| {
+            let labels: Vec<_> = key.key().labels().map(|l| l.value().to_owned()).collect();
+            let count = match value {
+                DebugValue::Counter(count) => count,
+                DebugValue::Gauge(gauge) => gauge.into_inner() as u64,
+                DebugValue::Histogram(_) => panic!("there are no histograms"),
+            };
+            (format!("{} {}", key.key().name(), labels.join(" ")), count)
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let expected = [
+        ("axiomatic_adaptive_limit search", 1),
+        ("axiomatic_adaptive_refused_total search full", 1),
+        ("axiomatic_bulkhead_limit pool", 3),
+        ("axiomatic_bulkhead_refused_total pool full", 1),
+        ("axiomatic_bulkhead_refused_total pool queue full", 1),
+        ("axiomatic_bulkhead_would_refuse_total pool", 1),
+    ];
+    let expected = expected.map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(counted, BTreeMap::from(expected));
+}
