@@ -2,6 +2,7 @@
 
 mod hedges;
 mod hops;
+mod slots;
 
 use std::convert::Infallible;
 use std::future::pending;

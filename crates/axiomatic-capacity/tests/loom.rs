@@ -125,20 +125,22 @@ impl Guarded {
     }
 }
 
+fn two_add_under(bulkhead: &Arc<Bulkhead>) {
+    let data = Arc::new(Guarded(UnsafeCell::new(0)));
+    let (other, others) = (Arc::clone(bulkhead), Arc::clone(&data));
+    let thread = thread::spawn(move || others.add_under(&other));
+    data.add_under(bulkhead);
+    thread.join().unwrap();
+}
+
 #[test]
 fn who_gets_a_slot_sees_what_was_done_under_it_before() {
-    for share in [0, 100] {
-        model(move || {
-            let shares = Partitions::new(Sharing::Reserved).with("own", Ratio::percent(share));
-            let all = config(1).partitions(shares).build().unwrap();
-            let own = Arc::new(all.within(all.partition("own").unwrap()));
-            let data = Arc::new(Guarded(UnsafeCell::new(0)));
-            let (other, others) = (Arc::clone(&own), Arc::clone(&data));
-            let thread = thread::spawn(move || others.add_under(&other));
-            data.add_under(&own);
-            thread.join().unwrap();
-        });
-    }
+    model(|| two_add_under(&bulkhead(1)));
+    model(|| {
+        let all = Partitions::new(Sharing::Reserved).with("own", Ratio::ONE);
+        let all = config(1).partitions(all).build().unwrap();
+        two_add_under(&Arc::new(all.within(all.partition("own").unwrap())));
+    });
 }
 
 #[test]
