@@ -2,5 +2,10 @@
 //! out by what calls take.
 
 mod algorithm;
+mod error;
 
-pub use algorithm::{LimitAlgorithm, Sample, Step, Why};
+pub use algorithm::{
+    Aimd, AimdConfig, Bounds, Gradient2, Gradient2Config, LimitAlgorithm, Sample, Seeker,
+    SeekerConfig, Step, Vegas, VegasConfig, Why,
+};
+pub use error::AlgorithmError;
