@@ -20,9 +20,14 @@ fn look() {
         println!("== {}", story.name);
         for policy in POLICIES.iter().filter(|p| which == "all" || p.name == which) {
             let begun = std::time::Instant::now();
-            let figures: Vec<Vec<u64>> = (1..=seeds).map(|seed| {
+            let figures: Vec<Vec<u64>> = (std::env::var("FROM").map_or(1, |s| s.parse().unwrap())..=seeds).map(|seed| {
                 let run = story.run(&policy.make, seed);
                 if verbose { for (c, l) in run.limits.iter().enumerate() { for (at, step) in l { println!("{c} {at:?} {step:?}"); } } }
+                if std::env::var("CURVE").is_ok() { for client in 0..run.series.len() {
+                    let n = story.end.as_secs();
+                    println!("seed {seed} client {client} {:?}", (0..n).map(|i| run.mean_limit_of(client, s(i)..s(i+1)) / 100).collect::<Vec<_>>());
+                    println!("   {:?}", (0..n/5).map(|i| run.served(client, s(5*i)..s(5*i+5)) / 5).collect::<Vec<_>>());
+                } }
                 story.gates.iter().map(|gate| (gate.measure)(&run, policy, seed)).collect()
             }).collect();
             let took = begun.elapsed();
@@ -32,6 +37,19 @@ fn look() {
                 println!("{:10} {} {:?} {:?} worst {} {f:?} {:?}", policy.name, if ok {"ok  "} else {"FAIL"}, gate.promise, gate.bound, gate.bound.worst(&f), gate.unit);
             }
             println!("   took {took:?}");
+        }
+    }
+}
+
+#[test]
+fn crowd() {
+    let which: usize = std::env::var("WHICH").map_or(0, |s| s.parse().unwrap()); for n in [4usize, 10] {
+        let story = crowd_of(n);
+        for seed in 1..=2 {
+            let run = story.run(&POLICIES[which].make, seed);
+            let served: Vec<u64> = (0..n).map(|c| run.served(c, s(300)..s(600)) / 300).collect();
+            let means: Vec<u64> = (0..n).map(|c| run.mean_limit_of(c, s(300)..s(600))).collect();
+            println!("{n} {seed}: served {served:?} limits {means:?} slowness {} {}", slowness(&run, s(100)..s(200)), slowness(&run, s(500)..s(600)));
         }
     }
 }

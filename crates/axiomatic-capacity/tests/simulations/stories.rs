@@ -80,8 +80,8 @@ impl Run {
     }
 
     /// The limits of the first client, and from when to when in a stretch.
-    fn limits(&self, stretch: Range<Duration>) -> Vec<(Range<Duration>, u32)> {
-        let steps = self.limits[0].iter().map(|(at, step)| (*at, step.limit));
+    fn limits(&self, client: usize, stretch: Range<Duration>) -> Vec<(Range<Duration>, u32)> {
+        let steps = self.limits[client].iter().map(|(at, step)| (*at, step.limit));
         let steps: Vec<_> = std::iter::once((Duration::ZERO, 20)).chain(steps).collect();
         let ends = steps.iter().skip(1).map(|(at, _)| *at);
         let ends = ends.chain([Duration::MAX]);
@@ -92,14 +92,18 @@ impl Run {
     }
 
     fn highest(&self, stretch: Range<Duration>) -> u32 {
-        let limits = self.limits(stretch);
+        let limits = self.limits(0, stretch);
         limits.iter().map(|(_, limit)| *limit).max().unwrap_or(0)
     }
 
     /// In hundredths.
     pub(crate) fn mean_limit(&self, stretch: Range<Duration>) -> u64 {
+        self.mean_limit_of(0, stretch)
+    }
+
+    pub(crate) fn mean_limit_of(&self, client: usize, stretch: Range<Duration>) -> u64 {
         let lasted = stretch.end - stretch.start;
-        let limits = self.limits(stretch);
+        let limits = self.limits(client, stretch);
         let held = limits.iter().map(|(held, limit)| {
             (held.end - held.start).as_micros() as u64 * u64::from(*limit)
         });
@@ -110,7 +114,7 @@ impl Run {
     fn longest_below_half(&self, stretch: Range<Duration>) -> u64 {
         let usual = self.mean_limit(stretch.clone());
         let (mut longest, mut lasted) = (Duration::ZERO, Duration::ZERO);
-        for (held, limit) in self.limits(stretch) {
+        for (held, limit) in self.limits(0, stretch) {
             if u64::from(limit) * 200 < usual {
                 lasted += held.end - held.start;
                 longest = longest.max(lasted);
@@ -425,23 +429,27 @@ pub(crate) fn steady_load() -> Story {
     }
 }
 
-/// The least goodput of all clients in five seconds of a stretch, in
-/// thousandths of what the best fixed limit gets from so many workers.
+/// The goodput of all clients, in thousandths of what the best fixed limit
+/// gets from so many workers.
 fn goodput(run: &Run, stretch: Range<Duration>, workers: usize) -> u64 {
-    let best = optimum(workers);
-    let mut least = u64::MAX;
+    let clients = 0..run.series.len();
+    let served: u64 = clients.map(|client| run.served(client, stretch.clone())).sum();
+    let lasted = (stretch.end - stretch.start).as_millis() as u64;
+    served * 1_000_000 / (optimum(workers) * lasted)
+}
+
+/// How long it takes, in milliseconds, until a second begins in which goodput
+/// is nine tenths of the optimum.
+fn settled(run: &Run, stretch: Range<Duration>, workers: usize) -> u64 {
     let mut from = stretch.start;
-    while from < stretch.end {
-        let clients = 0..run.series.len();
-        let served: u64 = clients.map(|client| run.served(client, from..from + s(5))).sum();
-        least = least.min(served * 1_000 / (best * 5));
-        from += s(5);
+    while from + s(1) <= stretch.end && goodput(run, from..from + s(1), workers) < 900 {
+        from += Series::BIN;
     }
-    least
+    (from - stretch.start).as_millis() as u64
 }
 
 /// The median latency, in thousandths of that without load.
-fn slowness(run: &Run, stretch: Range<Duration>) -> u64 {
+pub(crate) fn slowness(run: &Run, stretch: Range<Duration>) -> u64 {
     let bin = run.series[0].within(stretch);
     let median = bin.latency(Ratio::percent(50)).unwrap_or(s(1));
     median.as_micros() as u64 * 1_000 / 40_000
@@ -470,4 +478,10 @@ pub(crate) fn optimum(workers: usize) -> u64 {
         let limits = [2, 3, 4, 5, 6, 8, 12].map(|quarters| workers * quarters / 4);
         limits.map(served).into_iter().max().unwrap_or(0)
     })
+}
+
+pub(crate) fn crowd_of(n: usize) -> Story {
+    let mut scenario = one(Rate::per_second(600), 10 * n);
+    for _ in 1..n { scenario = scenario.beside(load(Rate::per_second(600)), client()); }
+    Story { name: "crowd", about: "", scenario, end: s(600), gates: Vec::new() }
 }

@@ -9,18 +9,47 @@ pub(super) struct Baseline {
     value: Option<f64>,
     /// The latency of late, whatever the load.
     recent: f64,
+    /// Whether a probe or low load has told it. What the first windows saw is
+    /// less than it should be, since who takes long has not ended yet, or more,
+    /// if there was a line.
+    is_known: bool,
 }
 
-/// How many answers move it half of the way. One answer, be it ten times too
-/// fast, moves it by a hundredth.
-const WEIGHT: f64 = 100.0;
+/// How many answers of low load move it half of the way. One answer, be it ten
+/// times too fast, moves it by a hundredth.
+const CALM_WEIGHT: f64 = 100.0;
+
+/// The same under load, where it follows the least of many: the fewer of them
+/// scatter, the nearer that is to their middle.
+const WEIGHT: f64 = 400.0;
+
+/// The same for the first windows.
+const FIRST_WEIGHT: f64 = 50.0;
 
 /// The same for a probe, which looks at nothing else.
 const PROBE_WEIGHT: f64 = 20.0;
 
+/// A probe that saw nearly what is seen under load saw no line, its own or
+/// that of others; nearly, since medians scatter.
+const SAME: f64 = 0.95;
+
+/// How much of that way it goes up if there was no line.
+const RISE: f64 = 0.5;
+
+/// How much if there was one. What was seen in it is too long, but it is also
+/// too long if others made the line, and then all that see it agree on it: at
+/// nothing two clients share as 4 to 10, at a quarter ten clients double what
+/// they wait for in ten minutes.
+const SLOW_RISE: f64 = 0.1;
+
 impl Baseline {
     pub(super) fn value(&self) -> Option<f64> {
         self.value
+    }
+
+    /// Whether a probe or low load has told it.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
     }
 
     /// A window under load: the baseline can only fall.
@@ -30,18 +59,38 @@ impl Baseline {
             self.value = Some(latency);
             return;
         };
-        self.recent += (latency - self.recent) * answers / (answers + WEIGHT);
-        self.value = Some(value.min(self.recent));
+        let weight = if self.is_known { WEIGHT } else { FIRST_WEIGHT };
+        self.recent += (latency - self.recent) * answers / (answers + weight);
+        self.value = Some(if self.is_known {
+            value.min(self.recent)
+        } else {
+            self.recent
+        });
     }
 
     /// A window in which nobody queued.
     pub(super) fn see_calm(&mut self, latency: f64, answers: f64) {
-        self.blend(latency, answers / (answers + WEIGHT));
+        self.blend(latency, answers / (answers + CALM_WEIGHT));
     }
 
     /// What a probe saw in all.
     pub(super) fn probed(&mut self, latency: f64, answers: f64) {
-        self.blend(latency, answers / (answers + PROBE_WEIGHT));
+        if !self.is_known {
+            return self.replace(latency);
+        }
+        let weight = answers / (answers + PROBE_WEIGHT);
+        let rises = self.value.is_some_and(|value| latency > value);
+        let rise = if latency > self.recent * SAME {
+            RISE
+        } else {
+            SLOW_RISE
+        };
+        self.blend(latency, if rises { weight * rise } else { weight });
+    }
+
+    /// What a probe saw that was made because it is not believed any more.
+    pub(super) fn replace(&mut self, latency: f64) {
+        self.blend(latency, 1.0);
     }
 
     fn blend(&mut self, latency: f64, weight: f64) {
@@ -50,6 +99,7 @@ impl Baseline {
         self.value = Some(value);
         // What was shorter of late is from before.
         self.recent = self.recent.max(value);
+        self.is_known = true;
     }
 }
 

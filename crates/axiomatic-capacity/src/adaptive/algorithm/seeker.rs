@@ -32,8 +32,7 @@ pub struct Seeker {
     drops: f64,
     changed_at: Option<Instant>,
     decreased_at: Option<Instant>,
-    /// Where the limit and the latency were when the limit began to fall.
-    falling_from: Option<(f64, f64)>,
+    falling: Option<Falling>,
     probe: Option<Probe>,
     probe_at: Option<Instant>,
     /// Not before, whatever speaks for a probe.
@@ -45,6 +44,34 @@ pub struct Seeker {
     random: u64,
 }
 
+/// A limit that shrinks, and has not grown in between.
+#[derive(Copy, Clone, Debug)]
+struct Falling {
+    /// Where the limit and the latency were when it began.
+    limit: f64,
+    latency: f64,
+    /// What was seen at the end of it.
+    seen: Seen,
+}
+
+/// Medians, each with the weight of its answers.
+#[derive(Copy, Clone, Debug, Default)]
+struct Seen {
+    answers: f64,
+    sum: f64,
+}
+
+impl Seen {
+    fn add(&mut self, median: Duration, answers: u64) {
+        self.answers += answers as f64;
+        self.sum += nanos(median) * answers as f64;
+    }
+
+    fn mean(self) -> Option<f64> {
+        (self.answers > 0.0).then(|| self.sum / self.answers)
+    }
+}
+
 /// A probe under way.
 #[derive(Copy, Clone, Debug)]
 struct Probe {
@@ -53,25 +80,32 @@ struct Probe {
     before: f64,
     /// How long a call took when it began.
     latency: f64,
+    /// If the baseline is not believed any more, what calls took of late.
+    doubt: Option<f64>,
     windows: u32,
-    answers: f64,
-    /// Of the medians, each times its answers.
-    sum: f64,
+    seen: Seen,
 }
 
 /// A window of so many calls goes half of the way.
 const SMOOTHING: f64 = 10.0;
 
+/// How far it falls before it is asked what for.
+const FALLEN: f64 = 0.7;
+
 /// Of what could be in flight with nobody in line, a probe leaves this much.
 /// The deeper it goes, the less it sees of the lines that others make.
-const PROBE_SHARE: f64 = 0.5;
+const PROBE_SHARE: f64 = 0.4;
+
+/// A latency that is at least so much of another one is no shorter: the
+/// medians of a hundred answers scatter by some hundredths.
+const SAME: f64 = 0.9;
 
 /// A probe ends when it has seen so many answers, or twice the limit.
 const ENOUGH: f64 = 60.0;
 
 /// And at the latest after so many windows, and as many round trips as let it
 /// see anything at all.
-const PROBE_WINDOWS: u32 = 6;
+const PROBE_WINDOWS: u32 = 8;
 const PROBE_ROUND_TRIPS: f64 = 4.0;
 
 /// A probe halves what is in flight, so one in forty of the time costs little
@@ -79,7 +113,7 @@ const PROBE_ROUND_TRIPS: f64 = 4.0;
 const REST: f64 = 40.0;
 
 /// The least rest between two probes that come early.
-const EARLY_REST: f64 = 10.0;
+const EARLY_REST: f64 = 5.0;
 
 impl Seeker {
     /// Its parameters, which fit most. The seed says when it probes: it
@@ -98,7 +132,7 @@ impl Seeker {
             drops: 0.0,
             changed_at: None,
             decreased_at: None,
-            falling_from: None,
+            falling: None,
             probe: None,
             probe_at: None,
             rested_at: None,
@@ -156,17 +190,27 @@ impl Seeker {
             self.probe_soon(sample.ended, latency);
         }
         let is_used = is_used(sample);
-        if !is_calm {
-            self.note(sample, latency);
-            let is_due = self.probe_at.is_some_and(|at| sample.ended >= at);
-            if is_due && self.begin_probe(sample, latency, false) {
-                return Why::Probing;
-            }
-        }
         let ratio = baseline / latency;
         self.knee = is_used.then_some(self.limit * ratio.min(1.0)).or(self.knee);
         let tolerated = 1.0 + share(self.config.tolerance);
-        let aim = self.limit * (ratio * tolerated).min(1.0) + self.limit.sqrt();
+        let headroom = self.limit.sqrt();
+        let aim = self.limit * (ratio * tolerated).min(1.0) + headroom;
+        if let Some(falling) = &mut self.falling {
+            let is_from_before = is_before(sample.began, self.decreased_at, latency);
+            if self.limit <= falling.limit * FALLEN && !is_from_before {
+                falling.seen.add(median, sample.answered);
+            }
+        }
+        if !is_calm {
+            self.note(sample, latency);
+            let is_due = self.probe_at.is_some_and(|at| sample.ended >= at);
+            // Where it still grows there is no line to tell from slow work.
+            let has_grown = aim < self.limit + headroom / 2.0;
+            let is_wanted = has_grown || !self.baseline.is_known();
+            if is_due && is_wanted && self.begin_probe(sample, latency, None) {
+                return Why::Probing;
+            }
+        }
         if aim >= self.limit {
             return self.grow(sample, aim, is_used, latency);
         }
@@ -223,7 +267,7 @@ impl Seeker {
             .bounds
             .clamp(self.limit * (1.0 - self.drops / 2.0));
         self.changed(sample, true);
-        self.falling_from = None;
+        self.falling = None;
         Why::Overloaded
     }
 
@@ -243,7 +287,7 @@ impl Seeker {
         }
         let before = self.limit;
         self.limit = self.config.bounds.clamp(before + (aim - before) / 2.0);
-        self.falling_from = None;
+        self.falling = None;
         if self.limit - before < 0.5 {
             return Why::Steady;
         }
@@ -255,16 +299,23 @@ impl Seeker {
         if is_before(sample.began, self.decreased_at, latency) {
             return Why::Waiting;
         }
-        match self.falling_from {
-            Some((limit, before)) if latency > before * 0.85 => {
+        match self.falling {
+            Some(falling) if latency > falling.latency * 0.85 => {
                 // A third fewer in flight, and no shorter latency: they do not
-                // queue. The baseline is from another time.
-                if self.limit <= limit * 0.7 {
-                    let is_probing = self.begin_probe_early(sample, latency);
+                // queue, or it is others who do.
+                if self.limit <= falling.limit * FALLEN {
+                    let is_probing = falling.seen.answers >= ENOUGH
+                        && self.doubt(sample, latency, falling.seen);
                     return if is_probing { Why::Probing } else { Why::Waiting };
                 }
             }
-            _ => self.falling_from = Some((self.limit, latency)),
+            _ => {
+                self.falling = Some(Falling {
+                    limit: self.limit,
+                    latency,
+                    seen: Seen::default(),
+                });
+            }
         }
         let before = self.limit;
         self.limit = self.config.bounds.clamp(before + (aim - before) / 2.0);
@@ -286,17 +337,17 @@ impl Seeker {
 /// Probing: a moment with so few in flight that nobody queues, for the only
 /// way to tell a long line from slow work is to have no line.
 impl Seeker {
-    fn begin_probe_early(&mut self, sample: &Sample, latency: f64) -> bool {
+    fn doubt(&mut self, sample: &Sample, latency: f64, seen: Seen) -> bool {
         let is_rested = self.rested_at.is_none_or(|at| sample.ended >= at);
-        is_rested && self.begin_probe(sample, latency, true)
+        is_rested && self.begin_probe(sample, latency, seen.mean())
     }
 
     /// Whether one began: a limit that is as low as can be cannot be lower.
-    fn begin_probe(&mut self, sample: &Sample, latency: f64, is_stale: bool) -> bool {
+    fn begin_probe(&mut self, sample: &Sample, latency: f64, doubt: Option<f64>) -> bool {
         let baseline = self.baseline.value().unwrap_or(latency);
         let in_flight = self.limit.min(f64::from(sample.most_in_flight));
         // If the baseline is not believed any more, nobody is taken to queue.
-        let unqueued = if is_stale { 1.0 } else { (baseline / latency).min(1.0) };
+        let unqueued = if doubt.is_some() { 1.0 } else { (baseline / latency).min(1.0) };
         let low = in_flight * unqueued * PROBE_SHARE;
         let low = self.config.bounds.clamp(low.floor());
         if low >= in_flight {
@@ -307,9 +358,9 @@ impl Seeker {
             began: sample.ended,
             before: self.limit,
             latency,
+            doubt,
             windows: 0,
-            answers: 0.0,
-            sum: 0.0,
+            seen: Seen::default(),
         });
         self.limit = low;
         true
@@ -319,14 +370,13 @@ impl Seeker {
         probe.windows += 1;
         let is_from_before = is_before(sample.began, Some(probe.began), probe.latency);
         if let (Some(median), false) = (sample.median, is_from_before) {
-            let answers = sample.answered as f64;
-            probe.answers += answers;
-            probe.sum += nanos(median) * answers;
+            probe.seen.add(median, sample.answered);
         }
         let trips = probe.latency * PROBE_ROUND_TRIPS;
         let is_late =
             probe.windows >= PROBE_WINDOWS && !is_before(sample.ended, Some(probe.began), trips);
-        if probe.answers < ENOUGH.max(probe.before * 2.0) && !is_late {
+        let enough = ENOUGH.max(probe.before * 2.0) * if probe.doubt.is_some() { 2.0 } else { 1.0 };
+        if probe.seen.answers < enough && !is_late {
             self.probe = Some(probe);
             return Why::Probing;
         }
@@ -337,17 +387,20 @@ impl Seeker {
     fn end_probe(&mut self, sample: &Sample, probe: Probe) {
         self.probe = None;
         self.limit = probe.before;
-        self.falling_from = None;
         self.changed(sample, false);
         let lasted = nanos(sample.ended.saturating_duration_since(probe.began));
         self.rested_at = Some(sample.ended + duration((lasted * EARLY_REST).max(1e9)));
         self.probe_later(sample.ended, lasted);
-        if probe.answers <= 0.0 {
+        let Some(measured) = probe.seen.mean() else {
             return;
-        }
+        };
         let before = self.baseline.value();
-        let measured = probe.sum / probe.answers;
-        self.baseline.probed(measured, probe.answers);
+        if probe.doubt.is_some_and(|doubt| measured > doubt * SAME) {
+            self.baseline.replace(measured);
+            self.falling = None;
+        } else {
+            self.baseline.probed(measured, probe.seen.answers);
+        }
         self.latency = Some(probe.latency);
         if before.is_none_or(|before| measured < before * 0.9) {
             // It was too long, so the probe was not as low as it meant to be.

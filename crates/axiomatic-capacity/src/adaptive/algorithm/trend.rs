@@ -63,7 +63,7 @@ impl Trend {
         let latency = self.slope(|point| point.latency);
         match (rate, latency) {
             (Some(rate), Some(latency)) => {
-                rate.value + rate.error < 0.5 && latency.value - latency.error > 0.5
+                rate.value + 2.0 * rate.error < 0.5 && latency.value - 2.0 * latency.error > 0.0
             }
             _ => false,
         }
