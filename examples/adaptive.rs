@@ -116,7 +116,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         bar.resize(51, ' ');
         bar[row.workers] = '|';
         let bar: String = bar.iter().collect();
-        let Row { served, took, why, .. } = row;
+        let Row {
+            served, took, why, ..
+        } = row;
         println!("{second:>6}  {bar} {served:>5}/s {took:>3} ms  {why}");
     }
     println!("\n{}", limit.snapshot());
@@ -192,7 +194,12 @@ async fn a_minute(limit: AdaptiveLimit) -> Vec<Row> {
 
 fn picture(rows: &[Row]) -> Chart {
     let each = |value: fn(&Row) -> u64| rows.iter().map(value).collect::<Vec<_>>();
-    Chart::new("A limit finds a capacity", "calls at a time", Duration::from_secs(1)).panel(
+    Chart::new(
+        "A limit finds a capacity",
+        "calls at a time",
+        Duration::from_secs(1),
+    )
+    .panel(
         Panel::new("2,000 queries a second, 20 ms each")
             .area("limit", Color::Blue, each(|row| u64::from(row.limit)))
             .line("workers", Color::Ink, each(|row| row.workers as u64)),

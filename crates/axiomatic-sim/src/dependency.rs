@@ -85,10 +85,11 @@ struct Restarts {
 /// comes, since nobody leaves the line: so there is nothing to schedule.
 #[derive(Clone, Debug)]
 struct Line {
-    /// When each of the workers is free; a worker that is not in here has
-    /// never worked.
-    free_at: BinaryHeap<Reverse<Duration>>,
-    workers: usize,
+    /// When each of those that are or will be worked on is done.
+    done_at: BinaryHeap<Reverse<Duration>>,
+    workers: Timeline<usize>,
+    /// When the latest began or will: nobody overtakes.
+    last_begin: Duration,
     /// When those who wait will begin, in order.
     begins: VecDeque<Duration>,
     places: usize,
@@ -123,13 +124,28 @@ impl Dependency {
     }
 
     /// It works on so many requests at once, and at least on one; the others
-    /// wait in line.
+    /// wait in line. Who is being worked on when there are fewer workers is
+    /// finished, and the others wait until no more than those are busy.
+    ///
+    /// ```
+    /// use axiomatic_sim::{Dependency, Random, ServiceTime, Timeline};
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs;
+    /// let mut search = Dependency::new(ServiceTime::Constant(second(1)))
+    ///     .with_workers(Timeline::always(1).then(second(60), 2));
+    /// let mut random = Random::new(1);
+    /// let mut after = |at| search.call(second(at), &mut random).after;
+    /// assert_eq!([after(10), after(10)], [Some(second(1)), Some(second(2))]);
+    /// assert_eq!([after(60), after(60)], [Some(second(1)), Some(second(1))]);
+    /// ```
     #[must_use]
-    pub fn with_workers(mut self, workers: usize) -> Self {
+    pub fn with_workers(mut self, workers: impl Into<Timeline<usize>>) -> Self {
         let places = self.line.map_or(usize::MAX, |line| line.places);
         self.line = Some(Line {
-            free_at: BinaryHeap::new(),
-            workers: workers.max(1),
+            done_at: BinaryHeap::new(),
+            workers: workers.into(),
+            last_begin: Duration::ZERO,
             begins: VecDeque::new(),
             places,
         });
@@ -187,7 +203,7 @@ impl Dependency {
         };
         let end = takes.map(|takes| begin + takes);
         if let Some(line) = &mut self.line {
-            line.free_at.push(Reverse(end.unwrap_or(begin)));
+            line.done_at.push(Reverse(end.unwrap_or(begin)));
         }
         Answer {
             after: end.map(|end| end - elapsed),
@@ -206,22 +222,10 @@ impl Dependency {
 
     /// When work on a call of this time begins, unless the line is full.
     fn begin(&mut self, elapsed: Duration) -> Option<Duration> {
-        let Some(line) = &mut self.line else {
-            return Some(elapsed);
-        };
-        let waiting = line.waiting(elapsed);
-        if line.free_at.len() < line.workers {
-            return Some(elapsed);
+        match &mut self.line {
+            Some(line) => line.begin(elapsed),
+            None => Some(elapsed),
         }
-        let Reverse(free_at) = *line.free_at.peek()?;
-        if free_at > elapsed {
-            if waiting >= line.places {
-                return None;
-            }
-            line.begins.push_back(free_at);
-        }
-        line.free_at.pop();
-        Some(free_at.max(elapsed))
     }
 }
 
@@ -255,6 +259,35 @@ impl Restarts {
 }
 
 impl Line {
+    fn begin(&mut self, elapsed: Duration) -> Option<Duration> {
+        let waiting = self.waiting(elapsed);
+        let mut begin = elapsed.max(self.last_begin);
+        if begin > elapsed || !self.has_a_worker(begin) {
+            if waiting >= self.places {
+                return None;
+            }
+            // There is always one worker at least, so somebody is busy.
+            while !self.has_a_worker(begin) {
+                let Reverse(done_at) = *self.done_at.peek()?;
+                let changes = self.workers.stays_until(begin);
+                begin = changes.map_or(done_at, |at| at.min(done_at));
+            }
+            if begin > elapsed {
+                self.begins.push_back(begin);
+            }
+        }
+        self.last_begin = begin;
+        Some(begin)
+    }
+
+    /// Forgets who is done by then, since nobody begins earlier any more.
+    fn has_a_worker(&mut self, at: Duration) -> bool {
+        while self.done_at.peek().is_some_and(|done| done.0 <= at) {
+            self.done_at.pop();
+        }
+        self.done_at.len() < self.workers.at(at).max(1)
+    }
+
     fn waiting(&mut self, elapsed: Duration) -> usize {
         while self.begins.front().is_some_and(|begin| *begin <= elapsed) {
             self.begins.pop_front();
@@ -287,6 +320,21 @@ mod tests {
         // At 2.5 s one of the two is free.
         let late = server.call(SECOND * 5 / 2, &mut random);
         assert_eq!(late.after, Some(SECOND));
+    }
+
+    #[test]
+    fn fewer_workers_finish_what_was_begun_and_more_take_from_the_line() {
+        let mut random = Random::new(1);
+        let workers = Timeline::always(2)
+            .then(SECOND / 2, 1)
+            .then(SECOND * 5 / 2, 3);
+        let mut server = Dependency::new(ServiceTime::Constant(SECOND)).with_workers(workers);
+        // Two at once, then one at a time, and three from 2.5 s on.
+        for halves in [2, 2, 4, 6, 7, 7] {
+            let after = server.call(Duration::ZERO, &mut random).after;
+            assert_eq!(after, Some(SECOND * halves / 2));
+        }
+        assert_eq!(server.waiting(SECOND), 3);
     }
 
     #[test]

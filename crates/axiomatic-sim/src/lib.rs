@@ -96,7 +96,8 @@
 //!   (`events_come_in_the_order_of_time_and_then_of_scheduling`).
 //! - Every request has one fate (`every_request_has_one_fate`).
 //! - Two policies meet the same requests and the same luck
-//!   (`policies_meet_the_same_requests_and_the_same_luck`).
+//!   (`policies_meet_the_same_requests_and_the_same_luck`), and so does a
+//!   client next to others (`clients_meet_at_the_dependency_and_nowhere_else`).
 //! - Loads and service times are those that were asked for
 //!   (`poisson_arrivals_have_the_rate_and_the_variance_of_a_poisson_process`,
 //!   `steps_and_ramps_of_the_rate_are_followed`,
@@ -124,6 +125,7 @@ mod arrivals;
 mod chart;
 mod dependency;
 mod float;
+mod judged;
 mod policy;
 mod random;
 mod scenario;

@@ -1,9 +1,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use axiomatic_core::Rejected;
-use axiomatic_core::time::{Instant, ManualClock};
+use axiomatic_core::time::ManualClock;
 
+use crate::judged::{Judged, Numbered};
 use crate::{Agenda, Arrivals, Call, Dependency, End, Fate, Policy, Random, Series};
 
 /// Who calls: with how many workers, and with how much patience.
@@ -47,8 +47,7 @@ impl Client {
 /// The essay of the crate has an example.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    arrivals: Arrivals,
-    client: Client,
+    clients: Vec<(Arrivals, Client)>,
     dependencies: Vec<Dependency>,
 }
 
@@ -56,8 +55,7 @@ impl Scenario {
     /// Requests that all need one dependency.
     pub fn new(arrivals: Arrivals, client: Client, dependency: Dependency) -> Self {
         Scenario {
-            arrivals,
-            client,
+            clients: vec![(arrivals, client)],
             dependencies: vec![dependency],
         }
     }
@@ -70,13 +68,36 @@ impl Scenario {
         self
     }
 
+    /// One more client of the same dependencies, with requests of its own.
+    ///
+    /// ```
+    /// use axiomatic_sim::{Arrivals, Client, Dependency, Rate, Scenario, ServiceTime};
+    /// use std::time::Duration;
+    ///
+    /// let ms = Duration::from_millis;
+    /// let server = Dependency::new(ServiceTime::Constant(ms(10))).with_workers(1);
+    /// let client = Client::new(5, ms(100));
+    /// let story = Scenario::new(Arrivals::evenly(Rate::per_second(40)), client, server)
+    ///     .beside(Arrivals::evenly(Rate::per_second(400)), client);
+    /// let runs = story.run_each(1, Duration::from_secs(10), |_, _| ());
+    /// let goodput = |client: usize| runs[client].total().goodput();
+    /// assert!(goodput(0) > goodput(1), "the server can do 100 a second");
+    /// ```
+    #[must_use]
+    pub fn beside(mut self, arrivals: Arrivals, client: Client) -> Self {
+        self.clients.push((arrivals, client));
+        self
+    }
+
     /// How many dependencies there are.
     pub fn dependencies(&self) -> usize {
         self.dependencies.len()
     }
 
     /// Runs the story under a policy: requests arrive until `end`, and those
-    /// that are under way are brought to theirs.
+    /// that are under way are brought to theirs. Of several clients, it is
+    /// the first that has the policy and whose requests are told of; the
+    /// others have none.
     ///
     /// The policy is made with the clock of the run, for `Clock::Manual`.
     /// Runs with the same seed see the same requests, and each attempt of a
@@ -88,85 +109,79 @@ impl Scenario {
         policy: impl FnOnce(&ManualClock) -> P,
     ) -> Series {
         let agenda = Agenda::new();
-        let random = Random::new(seed);
         let mut judged = Judged::new(policy(&agenda.clock()));
-        let world = World {
-            policy: &mut judged,
-            story: self.clone(),
-            gaps: random.fork(0),
-            choices: random.fork(1),
-            luck: random.fork(2),
-            idle: self.client.workers,
+        let mut others: Vec<_> = self.clients.iter().map(|_| Judged::new(())).collect();
+        let others = others.iter_mut().skip(1).map(|other| other as _);
+        let policies = std::iter::once(&mut judged as _).chain(others).collect();
+        self.tell(seed, end, agenda, policies).swap_remove(0)
+    }
+
+    /// Runs the story with a policy for each client, made by its number, and
+    /// tells of the requests of each.
+    pub fn run_each<P: Policy>(
+        &self,
+        seed: u64,
+        end: Duration,
+        mut policy: impl FnMut(usize, &ManualClock) -> P,
+    ) -> Vec<Series> {
+        let agenda = Agenda::new();
+        let clock = agenda.clock();
+        let numbers = 0..self.clients.len();
+        let mut judged: Vec<_> = numbers
+            .map(|number| Judged::new(policy(number, &clock)))
+            .collect();
+        let policies = judged.iter_mut().map(|judged| judged as _).collect();
+        self.tell(seed, end, agenda, policies)
+    }
+
+    fn tell(
+        &self,
+        seed: u64,
+        end: Duration,
+        agenda: Agenda<Event>,
+        policies: Vec<&mut dyn Numbered>,
+    ) -> Vec<Series> {
+        let random = Random::new(seed);
+        let callers = self.clients.iter().zip(policies).zip(0..);
+        let callers = callers.map(|(((arrivals, client), policy), number)| Caller {
+            policy,
+            arrivals: arrivals.clone(),
+            client: *client,
+            gaps: random.fork(3 * number),
+            choices: random.fork(3 * number + 1),
+            luck: random.fork(3 * number + 2),
+            idle: client.workers,
             queue: VecDeque::new(),
             requests: 0,
-            end,
             series: Series::new(),
+        });
+        let world = World {
+            callers: callers.collect(),
+            dependencies: self.dependencies.clone(),
+            end,
         };
         world.run(agenda)
     }
 }
 
-/// A policy whose permits are numbers.
-///
-/// So a run is one type, which is compiled here and once, and not in the
-/// caller's crate for each policy: tests are not optimised, and this is.
-trait Numbered {
-    fn admit(&mut self, call: Call, now: Instant) -> Result<usize, Rejected>;
-    fn record(&mut self, permit: usize, now: Instant, end: End);
-    fn again(&mut self, call: Call, now: Instant, end: End) -> Option<Duration>;
-}
-
-/// A policy, and the permits that it gave out, each at its number.
-struct Judged<P: Policy> {
-    policy: P,
-    permits: Vec<Option<P::Permit>>,
-    free: Vec<usize>,
-}
-
-impl<P: Policy> Judged<P> {
-    fn new(policy: P) -> Self {
-        Judged {
-            policy,
-            permits: Vec::new(),
-            free: Vec::new(),
-        }
-    }
-}
-
-impl<P: Policy> Numbered for Judged<P> {
-    fn admit(&mut self, call: Call, now: Instant) -> Result<usize, Rejected> {
-        let permit = Some(self.policy.admit(call, now)?);
-        if let Some(number) = self.free.pop() {
-            self.permits[number] = permit;
-            return Ok(number);
-        }
-        self.permits.push(permit);
-        Ok(self.permits.len() - 1)
-    }
-
-    fn record(&mut self, number: usize, now: Instant, end: End) {
-        if let Some(permit) = self.permits[number].take() {
-            self.free.push(number);
-            self.policy.record(permit, now, end);
-        }
-    }
-
-    fn again(&mut self, call: Call, now: Instant, end: End) -> Option<Duration> {
-        self.policy.again(call, now, end)
-    }
-}
-
 /// A run under way.
 struct World<'p> {
+    callers: Vec<Caller<'p>>,
+    dependencies: Vec<Dependency>,
+    end: Duration,
+}
+
+/// A client, and what became of its requests.
+struct Caller<'p> {
     policy: &'p mut dyn Numbered,
-    story: Scenario,
+    arrivals: Arrivals,
+    client: Client,
     gaps: Random,
     choices: Random,
     luck: Random,
     idle: usize,
     queue: VecDeque<Request>,
     requests: u64,
-    end: Duration,
     series: Series,
 }
 
@@ -176,7 +191,13 @@ struct Request {
     call: Call,
 }
 
-enum Event {
+struct Event {
+    /// Whose.
+    caller: usize,
+    what: What,
+}
+
+enum What {
     Arrival,
     Ended {
         request: Request,
@@ -187,47 +208,74 @@ enum Event {
     Again(Request),
 }
 
-type Schedule = Agenda<Event>;
-
 impl World<'_> {
-    fn run(mut self, mut agenda: Schedule) -> Series {
-        self.next_arrival(&mut agenda);
-        agenda.run(|agenda, event| match event {
-            Event::Arrival => {
-                self.arrive(agenda);
-                self.next_arrival(agenda);
+    fn run(mut self, mut agenda: Agenda<Event>) -> Vec<Series> {
+        for (number, caller) in self.callers.iter_mut().enumerate() {
+            let mut schedule = Schedule {
+                agenda: &mut agenda,
+                caller: number,
+            };
+            caller.next_arrival(&mut schedule, self.end);
+        }
+        agenda.run(|agenda, event| {
+            let caller = &mut self.callers[event.caller];
+            let mut schedule = Schedule {
+                agenda,
+                caller: event.caller,
+            };
+            match event.what {
+                What::Arrival => {
+                    caller.arrive(&mut schedule, &mut self.dependencies);
+                    caller.next_arrival(&mut schedule, self.end);
+                }
+                What::Ended {
+                    request,
+                    permit,
+                    sent,
+                    end,
+                } => {
+                    caller.policy.record(permit, schedule.agenda.now(), end);
+                    caller.series.sent(sent, end);
+                    caller.conclude(&mut schedule, request, end);
+                }
+                What::Again(request) => {
+                    caller.send(&mut schedule, &mut self.dependencies, request);
+                }
             }
-            Event::Ended {
-                request,
-                permit,
-                sent,
-                end,
-            } => {
-                self.policy.record(permit, agenda.now(), end);
-                self.series.sent(sent, end);
-                self.conclude(agenda, request, end);
-            }
-            Event::Again(request) => self.send(agenda, request),
         });
-        self.series
+        self.callers.into_iter().map(|it| it.series).collect()
     }
+}
 
-    fn next_arrival(&mut self, agenda: &mut Schedule) {
-        let elapsed = agenda.elapsed();
-        let next = self.story.arrivals.next_after(elapsed, &mut self.gaps);
-        if let Some(next) = next.filter(|next| *next < self.end) {
-            agenda.after(next - elapsed, Event::Arrival);
+/// The agenda, in the hands of one of the callers.
+struct Schedule<'a> {
+    agenda: &'a mut Agenda<Event>,
+    caller: usize,
+}
+
+impl Schedule<'_> {
+    fn after(&mut self, wait: Duration, what: What) {
+        let caller = self.caller;
+        self.agenda.after(wait, Event { caller, what });
+    }
+}
+
+impl Caller<'_> {
+    fn next_arrival(&mut self, schedule: &mut Schedule<'_>, end: Duration) {
+        let elapsed = schedule.agenda.elapsed();
+        let next = self.arrivals.next_after(elapsed, &mut self.gaps);
+        if let Some(next) = next.filter(|next| *next < end) {
+            schedule.after(next - elapsed, What::Arrival);
         }
     }
 
-    fn arrive(&mut self, agenda: &mut Schedule) {
-        let arrived = agenda.elapsed();
-        let dependencies = self.story.dependencies.len();
+    fn arrive(&mut self, schedule: &mut Schedule<'_>, dependencies: &mut [Dependency]) {
+        let arrived = schedule.agenda.elapsed();
         let request = Request {
             arrived,
             call: Call {
                 request: self.requests,
-                dependency: self.choices.below(dependencies as u64) as usize,
+                dependency: self.choices.below(dependencies.len() as u64) as usize,
                 attempt: 0,
             },
         };
@@ -236,8 +284,8 @@ impl World<'_> {
         self.give_up_waiting(arrived);
         if self.idle > 0 {
             self.idle -= 1;
-            self.send(agenda, request);
-        } else if self.queue.len() < self.story.client.places {
+            self.send(schedule, dependencies, request);
+        } else if self.queue.len() < self.client.places {
             self.queue.push_back(request);
         } else {
             self.series.fate(arrived, Fate::Starved);
@@ -246,7 +294,7 @@ impl World<'_> {
 
     /// Those who waited too long have gone. The first has waited longest.
     fn give_up_waiting(&mut self, now: Duration) {
-        let patience = self.story.client.patience;
+        let patience = self.client.patience;
         while let Some(first) = self.queue.front() {
             if first.arrived + patience >= now {
                 break;
@@ -256,57 +304,62 @@ impl World<'_> {
         }
     }
 
-    fn send(&mut self, agenda: &mut Schedule, request: Request) {
-        let permit = match self.policy.admit(request.call, agenda.now()) {
+    fn send(
+        &mut self,
+        schedule: &mut Schedule<'_>,
+        dependencies: &mut [Dependency],
+        request: Request,
+    ) {
+        let permit = match self.policy.admit(request.call, schedule.agenda.now()) {
             Ok(permit) => permit,
             Err(rejected) => {
-                self.series.refused(agenda.elapsed());
+                self.series.refused(schedule.agenda.elapsed());
                 let end = End::Refused(rejected.reason());
-                return self.conclude(agenda, request, end);
+                return self.conclude(schedule, request, end);
             }
         };
-        let sent = agenda.elapsed();
+        let sent = schedule.agenda.elapsed();
         let mut luck = self.luck.fork(request.call.request);
         luck = luck.fork(u64::from(request.call.attempt));
-        let answer = self.story.dependencies[request.call.dependency].call(sent, &mut luck);
-        let timeout = self.story.client.timeout;
+        let answer = dependencies[request.call.dependency].call(sent, &mut luck);
+        let timeout = self.client.timeout;
         let (after, end) = match answer.after {
             Some(after) if after <= timeout => (after, End::Answered(answer.outcome)),
             _ => (timeout, End::TimedOut),
         };
-        let ended = Event::Ended {
+        let ended = What::Ended {
             request,
             permit,
             sent,
             end,
         };
-        agenda.after(after, ended);
+        schedule.after(after, ended);
     }
 
     /// A call ended, or was not sent: the request has its fate, or goes on.
-    fn conclude(&mut self, agenda: &mut Schedule, request: Request, end: End) {
+    fn conclude(&mut self, schedule: &mut Schedule<'_>, request: Request, end: End) {
         let Request { arrived, call } = request;
         if !end.is_good() {
-            if let Some(wait) = self.policy.again(call, agenda.now(), end) {
+            if let Some(wait) = self.policy.again(call, schedule.agenda.now(), end) {
                 let call = Call {
                     attempt: call.attempt + 1,
                     ..call
                 };
-                return agenda.after(wait, Event::Again(Request { arrived, call }));
+                return schedule.after(wait, What::Again(Request { arrived, call }));
             }
         }
         let fate = match end {
-            _ if end.is_good() => Fate::Served(agenda.elapsed() - arrived),
+            _ if end.is_good() => Fate::Served(schedule.agenda.elapsed() - arrived),
             End::Answered(_) => Fate::Failed,
             End::TimedOut => Fate::TimedOut,
             End::Refused(_) => Fate::Refused,
         };
         self.series.fate(arrived, fate);
-        self.give_up_waiting(agenda.elapsed());
+        self.give_up_waiting(schedule.agenda.elapsed());
         match self.queue.pop_front() {
             // By way of the agenda and not by a call: a thousand refusals in
             // a row must not be a thousand frames deep.
-            Some(next) => agenda.after(Duration::ZERO, Event::Again(next)),
+            Some(next) => schedule.after(Duration::ZERO, What::Again(next)),
             None => self.idle += 1,
         }
     }

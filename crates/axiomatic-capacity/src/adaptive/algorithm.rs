@@ -3,6 +3,22 @@ use std::time::Duration;
 
 use axiomatic_core::time::Instant;
 
+mod aimd;
+mod baseline;
+mod bounds;
+mod gradient2;
+mod seeker;
+mod seeker_config;
+mod trend;
+mod vegas;
+
+pub use aimd::{Aimd, AimdConfig};
+pub use bounds::Bounds;
+pub use gradient2::{Gradient2, Gradient2Config};
+pub use seeker::Seeker;
+pub use seeker_config::SeekerConfig;
+pub use vegas::{Vegas, VegasConfig};
+
 /// What makes a limit of what was seen: a pure function of its own past, fed a
 /// window at a time. It reads no clock, and what is random about it comes from
 /// a seed.
@@ -13,6 +29,17 @@ pub trait LimitAlgorithm: fmt::Debug + Send {
     /// A window has ended. The limit that it is answered with holds for the
     /// next; one of 0 is taken as 1.
     fn step(&mut self, sample: &Sample) -> Step;
+
+    /// What a call takes when nobody queues, as far as the algorithm knows. A
+    /// call that took more than twice as long and failed, or that nobody
+    /// waited for any more, is evidence of load. Without it, that is measured
+    /// by the shortest median that was seen.
+    ///
+    /// The latest median will not do: where calls queue until they time out,
+    /// it lies near the timeout, and what times out would look usual.
+    fn baseline(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What a window of calls was like. Calls belong to the window in which they
@@ -97,5 +124,67 @@ impl Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A window of a healthy dependency: 100 ms, ten answers after 10 ms at
+    /// the median, 20 in flight at a limit of 20.
+    #[derive(Copy, Clone, Debug)]
+    pub(super) struct Window(Sample);
+
+    pub(super) fn window() -> Window {
+        let ms = Duration::from_millis;
+        Window(Sample {
+            began: Instant::from_nanos(0),
+            ended: Instant::from_nanos(0) + ms(100),
+            limit: 20,
+            answered: 10,
+            shortest: Some(ms(10)),
+            median: Some(ms(10)),
+            failed: 0,
+            dropped: 0,
+            most_in_flight: 20,
+            turned_away: 0,
+        })
+    }
+
+    impl Window {
+        pub(super) fn make(self) -> Sample {
+            self.0
+        }
+
+        pub(super) fn limit(mut self, limit: u32) -> Self {
+            self.0.limit = limit;
+            self
+        }
+
+        pub(super) fn in_flight(mut self, most: u32) -> Self {
+            self.0.most_in_flight = most;
+            self
+        }
+
+        pub(super) fn median_ms(mut self, median: u64) -> Self {
+            self.0.median = Some(Duration::from_millis(median));
+            self.0.shortest = self.0.median;
+            self
+        }
+
+        pub(super) fn dropped(mut self, dropped: u64) -> Self {
+            self.0.dropped = dropped;
+            self
+        }
+
+        /// Those of none have no latency.
+        pub(super) fn answered(mut self, answered: u64) -> Self {
+            self.0.answered = answered;
+            if answered == 0 {
+                (self.0.shortest, self.0.median) = (None, None);
+            }
+            self
+        }
     }
 }

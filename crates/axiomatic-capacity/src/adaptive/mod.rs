@@ -4,6 +4,7 @@
 mod algorithm;
 mod buckets;
 mod config;
+mod error;
 mod limit;
 mod metered;
 mod snapshot;
@@ -15,8 +16,12 @@ pub use crate::bulkhead::{
     Ask, ByPartition, ByWeight, ConfigError, Gate, Limiter, Order, Partition, Partitions, Sharing,
     WhenFull,
 };
-pub use algorithm::{LimitAlgorithm, Sample, Step, Why};
+pub use algorithm::{
+    Aimd, AimdConfig, Bounds, Gradient2, Gradient2Config, LimitAlgorithm, Sample, Seeker,
+    SeekerConfig, Step, Vegas, VegasConfig, Why,
+};
 pub use config::Config;
+pub use error::AlgorithmError;
 pub use limit::AdaptiveLimit;
 pub use metered::Metered;
 pub use snapshot::Snapshot;

@@ -210,3 +210,27 @@ fn the_outer_of_two_policies_is_told_of_the_refusals_of_the_inner_one() {
     let refused = |end: &End| *end == End::Refused(Reason::Open);
     assert!(book.ended.values().all(|(_, end, _)| refused(end)));
 }
+
+/// Next to a neighbour its requests come when they came, and all that differs
+/// is how long the line is.
+#[test]
+fn clients_meet_at_the_dependency_and_nowhere_else() {
+    let server = Dependency::new(ServiceTime::Exponential { mean: ms(10) }).with_workers(4);
+    let client = Client::new(50, ms(500));
+    let load = |rate| Arrivals::poisson(Rate::per_second(rate));
+    let alone = Scenario::new(load(150), client, server);
+    let both = alone.clone().beside(load(240), client);
+    let offered = |series: &Series| -> Vec<u64> {
+        let bins = series.every(Series::BIN);
+        bins.iter().map(|bin| bin.offered).collect()
+    };
+    for seed in 0..5 {
+        let quiet = alone.run(seed, END, |_| ());
+        let crowded = both.run_each(seed, END, |_, _| ());
+        assert_eq!(offered(&quiet), offered(&crowded[0]), "seed {seed}");
+        assert_ne!(offered(&crowded[0]), offered(&crowded[1]), "seed {seed}");
+        let p99 = |series: &Series| series.total().latency(Ratio::percent(99));
+        assert!(p99(&quiet) < p99(&crowded[0]), "seed {seed}");
+        assert_eq!(both.run(seed, END, |_| ()), crowded[0], "seed {seed}");
+    }
+}
