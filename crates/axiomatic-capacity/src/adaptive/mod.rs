@@ -1,5 +1,78 @@
-//! An adaptive limit: as many calls in flight as the dependency can bear, found
+//! An adaptive limit: as many calls at a time as the dependency can bear, found
 //! out by what calls take.
+//!
+//! # The problem
+//!
+//! A search service has ten workers and 20 ms a query, so ten calls at a time
+//! are right: eight leave workers idle, forty have each call wait for three
+//! others. Nobody told its callers that it has ten, and tonight it has eight.
+//! A [bulkhead](crate::bulkhead) with a number in it is wrong twice a year; one
+//! that is too large is no bulkhead, and a call that takes 80 ms instead of 20
+//! fails nobody's health check. What tells a line from slow work is how the
+//! latency moves with the limit, so the limit has to move.
+//!
+//! # Example
+//!
+//! ```
+//! use axiomatic_capacity::adaptive::{AdaptiveLimit, Bounds, Config, Seeker};
+//! use axiomatic_core::BoxError;
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! # async fn query(id: u32) -> Result<u32, BoxError> { Ok(id) }
+//! let seed = 7; // another one for each instance, or they probe together
+//! let algorithm = Seeker::config(seed).within(Bounds::between(2, 200)).build()?;
+//! let limit = Config::new(algorithm).named("search").build()?;
+//! let mut service = ServiceBuilder::new()
+//!     .layer(limit.layer())
+//!     .service(service_fn(query));
+//! assert_eq!(service.ready().await?.call(7).await?, 7);
+//! println!("{}", limit.snapshot());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without tower and without a runtime: [`AdaptiveLimit::admit`] and
+//! [`Permit::record`](crate::Permit::record).
+//!
+//! # Guarantees
+//!
+//! - It is a bulkhead: never more calls at a time than the limit, no slot lost
+//!   (`an_adaptive_limit_keeps_the_contract`), whatever limit the algorithm says,
+//!   and at least one (`the_limit_is_what_the_algorithm_says_and_at_least_one`).
+//! - An algorithm is told what windows were like
+//!   (`a_window_is_told_as_it_was`): each call counts once, and one call closes a
+//!   window (`a_window_is_closed_by_one_call_and_every_call_counts_once`); what is
+//!   measured begins with the slot, so that a wait for one is nobody's latency
+//!   (`the_layer_measures_calls_from_their_slot_to_their_answer`).
+//! - A timeout is overload and not health: what comes to nothing after long counts
+//!   as a drop, what fails soon does not
+//!   (`what_came_to_nothing_soon_is_a_failure_and_after_long_a_drop`), and so does a
+//!   call that is dropped after long (`a_call_that_is_dropped_after_long_is_evidence`).
+//! - Partitions have their share of whatever the limit is
+//!   (`partitions_have_their_share_of_whatever_the_limit_is`).
+//! - In shadow the limit moves and refuses nobody
+//!   (`in_shadow_the_limit_moves_and_refuses_nobody_and_off_nothing_is_seen`).
+//!
+//! # Cost
+//!
+//! A call costs what it costs a bulkhead, two reads of a clock, and two
+//! additions on lines of the thread's own. No lock is taken; one call in a window
+//! reads all lines and runs the step, some microseconds, and whoever would do so
+//! at the same time does not wait for it. Nothing is allocated. Memory is that of
+//! a bulkhead and 2.2 KiB for each line, of which there are two for a processor.
+//! `cargo xtask bench adaptive` measures it beside its peers.
+//!
+//! # When not to use it
+//!
+//! - In front of what has a known size, a pool or a quota: a bulkhead says it.
+//! - Where calls differ a thousandfold in what they take: their median says
+//!   nothing of a line. Give each kind a limit of its own.
+//! - Under a few calls a second. A window wants ten of them, and a limit of one
+//!   is all that there is to find.
+//! - In many clients of one server, where the server can have the limit itself:
+//!   it sees all of them, and they only each other's line.
 
 mod algorithm;
 mod buckets;
