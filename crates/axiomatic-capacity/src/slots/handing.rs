@@ -91,10 +91,11 @@ impl Slots {
             }
             Left::Settled(Err(_)) => {}
             Left::Waited(waker) => {
-                // Whom it stood before may fit where it did not.
+                // Whom it stood before may fit where it did not. The waker,
+                // somebody else's code, is dropped when that is done.
                 drop(waiting);
-                drop(waker);
                 self.serve();
+                drop(waker);
             }
         }
     }
