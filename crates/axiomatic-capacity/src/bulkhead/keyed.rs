@@ -13,7 +13,7 @@ use axiomatic_core::{BoxError, Mode, Name, Plain, Reason, Rejected};
 use super::{
     Admission, Ask, Bulkhead, BulkheadLayer, Config, ConfigError, Gate, OwnedPermit, Unmetered,
 };
-use crate::gate::Sealed;
+use crate::gate::{Sealed, Token};
 
 /// A bulkhead for each key, a tenant, a host or a path, in bounded memory: one
 /// that is slow takes nobody else's slots.
@@ -61,6 +61,14 @@ struct Kept {
     bulkhead: Bulkhead,
     /// The limit that it was given last.
     has: Setting,
+}
+
+impl<K> Store<K> {
+    /// A permit of one that would be refused, or would wait.
+    fn would_refuse(&self, weight: u32) -> OwnedPermit {
+        let core = &self.aside.0.core;
+        OwnedPermit::begin(core.hold(), core.would_refuse(weight))
+    }
 }
 
 impl Idle for Kept {
@@ -120,7 +128,7 @@ where
         K: Borrow<Q> + From<Q::Owned>,
         Q: ?Sized + Hash + Eq + ToOwned,
     {
-        self.with(key, |bulkhead| bulkhead.admit_owned(ask))
+        self.with(key, ask, |permit| permit, |bulkhead| bulkhead.admit_owned(ask))
     }
 
     /// Asks for a slot of a key, and has a place in its queue if there is none.
@@ -134,12 +142,16 @@ where
         K: Borrow<Q> + From<Q::Owned>,
         Q: ?Sized + Hash + Eq + ToOwned,
     {
-        self.with(key, |bulkhead| bulkhead.admit_or_wait(ask))
+        self.with(key, ask, Admission::Admitted, |bulkhead| {
+            bulkhead.admit_or_wait(ask)
+        })
     }
 
     fn with<Q, T>(
         &self,
         key: &Q,
+        ask: Ask,
+        admitted: impl Fn(OwnedPermit) -> T,
         admit: impl Fn(&Bulkhead) -> Result<T, Rejected>,
     ) -> Result<T, Rejected>
     where
@@ -147,26 +159,27 @@ where
         Q: ?Sized + Hash + Eq + ToOwned,
     {
         let store = &*self.shared;
-        let mode = store.mode.load();
+        let (mode, weight) = (store.mode.load(), ask.weight.get());
         if mode == Mode::Off {
             return admit(&store.aside);
         }
         store.bulkheads.with(key, now(), |found| match found {
             Found::Own(kept) | Found::Shared(kept) => {
                 let bulkhead = kept.updated(store.limit.load());
-                if mode == Mode::Enforce || !bulkhead.0.core.slots.is_full(bulkhead.0.line) {
+                let core = &bulkhead.0.core;
+                if mode == Mode::Enforce || core.mode.load() != Mode::Enforce {
                     return admit(bulkhead);
                 }
-                store.aside.0.core.would_refuse.count();
-                admit(&store.aside)
+                let taken = core.slots.try_take(bulkhead.0.line, weight);
+                Ok(admitted(match taken {
+                    Some(taken) => OwnedPermit::begin(core.hold(), Token::of(taken)),
+                    None => store.would_refuse(weight),
+                }))
             }
             Found::Full(Full::Refuse) if mode == Mode::Enforce => {
                 Err(store.aside.0.core.refuse(Reason::Full))
             }
-            Found::Full(Full::Refuse) => {
-                store.aside.0.core.would_refuse.count();
-                admit(&store.aside)
-            }
+            Found::Full(Full::Refuse) => Ok(admitted(store.would_refuse(weight))),
             Found::Full(Full::Admit) => admit(&store.aside),
         })
     }

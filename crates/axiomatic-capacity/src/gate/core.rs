@@ -88,7 +88,8 @@ impl<M: Meter> Core<M> {
         }
     }
 
-    fn would_refuse(&self, weight: u32) -> Token {
+    /// In shadow: lets in, and counts apart.
+    pub(crate) fn would_refuse(&self, weight: u32) -> Token {
         self.meter.turned_away();
         self.would_refuse.count();
         self.telemetry.would_refuse();
