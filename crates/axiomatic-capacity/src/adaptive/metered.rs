@@ -26,15 +26,17 @@ pub struct Metered {
     /// too much load; 0 while nobody knows.
     long: Setting,
     control: Mutex<Control>,
+    /// The sample and the step of the last window. Apart from the control,
+    /// under which somebody else's code runs, which may look at this.
+    last: Mutex<Option<(Sample, Step)>>,
 }
 
 /// What one thread at a time has, and no call waits for: who finds it taken
 /// leaves the window to whoever has it.
-pub(super) struct Control {
+struct Control {
     algorithm: Box<dyn LimitAlgorithm>,
     before: Totals,
     began: Instant,
-    pub(super) last: Option<(Sample, Step)>,
 }
 
 /// A window with fewer calls is no window yet, unless it has lasted ten times
@@ -55,17 +57,14 @@ impl Metered {
                 algorithm,
                 before: Totals::new(),
                 began,
-                last: None,
             }),
+            last: Mutex::new(None),
         }
     }
 
     /// The sample and the step of the last window.
     pub(super) fn last(&self) -> Option<(Sample, Step)> {
-        self.control
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .last
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -152,7 +151,7 @@ impl Metered {
             limit: step.limit.max(1),
             ..step
         };
-        control.last = Some((sample, step));
+        *meter.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((sample, step));
         // Before the lock is released, so that no older limit comes last.
         if step.limit != limit {
             core.resize(step.limit);
