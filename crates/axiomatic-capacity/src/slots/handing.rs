@@ -14,7 +14,11 @@ use crate::queue::{Left, Lines, Ticket, Waiter};
 
 impl Slots {
     /// Waits in line, unless there are slots, or no place to wait in.
-    pub(crate) fn join(&self, waiter: Waiter, now: Instant) -> Joined {
+    pub(crate) fn join(&self, mut waiter: Waiter, now: Instant) -> Joined {
+        if self.partition(waiter.line).is_none() {
+            // A partition of others is none of ours, as for who does not wait.
+            waiter.line = COMMON;
+        }
         if !self.can_wait || waiter.weight > self.most(waiter.line) {
             return Joined::Refused(Reason::Full);
         }
