@@ -7,5 +7,6 @@ mod keyed;
 mod model;
 mod partitions;
 mod queued;
+mod regressions;
 mod reserving;
 mod support;
