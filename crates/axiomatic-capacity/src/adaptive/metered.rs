@@ -13,6 +13,7 @@ use super::buckets::Totals;
 use super::window_cell::Window;
 use super::{LimitAlgorithm, Sample, Step};
 use crate::gate::{Core, Meter};
+use crate::slots::MOST_SLOTS;
 
 /// What an adaptive limit measures: how long calls take, and what becomes of
 /// them, a window at a time. The thread that finds a window over has the
@@ -122,7 +123,7 @@ impl Metered {
         let counted = totals.since(&control.before);
         let lasted = saturating_nanos(now - control.began);
         let seen = counted.answered + counted.failed + counted.dropped;
-        if seen < FEW && lasted < LONGEST * meter.length {
+        if seen < FEW && lasted < meter.length.saturating_mul(LONGEST) {
             return meter
                 .window
                 .put_off(now + Duration::from_nanos(meter.length.div_ceil(8)));
@@ -148,7 +149,7 @@ impl Metered {
         }
         let step = control.algorithm.step(&sample);
         let step = Step {
-            limit: step.limit.max(1),
+            limit: step.limit.clamp(1, MOST_SLOTS),
             ..step
         };
         *meter.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((sample, step));

@@ -12,7 +12,7 @@ use super::excess_cell::Excess;
 use super::telemetry::Telemetry;
 use super::{Admission, Ask, Meter, OwnedPermit, Token, Waiting};
 use crate::queue::Waiter;
-use crate::slots::{Joined, Plan, Slots, Taken};
+use crate::slots::{Joined, MOST_SLOTS, Plan, Slots, Taken};
 
 /// What a bulkhead and an adaptive limit share: slots, who waits for them,
 /// a mode, counts for the operator. They differ in what they measure.
@@ -199,8 +199,9 @@ impl<M: Meter> Core<M> {
         self.excess.end(token.excess_weight());
     }
 
-    /// Changes the limit.
+    /// Changes the limit, to what there can be at most.
     pub(crate) fn resize(&self, limit: u32) {
+        let limit = limit.clamp(1, MOST_SLOTS);
         self.slots.resize(limit);
         self.telemetry.resized(limit);
     }
