@@ -134,7 +134,12 @@ where
         K: Borrow<Q> + From<Q::Owned>,
         Q: ?Sized + Hash + Eq + ToOwned,
     {
-        self.with(key, ask, |permit| permit, |bulkhead| bulkhead.admit_owned(ask))
+        self.with(
+            key,
+            ask,
+            |permit| permit,
+            |bulkhead| bulkhead.admit_owned(ask),
+        )
     }
 
     /// Asks for a slot of a key, and has a place in its queue if there is none.

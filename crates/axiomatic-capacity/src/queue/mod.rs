@@ -173,7 +173,7 @@ impl<G> Queue<G> {
     /// What became of one that waited. It has its place no longer, if that is
     /// known.
     pub(crate) fn collect(&mut self, ticket: &Ticket) -> Option<Result<G, Reason>> {
-        if self.gave_way(ticket) {
+        if self.gave_way(ticket.at, ticket.number) {
             return Some(Err(Reason::QueueFull));
         }
         match self.places.get(ticket.at).state {
@@ -199,11 +199,10 @@ impl<G> Queue<G> {
     }
 
     /// Gives a place back, whatever is known of it.
-    pub(crate) fn leave(&mut self, ticket: Ticket) -> Left<G> {
-        if self.gave_way(&ticket) {
+    pub(crate) fn leave(&mut self, Ticket { at, number }: Ticket) -> Left<G> {
+        if self.gave_way(at, number) {
             return Left::Settled(Err(Reason::QueueFull));
         }
-        let at = ticket.at;
         if matches!(self.places.get(at).state, State::Waiting) {
             self.unlink(at);
         }
@@ -231,8 +230,8 @@ impl<G> Queue<G> {
         }
     }
 
-    fn gave_way(&self, ticket: &Ticket) -> bool {
-        self.places.get(ticket.at).number != ticket.number
+    fn gave_way(&self, at: u32, number: u64) -> bool {
+        self.places.get(at).number != number
     }
 
     fn free(&mut self, at: u32) -> (State<G>, Option<Waker>) {

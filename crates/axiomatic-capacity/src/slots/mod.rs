@@ -162,7 +162,8 @@ impl Slots {
         // What is for all may become less while all guarantees grow, by what
         // was rounded off before. It does so before they grow, and grows after
         // they became less: so there is never more than the higher limit.
-        self.common.set_limit(commons.min(self.common.load().limit()));
+        self.common
+            .set_limit(commons.min(self.common.load().limit()));
         for partition in &self.partitions {
             let guarantee = partition.guarantee(limit);
             // What was within the guarantee may be beyond it, and the other

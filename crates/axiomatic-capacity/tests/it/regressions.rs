@@ -330,6 +330,9 @@ fn a_key_whose_limit_was_changed_by_itself_keeps_it() {
     assert_eq!(tenants.bulkhead(&7).unwrap().snapshot().limit(), 3);
     // Until all keys are given another.
     tenants.resize(slots(u32::MAX));
-    assert_eq!(tenants.bulkhead(&7).unwrap().snapshot().limit(), Config::MOST);
+    assert_eq!(
+        tenants.bulkhead(&7).unwrap().snapshot().limit(),
+        Config::MOST
+    );
     assert_eq!(tenants.evict_idle(), 1);
 }
