@@ -330,6 +330,76 @@ fn shares_that_change_lose_nothing() {
     });
 }
 
+#[test]
+fn a_reserved_limit_that_rises_lets_nobody_in_beyond_it() {
+    long_model(|| {
+        let shares = Partitions::new(Sharing::Reserved)
+            .with("a", Ratio::percent(50))
+            .with("b", Ratio::percent(50));
+        // Of 3 each has one and one is for all, of 4 each has two.
+        let all = config(3).partitions(shares).build().unwrap();
+        let [a, b] = ["a", "b"].map(|name| all.within(all.partition(name).unwrap()));
+        let _held = [
+            a.admit_owned(Ask::default()).unwrap(),
+            b.admit_owned(Ask::default()).unwrap(),
+        ];
+        let other = all.clone();
+        let resizes = thread::spawn(move || other.resize(slots(4)));
+        let more = [a.admit(), b.admit(), all.admit()];
+        let admitted = more.iter().filter(|one| one.is_ok()).count();
+        assert!(admitted <= 2, "one call too many");
+        resizes.join().unwrap();
+    });
+}
+
+#[test]
+fn who_gets_a_slot_that_was_a_partitions_sees_what_was_done_under_it_before() {
+    struct Guarded(UnsafeCell<u32>);
+    bounded_model(|| {
+        let (all, own) = partitioned(Sharing::Reserved);
+        let data = Arc::new(Guarded(UnsafeCell::new(0)));
+        let add = |bulkhead: &Bulkhead, data: &Guarded| {
+            if let Ok(permit) = bulkhead.admit() {
+                data.0.with_mut(|_| ());
+                drop(permit);
+            }
+        };
+        let others = Arc::clone(&data);
+        let thread = thread::spawn(move || add(&own, &others));
+        // Of one slot none is the partition's.
+        all.resize(slots(1));
+        add(&all, &data);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn who_gets_a_slot_of_a_partition_sees_what_was_done_under_it_before() {
+    struct Guarded(UnsafeCell<u32>);
+    bounded_model(|| {
+        for (sharing, percent) in [
+            (Sharing::Reserved, 100),
+            (Sharing::Reserved, 0),
+            (Sharing::Borrowing, 0),
+        ] {
+            let shares = Partitions::new(sharing).with("own", Ratio::percent(percent));
+            let all = config(1).partitions(shares).build().unwrap();
+            let own = Arc::new(all.within(all.partition("own").unwrap()));
+            let data = Arc::new(Guarded(UnsafeCell::new(0)));
+            let add = |bulkhead: &Bulkhead, data: &Guarded| {
+                if let Ok(permit) = bulkhead.admit() {
+                    data.0.with_mut(|_| ());
+                    drop(permit);
+                }
+            };
+            let (other, others) = (Arc::clone(&own), Arc::clone(&data));
+            let thread = thread::spawn(move || add(&other, &others));
+            add(&own, &data);
+            thread.join().unwrap();
+        }
+    });
+}
+
 /// Two, then one, then two again.
 #[derive(Debug)]
 struct Alternating(u32);

@@ -27,7 +27,9 @@ impl AdaptiveLimit {
     pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Rejected> {
         let core = &*self.0.core;
         let token = core.admit(self.0.line, 1)?;
-        Metered::saw(core);
+        if token.is_seen() {
+            Metered::saw(core);
+        }
         Ok(Permit::marked(core, token, now))
     }
 
@@ -40,7 +42,9 @@ impl AdaptiveLimit {
     pub fn admit_owned(&self, ask: Ask, now: Instant) -> Result<OwnedPermit, Rejected> {
         let core = &self.0.core;
         let token = core.admit(self.0.line, ask.weight.get())?;
-        Metered::saw(core);
+        if token.is_seen() {
+            Metered::saw(core);
+        }
         Ok(OwnedPermit::marked(core.hold(), token, now))
     }
 

@@ -13,6 +13,7 @@ use super::buckets::Totals;
 use super::window_cell::Window;
 use super::{LimitAlgorithm, Sample, Step};
 use crate::gate::{Core, Meter};
+use crate::slots::MOST_SLOTS;
 
 /// What an adaptive limit measures: how long calls take, and what becomes of
 /// them, a window at a time. The thread that finds a window over has the
@@ -26,15 +27,17 @@ pub struct Metered {
     /// too much load; 0 while nobody knows.
     long: Setting,
     control: Mutex<Control>,
+    /// The sample and the step of the last window. Apart from the control,
+    /// under which somebody else's code runs, which may look at this.
+    last: Mutex<Option<(Sample, Step)>>,
 }
 
 /// What one thread at a time has, and no call waits for: who finds it taken
 /// leaves the window to whoever has it.
-pub(super) struct Control {
+struct Control {
     algorithm: Box<dyn LimitAlgorithm>,
     before: Totals,
     began: Instant,
-    pub(super) last: Option<(Sample, Step)>,
 }
 
 /// A window with fewer calls is no window yet, unless it has lasted ten times
@@ -55,17 +58,14 @@ impl Metered {
                 algorithm,
                 before: Totals::new(),
                 began,
-                last: None,
             }),
+            last: Mutex::new(None),
         }
     }
 
     /// The sample and the step of the last window.
     pub(super) fn last(&self) -> Option<(Sample, Step)> {
-        self.control
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .last
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -123,7 +123,7 @@ impl Metered {
         let counted = totals.since(&control.before);
         let lasted = saturating_nanos(now - control.began);
         let seen = counted.answered + counted.failed + counted.dropped;
-        if seen < FEW && lasted < LONGEST * meter.length {
+        if seen < FEW && lasted < meter.length.saturating_mul(LONGEST) {
             return meter
                 .window
                 .put_off(now + Duration::from_nanos(meter.length.div_ceil(8)));
@@ -149,10 +149,10 @@ impl Metered {
         }
         let step = control.algorithm.step(&sample);
         let step = Step {
-            limit: step.limit.max(1),
+            limit: step.limit.clamp(1, MOST_SLOTS),
             ..step
         };
-        control.last = Some((sample, step));
+        *meter.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((sample, step));
         // Before the lock is released, so that no older limit comes last.
         if step.limit != limit {
             core.resize(step.limit, step.why.as_str());

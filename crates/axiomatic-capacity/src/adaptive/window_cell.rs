@@ -18,7 +18,7 @@ pub(super) struct Window {
 /// When a window ends, and which it is.
 ///
 /// Layout    `due`: nanoseconds; `number`: how many windows have ended, modulo
-///           2^16.
+///           2^15.
 /// Invariant none: who sees an older one counts for the window that ended,
 ///           which is where it may belong.
 /// Writers   `begin`, one thread at a time. Readers `is_due`, `number`.
@@ -118,9 +118,9 @@ impl Window {
             totals.failed = totals.failed.wrapping_add(line.failed.load());
             totals.dropped = totals.dropped.wrapping_add(line.dropped.load());
             totals.turned_away = totals.turned_away.wrapping_add(line.turned_away.load());
-            let shortest = line.shortest.load(number);
+            let shortest = line.shortest.read(number);
             totals.shortest = [totals.shortest, shortest].into_iter().flatten().min();
-            let most = line.most_in_flight.load(number).unwrap_or(0);
+            let most = line.most_in_flight.read(number).unwrap_or(0);
             totals.most_in_flight = totals.most_in_flight.max(most as u32);
         }
         totals
@@ -201,7 +201,9 @@ impl Count {
 /// Layout    | 63..48 the window's number and one, so that 0 is none | 47..0
 ///           the value |
 /// Invariant of another window, it is as good as none.
-/// Writers   `lower`, `raise`. Readers `load`.
+/// Writers   `lower`, `raise`; `read`, which clears one of another window: or
+///           that of a thread that is idle for 2^15 of them would be believed.
+/// Readers   `read`.
 /// Orderings all Relaxed: a statistic.
 struct Extreme(AtomicU64);
 
@@ -251,9 +253,41 @@ impl Extreme {
         }
     }
 
-    fn load(&self, number: u64) -> Option<u64> {
+    fn read(&self, number: u64) -> Option<u64> {
         // ORDERING: Relaxed: a statistic.
         let word = self.0.load(Ordering::Relaxed);
-        (word >> VALUE_BITS == number + 1).then_some(word & VALUE)
+        if word >> VALUE_BITS == number + 1 {
+            return Some(word & VALUE);
+        }
+        if word != 0 {
+            // Where the owner writes meanwhile, what it writes stays: this
+            // exchange fails, or comes before.
+            // ORDERING: Relaxed: a statistic.
+            let _cleared = self
+                .0
+                .compare_exchange(word, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        None
+    }
+}
+
+#[cfg(all(test, not(any(axiomatic_loom, axiomatic_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extreme_of_long_ago_is_none_however_many_windows_have_ended() {
+        let window = Window::new(Instant::from_nanos(0));
+        window.answered(1_000_000);
+        window.in_flight(7);
+        for ended in 0..=TAG {
+            window.begin(Instant::from_nanos(0));
+            // Read each time, but for the time that this takes.
+            if ended % 1_000 > 0 && ended < TAG {
+                continue;
+            }
+            let totals = window.totals();
+            assert_eq!((totals.shortest, totals.most_in_flight), (None, 0));
+        }
     }
 }

@@ -14,13 +14,14 @@ use super::{
     Admission, Ask, Bulkhead, BulkheadLayer, ByKey, Config, ConfigError, KeyedBulkheadLayer,
     OwnedPermit,
 };
+use crate::gate::Token;
 
 /// A bulkhead for each key, a tenant, a host or a path, in bounded memory: one
 /// that is slow takes nobody else's slots.
 ///
 /// Bulkheads are made when their keys are first asked for. One with nothing in
 /// flight and nobody waiting gives its place to a new key, unless somebody has
-/// a handle to it or it is switched. When all places are taken,
+/// a handle to it, or it was switched or given a limit of its own. When all places are taken,
 /// [`WhenFull`](keyed::WhenFull) says what becomes of further keys: they share
 /// a bulkhead, are refused with [`Reason::Full`], or pass without a limit.
 ///
@@ -63,11 +64,22 @@ struct Kept {
     has: Setting,
 }
 
+impl<K> Store<K> {
+    /// A permit of one that would be refused, or would wait.
+    fn would_refuse(&self, weight: u32) -> OwnedPermit {
+        let core = &self.aside.0.core;
+        OwnedPermit::begin(core.hold(), core.would_refuse(weight))
+    }
+}
+
 impl Idle for Kept {
     fn is_idle(&self, _: Instant) -> bool {
         let core = &self.bulkhead.0.core;
         // In this order: a call gives its slot back before it lets go.
-        !core.is_held() && core.slots.taken() == 0 && self.bulkhead.mode() == Mode::Enforce
+        !core.is_held()
+            && core.slots.taken() == 0
+            && self.bulkhead.mode() == Mode::Enforce
+            && u64::from(core.slots.limit()) == self.has.load()
     }
 }
 
@@ -91,12 +103,15 @@ where
         let of_new = Arc::clone(&limit);
         let config = config.mode(Mode::Enforce);
         let make = move |_: keyed::Owner<'_, K>| {
-            let bulkhead = config.clone().build_compact();
+            let mut config = config.clone();
+            let limit = u32::try_from(of_new.load()).ok().and_then(NonZeroU32::new);
+            config.limit = limit.unwrap_or(config.limit);
             Kept {
-                bulkhead: bulkhead.expect("one was built by the same configuration"),
-                has: Setting::new(of_new.load()),
+                has: Setting::new(u64::from(config.limit.get())),
+                bulkhead: config
+                    .build_compact()
+                    .expect("one was built by the same configuration"),
             }
-            .at(of_new.load())
         };
         Ok(KeyedBulkhead {
             shared: Arc::new(Store {
@@ -120,7 +135,12 @@ where
         K: Borrow<Q> + From<Q::Owned>,
         Q: ?Sized + Hash + Eq + ToOwned,
     {
-        self.with(key, |bulkhead| bulkhead.admit_owned(ask))
+        self.with(
+            key,
+            ask,
+            |permit| permit,
+            |bulkhead| bulkhead.admit_owned(ask),
+        )
     }
 
     /// Asks for a slot of a key, and has a place in its queue if there is none.
@@ -134,12 +154,16 @@ where
         K: Borrow<Q> + From<Q::Owned>,
         Q: ?Sized + Hash + Eq + ToOwned,
     {
-        self.with(key, |bulkhead| bulkhead.admit_or_wait(ask))
+        self.with(key, ask, Admission::Admitted, |bulkhead| {
+            bulkhead.admit_or_wait(ask)
+        })
     }
 
     fn with<Q, T>(
         &self,
         key: &Q,
+        ask: Ask,
+        admitted: impl Fn(OwnedPermit) -> T,
         admit: impl Fn(&Bulkhead) -> Result<T, Rejected>,
     ) -> Result<T, Rejected>
     where
@@ -147,26 +171,27 @@ where
         Q: ?Sized + Hash + Eq + ToOwned,
     {
         let store = &*self.shared;
-        let mode = store.mode.load();
+        let (mode, weight) = (store.mode.load(), ask.weight.get());
         if mode == Mode::Off {
             return admit(&store.aside);
         }
         store.bulkheads.with(key, now(), |found| match found {
             Found::Own(kept) | Found::Shared(kept) => {
-                let bulkhead = kept.updated(store.limit.load());
-                if mode == Mode::Enforce || !bulkhead.0.core.slots.is_full(bulkhead.0.line) {
+                let bulkhead = kept.updated(&store.limit);
+                let core = &bulkhead.0.core;
+                if mode == Mode::Enforce || core.mode.load() != Mode::Enforce {
                     return admit(bulkhead);
                 }
-                store.aside.0.core.would_refuse.count();
-                admit(&store.aside)
+                let taken = core.slots.try_take(bulkhead.0.line, weight);
+                Ok(admitted(match taken {
+                    Some(taken) => OwnedPermit::begin(core.hold(), Token::of(taken)),
+                    None => store.would_refuse(weight),
+                }))
             }
             Found::Full(Full::Refuse) if mode == Mode::Enforce => {
                 Err(store.aside.0.core.refuse(Reason::Full))
             }
-            Found::Full(Full::Refuse) => {
-                store.aside.0.core.would_refuse.count();
-                admit(&store.aside)
-            }
+            Found::Full(Full::Refuse) => Ok(admitted(store.would_refuse(weight))),
             Found::Full(Full::Admit) => admit(&store.aside),
         })
     }
@@ -181,7 +206,7 @@ where
         let store = &*self.shared;
         store.bulkheads.with(key, now(), |found| {
             let kept = found.value()?;
-            Some(kept.updated(store.limit.load()).clone())
+            Some(kept.updated(&store.limit).clone())
         })
     }
 
@@ -191,7 +216,7 @@ where
         let limit = &store.limit;
         store
             .bulkheads
-            .for_each(|key, kept| each(key, kept.updated(limit.load())));
+            .for_each(|key, kept| each(key, kept.updated(limit)));
     }
 
     /// Forgets a key, whatever it has in flight; false if it was not there.
@@ -208,9 +233,11 @@ where
         self.shared.bulkheads.evict_idle(now())
     }
 
-    /// Changes the limit of every key, and of those that are made later.
+    /// Changes the limit of every key, and of those that are made later, to at
+    /// most [`Config::MOST`].
     pub fn resize(&self, limit: NonZeroU32) {
-        self.shared.limit.store(u64::from(limit.get()));
+        let slots = limit.get().min(Config::MOST);
+        self.shared.limit.store(u64::from(slots));
         // A bulkhead is brought up to date when it is looked at, and who waits
         // at one that nobody asks for should not be the last to know.
         self.for_each(|_, _| {});
@@ -289,29 +316,31 @@ where
 }
 
 impl Kept {
-    /// With this limit, which may have been changed since the configuration.
-    fn at(self, limit: u64) -> Self {
-        self.resize(limit);
-        self
-    }
-
-    /// The bulkhead, with this limit.
+    /// The bulkhead, with the limit that all were given last.
     #[inline]
-    fn updated(&self, limit: u64) -> &Bulkhead {
-        if self.has.load() != limit {
+    fn updated(&self, limit: &Setting) -> &Bulkhead {
+        if self.has.load() != limit.load() {
             self.resize(limit);
         }
         &self.bulkhead
     }
 
-    /// Two that race may leave the older limit, and then say so: the next look
-    /// mends it.
+    /// Of two that race, the one with the older limit may come last. It has
+    /// taken the lock of the slots after the other, and so sees the newer limit
+    /// when it looks again. What `has` says may then be the older one: the next
+    /// look mends it.
     #[cold]
-    fn resize(&self, limit: u64) {
-        let slots = u32::try_from(limit).unwrap_or(Config::MOST);
-        // One of thousands tells of nothing.
-        self.bulkhead.0.core.slots.resize(slots);
-        self.has.store(limit);
+    fn resize(&self, limit: &Setting) {
+        loop {
+            let given = limit.load();
+            let slots = u32::try_from(given).unwrap_or(Config::MOST);
+            // One of thousands tells of nothing.
+            self.bulkhead.0.core.slots.resize(slots);
+            self.has.store(given);
+            if limit.load() == given {
+                return;
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::excess_cell::Excess;
 use super::telemetry::Telemetry;
 use super::{Admission, Ask, Meter, OwnedPermit, Token, Waiting};
 use crate::queue::Waiter;
-use crate::slots::{Joined, Plan, Slots, Taken};
+use crate::slots::{Joined, MOST_SLOTS, Plan, Slots, Taken};
 
 /// What a bulkhead and an adaptive limit share: slots, who waits for them,
 /// a mode, counts for the operator. They differ in what they measure.
@@ -88,7 +88,8 @@ impl<M: Meter> Core<M> {
         }
     }
 
-    fn would_refuse(&self, weight: u32) -> Token {
+    /// In shadow: lets in, and counts apart.
+    pub(crate) fn would_refuse(&self, weight: u32) -> Token {
         self.meter.turned_away();
         self.would_refuse.count();
         self.telemetry.would_refuse();
@@ -198,10 +199,11 @@ impl<M: Meter> Core<M> {
         self.excess.end(token.excess_weight());
     }
 
-    /// Changes the limit, and says why.
+    /// Changes the limit, to what there can be at most, and says why.
     pub(crate) fn resize(&self, limit: u32, why: &'static str) {
+        let limit = limit.clamp(1, MOST_SLOTS);
         self.slots.resize(limit);
-        self.telemetry.resized(self.slots.limit(), why);
+        self.telemetry.resized(limit, why);
     }
 }
 

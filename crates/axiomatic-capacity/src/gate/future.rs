@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axiomatic_core::{Classify, Complete, Refusable, Rejected, Settle};
-use pin_project::{pin_project, pinned_drop};
+use pin_project::pin_project;
 
 use super::{Meter, OwnedPermit};
 
@@ -25,13 +25,27 @@ enum State<F, B, M: Meter> {
 }
 
 /// A call under way: what all services here end in.
-#[pin_project(PinnedDrop)]
+///
+/// Dropped in this order: whatever the inner call holds is gone when its slot
+/// is given back.
+#[pin_project]
 pub(super) struct Call<F, B, M: Meter> {
     #[pin]
     inner: F,
-    /// None once the call is over, also if its future is kept.
-    permit: Option<OwnedPermit<M>>,
+    slot: Slot<M>,
     binding: B,
+}
+
+/// None once the call is over, also if its future is kept.
+struct Slot<M: Meter>(Option<OwnedPermit<M>>);
+
+impl<M: Meter> Drop for Slot<M> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(permit) = self.0.take() {
+            permit.cancelled();
+        }
+    }
 }
 
 impl<F, E, B, M: Meter> ResponseFuture<F, E, B, M> {
@@ -57,7 +71,7 @@ impl<F, B, M: Meter> Call<F, B, M> {
     pub(super) fn new(inner: F, permit: OwnedPermit<M>, binding: B) -> Self {
         Call {
             inner,
-            permit: Some(permit),
+            slot: Slot(Some(permit)),
             binding,
         }
     }
@@ -77,7 +91,7 @@ impl<F, B, M: Meter> Call<F, B, M> {
         let call = self.project();
         let result = ready!(call.inner.poll(cx)).map_err(Into::into);
         let outcome = call.binding.classify(result.as_ref());
-        let Some(permit) = call.permit.take() else {
+        let Some(permit) = call.slot.0.take() else {
             panic!("polled after it was ready");
         };
         Poll::Ready(match result {
@@ -109,23 +123,13 @@ where
     }
 }
 
-#[pinned_drop]
-impl<F, B, M: Meter> PinnedDrop for Call<F, B, M> {
-    #[inline]
-    fn drop(self: Pin<&mut Self>) {
-        if let Some(permit) = self.project().permit.take() {
-            permit.cancelled();
-        }
-    }
-}
-
 impl<F, E, B, M: Meter> fmt::Debug for ResponseFuture<F, E, B, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.state {
             State::Refused(rejected) => rejected.fmt(f),
             State::Called(call) => f
                 .debug_struct("ResponseFuture")
-                .field("is_under_way", &call.permit.is_some())
+                .field("is_under_way", &call.slot.0.is_some())
                 .finish_non_exhaustive(),
         }
     }

@@ -50,6 +50,12 @@ impl<M: Meter> OwnedPermit<M> {
     pub(crate) fn inner(&self) -> &Pending<HeldCore<M>, M> {
         &self.0
     }
+
+    /// The call begins now, and not when it got its slot.
+    pub(crate) fn restarted(mut self) -> Self {
+        self.0.restart();
+        self
+    }
 }
 
 /// As a binding settles it: when the call is answered, or its body has ended.
@@ -107,6 +113,13 @@ impl<C: Deref<Target = Core<M>>, M: Meter> Pending<C, M> {
     pub(crate) fn cancelled(self) {
         if self.token.is_seen() {
             M::cancelled(&self.core, self.mark);
+        }
+    }
+
+    /// The call begins now, and not when it got its slot.
+    fn restart(&mut self) {
+        if self.token.is_seen() {
+            self.mark = M::begin(&self.core);
         }
     }
 

@@ -89,9 +89,11 @@ where
 /// that is ready, then the inner call.
 #[pin_project]
 pub struct QueuedResponseFuture<S: Service<Req>, Req, E, B, M: Meter> {
+    /// Dropped before the state, which has the slot: an instance that was
+    /// readied may hold what the slot is for.
+    held: Option<Kept<S, Req, B>>,
     #[pin]
     state: State<S::Future, B, M>,
-    held: Option<Kept<S, Req, B>>,
     error: PhantomData<fn() -> E>,
 }
 

@@ -11,9 +11,10 @@ use super::{Admission, Ask, Limiter, OwnedPermit, ResponseFuture, Waiting};
 
 /// A service that is ready once it has a slot for its next call.
 ///
-/// It waits in the queue of the limit, among the others, until the limit's own
-/// `max_wait` is over; then, or without a place to wait in, it is ready, and
-/// the call is refused. A clone has no slot until it was asked for itself.
+/// It waits in the queue of the limit, among the others. If the limit's own
+/// `max_wait` is over when it is next, or it has no place to wait in, it is
+/// ready, and the call is refused. There is no timer: while no slot is given
+/// back it waits on. A clone has no slot until it was asked for itself.
 pub struct ReservingService<S, E, B, G: Limiter> {
     inner: S,
     reserved: Reserved<G>,
@@ -108,6 +109,8 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         match std::mem::replace(&mut self.reserved, Reserved::Nothing) {
             Reserved::Ready(permit) => {
+                // That it was ready and idle is nothing that a call took.
+                let permit = permit.restarted();
                 ResponseFuture::called(self.inner.call(request), permit, self.binding.clone())
             }
             Reserved::Refusal(rejected) => ResponseFuture::refused(rejected),

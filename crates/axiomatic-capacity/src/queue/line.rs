@@ -8,6 +8,9 @@ pub(super) struct Line {
     lists: Box<[List; LEVELS]>,
     busy: [u64; LEVELS / 64],
     pub(super) waiting: u32,
+    /// How many places it has, also of those that were told and have not
+    /// heard.
+    pub(super) places: u32,
 }
 
 const LEVELS: usize = 1 << u8::BITS;
@@ -44,6 +47,7 @@ impl Line {
             lists: Box::new([empty; LEVELS]),
             busy: [0; LEVELS / 64],
             waiting: 0,
+            places: 0,
         }
     }
 

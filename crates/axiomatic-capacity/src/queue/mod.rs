@@ -54,7 +54,11 @@ pub(crate) struct Waiter {
 /// A place in the queue. It belongs to whoever has this, and is given back by
 /// [`Queue::collect`] or [`Queue::leave`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u32);
+pub(crate) struct Ticket {
+    at: u32,
+    /// Of a place that has another number, or none, the owner gave way.
+    number: u64,
+}
 
 /// One that waits, as the queue knows it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -71,8 +75,9 @@ pub(crate) enum Left<G> {
 impl<G> Queue<G> {
     /// Room for `most` in each of so many lines.
     ///
-    /// There are twice as many places: who is settled keeps its place until
-    /// it asks, and should not keep others from waiting meanwhile.
+    /// There are twice as many places, for each line its own: who is settled
+    /// keeps its place until it asks, and should not keep others from waiting
+    /// meanwhile. Who gives way does not even do that.
     pub(crate) fn new(lines: usize, most: u32, order: Order) -> Self {
         let places = u64::from(most) * 2 * lines as u64;
         Queue {
@@ -111,25 +116,28 @@ impl<G> Queue<G> {
         let line = self.lines.get(usize::from(waiter.line))?;
         let stands = self.waiting > 0;
         let mut woken = None;
-        if !self.places.has_room() {
-            return None;
-        }
         if line.waiting >= self.most {
             let last = line.last(self.serves(now).other())?;
             let level = self.places.get(last).waiter.level;
             if level > waiter.level || (level == waiter.level && !newest_first) {
                 return None;
             }
-            woken = self.settle(Next(last), Err(Reason::QueueFull));
+            self.unlink(last);
+            woken = self.free(last).1;
+        } else if line.places >= self.most * 2 {
+            return None;
         }
         self.arrivals += 1;
-        let at = self.places.take(waiter, self.arrivals)?;
+        let number = self.arrivals;
+        let at = self.places.take(waiter, number)?;
         if !stands {
             self.standing_since = now;
         }
-        self.lines[usize::from(waiter.line)].push(self.places.all(), at);
+        let line = &mut self.lines[usize::from(waiter.line)];
+        line.push(self.places.all(), at);
+        line.places += 1;
         self.waiting += 1;
-        Some((Ticket(at), woken))
+        Some((Ticket { at, number }, woken))
     }
 
     /// Who is next at `now`, leaving out the lines of a set.
@@ -165,33 +173,40 @@ impl<G> Queue<G> {
     /// What became of one that waited. It has its place no longer, if that is
     /// known.
     pub(crate) fn collect(&mut self, ticket: &Ticket) -> Option<Result<G, Reason>> {
-        match self.places.get(ticket.0).state {
-            State::Settled(_) => match self.places.free(ticket.0).0 {
+        if self.gave_way(ticket.at, ticket.number) {
+            return Some(Err(Reason::QueueFull));
+        }
+        match self.places.get(ticket.at).state {
+            State::Settled(_) => match self.free(ticket.at).0 {
                 State::Settled(settled) => Some(settled),
                 State::Waiting | State::Free => unreachable!("it was looked at"),
             },
             State::Waiting => None,
-            State::Free => unreachable!("a ticket is for a place that is taken"),
+            State::Free => unreachable!("a free place has no number"),
         }
     }
 
-    /// Whether waking it up wakes this task.
+    /// Whether waking it up wakes this task. Of one that waits.
     pub(crate) fn wakes(&self, ticket: &Ticket, waker: &Waker) -> bool {
-        let known = self.places.get(ticket.0).waker.as_ref();
+        let known = self.places.get(ticket.at).waker.as_ref();
         known.is_some_and(|known| known.will_wake(waker))
     }
 
-    /// Whom to wake from now on. The one before is to be dropped.
+    /// Whom to wake from now on. The one before is to be dropped. Of one that
+    /// waits.
     pub(crate) fn set_waker(&mut self, ticket: &Ticket, waker: Waker) -> Option<Waker> {
-        self.places.all()[ticket.0 as usize].waker.replace(waker)
+        self.places.all()[ticket.at as usize].waker.replace(waker)
     }
 
     /// Gives a place back, whatever is known of it.
-    pub(crate) fn leave(&mut self, Ticket(at): Ticket) -> Left<G> {
+    pub(crate) fn leave(&mut self, Ticket { at, number }: Ticket) -> Left<G> {
+        if self.gave_way(at, number) {
+            return Left::Settled(Err(Reason::QueueFull));
+        }
         if matches!(self.places.get(at).state, State::Waiting) {
             self.unlink(at);
         }
-        match self.places.free(at) {
+        match self.free(at) {
             (State::Settled(settled), _) => Left::Settled(settled),
             (_, waker) => Left::Waited(waker),
         }
@@ -213,6 +228,16 @@ impl<G> Queue<G> {
             Order::Adaptive { standing } if self.has_stood(now) >= standing => End::Newest,
             Order::Adaptive { .. } => End::Oldest,
         }
+    }
+
+    fn gave_way(&self, at: u32, number: u64) -> bool {
+        self.places.get(at).number != number
+    }
+
+    fn free(&mut self, at: u32) -> (State<G>, Option<Waker>) {
+        let line = self.places.get(at).waiter.line;
+        self.lines[usize::from(line)].places -= 1;
+        self.places.free(at)
     }
 
     fn unlink(&mut self, at: u32) {

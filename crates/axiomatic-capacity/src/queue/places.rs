@@ -16,7 +16,7 @@ pub(super) struct Place<G> {
     pub(super) waiter: Waiter,
     pub(super) waker: Option<Waker>,
     pub(super) state: State<G>,
-    /// How many came before, ever.
+    /// How many have come, ever; 0 if it is free.
     pub(super) number: u64,
     pub(super) older: u32,
     /// Of a free place: the next free one.
@@ -64,10 +64,6 @@ impl<G> Places<G> {
         &self.all[at as usize]
     }
 
-    pub(super) fn has_room(&self) -> bool {
-        self.free != NOBODY
-    }
-
     /// A place for a waiter, if there is one.
     pub(super) fn take(&mut self, waiter: Waiter, number: u64) -> Option<u32> {
         let at = self.free;
@@ -84,6 +80,7 @@ impl<G> Places<G> {
         let free = self.free;
         let place = &mut self.all[at as usize];
         place.newer = free;
+        place.number = 0;
         self.free = at;
         (
             std::mem::replace(&mut place.state, State::Free),

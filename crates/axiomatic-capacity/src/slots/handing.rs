@@ -14,7 +14,11 @@ use crate::queue::{Left, Lines, Ticket, Waiter};
 
 impl Slots {
     /// Waits in line, unless there are slots, or no place to wait in.
-    pub(crate) fn join(&self, waiter: Waiter, now: Instant) -> Joined {
+    pub(crate) fn join(&self, mut waiter: Waiter, now: Instant) -> Joined {
+        if self.partition(waiter.line).is_none() {
+            // A partition of others is none of ours, as for who does not wait.
+            waiter.line = COMMON;
+        }
         if !self.can_wait || waiter.weight > self.most(waiter.line) {
             return Joined::Refused(Reason::Full);
         }
@@ -91,10 +95,11 @@ impl Slots {
             }
             Left::Settled(Err(_)) => {}
             Left::Waited(waker) => {
-                // Whom it stood before may fit where it did not.
+                // Whom it stood before may fit where it did not. The waker,
+                // somebody else's code, is dropped when that is done.
                 drop(waiting);
-                drop(waker);
                 self.serve();
+                drop(waker);
             }
         }
     }

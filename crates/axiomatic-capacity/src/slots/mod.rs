@@ -158,6 +158,12 @@ impl Slots {
     pub(crate) fn resize(&self, limit: u32) {
         let limit = limit.clamp(1, MOST_SLOTS);
         let waiting = self.lock();
+        let commons = self.commons(limit);
+        // What is for all may become less while all guarantees grow, by what
+        // was rounded off before. It does so before they grow, and grows after
+        // they became less: so there is never more than the higher limit.
+        self.common
+            .set_limit(commons.min(self.common.load().limit()));
         for partition in &self.partitions {
             let guarantee = partition.guarantee(limit);
             // What was within the guarantee may be beyond it, and the other
@@ -175,7 +181,7 @@ impl Slots {
                 self.common.give_back(spare + was - is);
             }
         }
-        self.common.set_limit(self.commons(limit));
+        self.common.set_limit(commons);
         drop(waiting);
         self.serve();
     }

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 /// Those who are woken once the lock is released.
@@ -29,17 +30,22 @@ impl Wakers {
         }
     }
 
+    /// Wakes them in the order in which they were served.
+    ///
+    /// One that panics has told its panic hook, and that is all: it must
+    /// neither leave the others asleep, nor have whoever gave a slot back, or
+    /// came for one, lose what is his.
     pub(super) fn wake(&mut self) {
-        while self.count > 0 {
-            self.count -= 1;
-            if let Some(waker) = self.wakers[self.count].take() {
-                waker.wake();
+        for waker in &mut self.wakers[..self.count] {
+            if let Some(waker) = waker.take() {
+                drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
             }
         }
+        self.count = 0;
     }
 }
 
-/// One that panics when it is woken must not leave the others asleep.
+/// Who was served is woken, whatever happens to who served it.
 impl Drop for Wakers {
     fn drop(&mut self) {
         self.wake();

@@ -11,7 +11,8 @@ use axiomatic_core::sync::{AtomicU64, Ordering};
 /// Writers   `try_take` (hot), `take_beyond`, `give_back` (hot), `set_waiting`,
 ///           `set_limit`. Readers `load`.
 /// Orderings `give_back` releases and `try_take` acquires: who gets a slot
-///           sees what was done under it before. Whether somebody waits is
+///           sees what was done under it before, also if it has come from
+///           another word by `set_limit`. Whether somebody waits is
 ///           written under the queue's lock, and whoever reads it here goes
 ///           there.
 #[derive(Debug)]
@@ -126,12 +127,14 @@ impl Word {
         let mut look = self.load();
         loop {
             let changed = look.0 & !LIMIT | u64::from(limit);
-            // ORDERING: Relaxed: a setting; no other memory is read on its
-            // strength.
+            // ORDERING: Acquire: a guarantee that shrinks leaves a slot to all,
+            // who must see what was done under it; pairs with the Release in
+            // `give_back`, and the one by which the common word is told passes
+            // it on. Relaxed on failure: as `load`.
             match self.0.compare_exchange_weak(
                 look.0,
                 changed,
-                Ordering::Relaxed,
+                Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
                 Ok(_) => return look,

@@ -8,5 +8,6 @@ mod model;
 mod partitions;
 mod queued;
 mod queued_layer;
+mod regressions;
 mod reserving;
 mod support;
