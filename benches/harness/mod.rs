@@ -66,10 +66,12 @@ mod measure;
 mod options;
 mod report;
 mod service;
+mod slots;
 mod suite;
 
 pub(crate) use goal::{allocations, instructions, ratio, time};
 pub(crate) use service::{Bare, by_hand, poll_by_hand};
+pub(crate) use slots::{Busy, Slots, keep_ready, occupy};
 pub(crate) use suite::{Case, Operation, Suite};
 
 use std::sync::atomic::AtomicU64;

@@ -44,8 +44,9 @@ impl<E> Service<u64> for Bare<E> {
 }
 
 /// `ready().await` and `call().await`, polled by hand with a waker that does
-/// nothing: the service's own cost and nobody else's.
-#[inline]
+/// nothing: the service's own cost and nobody else's. Inlined into each
+/// subject, also where set-up calls it as well.
+#[inline(always)]
 pub(crate) fn by_hand<S: Service<u64>>(service: &mut S) -> Result<S::Response, S::Error> {
     let mut context = Context::from_waker(Waker::noop());
     match service.poll_ready(&mut context) {

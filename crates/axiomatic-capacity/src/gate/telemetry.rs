@@ -33,9 +33,20 @@ impl Telemetry {
     }
 
     /// A call was refused.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refused(&self, reason: Reason) {
         #[cfg(feature = "tracing")]
+        if tracing::level_filters::LevelFilter::current() >= tracing::Level::DEBUG {
+            self.tell_refused(reason);
+        }
+        #[cfg(feature = "metrics")]
+        self.metrics.refused(reason).increment(1);
+        let _ = reason;
+    }
+
+    #[cfg(feature = "tracing")]
+    #[cold]
+    fn tell_refused(&self, reason: Reason) {
         match self.pattern {
             Pattern::AdaptiveLimit => tracing::debug!(
                 target: "axiomatic::adaptive",
@@ -50,9 +61,6 @@ impl Telemetry {
                 "refused"
             ),
         }
-        #[cfg(feature = "metrics")]
-        self.metrics.refused(reason).increment(1);
-        let _ = reason;
     }
 
     /// A call was let in, in shadow, that would have been refused or would
