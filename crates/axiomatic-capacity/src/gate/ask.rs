@@ -23,6 +23,7 @@ pub struct Ask {
 
 impl Ask {
     /// One slot, for what matters as this context says, as long as it says.
+    #[inline]
     pub fn of(context: &Context) -> Self {
         Ask {
             weight: NonZeroU32::MIN,
@@ -33,6 +34,7 @@ impl Ask {
 
     /// So many slots, all at once.
     #[must_use]
+    #[inline]
     pub const fn weighing(mut self, slots: NonZeroU32) -> Self {
         self.weight = slots;
         self
@@ -40,6 +42,7 @@ impl Ask {
 
     /// How much it matters, against others that wait.
     #[must_use]
+    #[inline]
     pub const fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
@@ -47,6 +50,7 @@ impl Ask {
 
     /// Until when a slot is worth anything.
     #[must_use]
+    #[inline]
     pub const fn with_deadline(mut self, deadline: Deadline) -> Self {
         self.deadline = Some(deadline);
         self
@@ -55,7 +59,12 @@ impl Ask {
 
 impl Default for Ask {
     /// One slot, for a call that matters as most do, whenever there is one.
+    #[inline]
     fn default() -> Self {
-        Ask::of(&Context::default())
+        Ask {
+            weight: NonZeroU32::MIN,
+            priority: Priority::default(),
+            deadline: None,
+        }
     }
 }
