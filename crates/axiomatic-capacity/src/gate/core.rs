@@ -158,7 +158,7 @@ impl<M: Meter> Core<M> {
     }
 
     /// Refuses a call that found no slot.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn turn_away(&self, reason: Reason) -> Rejected {
         self.meter.turned_away();
         self.refuse(reason)
