@@ -26,9 +26,20 @@ impl Telemetry {
     }
 
     /// A call was refused.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refused(&self, reason: Reason) {
         #[cfg(feature = "tracing")]
+        if tracing::level_filters::LevelFilter::current() >= tracing::Level::DEBUG {
+            self.tell_refused(reason);
+        }
+        #[cfg(feature = "metrics")]
+        self.metrics.refused(reason).increment(1);
+        let _ = reason;
+    }
+
+    #[cfg(feature = "tracing")]
+    #[cold]
+    fn tell_refused(&self, reason: Reason) {
         tracing::debug!(
             target: "axiomatic::capacity",
             name = self.name.as_str(),
@@ -36,9 +47,6 @@ impl Telemetry {
             reason = cause(reason),
             "refused"
         );
-        #[cfg(feature = "metrics")]
-        self.metrics.refused(reason).increment(1);
-        let _ = reason;
     }
 
     /// A call was let in, in shadow, that would have been refused or would
