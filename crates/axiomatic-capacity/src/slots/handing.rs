@@ -23,8 +23,11 @@ impl Slots {
         }
         let mut wakers = Wakers::new();
         let mut waiting = self.lock();
+        let mut more = More::No;
         // Those whose time is over leave their places first.
-        let mut more = self.dispatch(&mut waiting, now, &mut wakers);
+        if !waiting.queue.is_empty() {
+            more = self.dispatch(&mut waiting, now, &mut wakers);
+        }
         if more == More::Yes {
             drop(waiting);
             wakers.wake();
@@ -119,10 +122,12 @@ impl Slots {
     fn dispatch(&self, waiting: &mut Waiting, now: Instant, wakers: &mut Wakers) -> More {
         let mut blocked = Lines::default();
         let mut taker = Taker::Queue;
-        while !wakers.is_full() {
+        let more = loop {
+            if wakers.is_full() {
+                break More::Yes;
+            }
             let Some(next) = waiting.queue.next(now, blocked) else {
-                self.flag(waiting);
-                return More::No;
+                break More::No;
             };
             let Waiter {
                 line,
@@ -138,14 +143,18 @@ impl Slots {
             } else if self.try_take_in(line, weight, taker) {
                 Ok(Taken { weight, line })
             } else {
+                // In a single line nobody comes before who is first.
+                if self.partitions.is_empty() {
+                    break More::No;
+                }
                 blocked.insert(line);
                 taker = Taker::QueueOwnOnly;
                 continue;
             };
             wakers.push(waiting.queue.settle(next, settled));
-        }
+        };
         self.flag(waiting);
-        More::Yes
+        more
     }
 
     /// Has the words say for which lines somebody waits.
