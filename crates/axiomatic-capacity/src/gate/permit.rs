@@ -53,10 +53,8 @@ impl<M: Meter> OwnedPermit<M> {
 }
 
 /// As a binding settles it: when the call is answered, or its body has ended.
-/// It is a call of its own, so that the future's `poll` stays small enough to
-/// be inlined whole, and the permit goes there in registers.
 impl<M: Meter> Settle for OwnedPermit<M> {
-    #[inline(never)]
+    #[inline(always)]
     fn settle(self, outcome: Outcome) {
         self.0.settle(outcome);
     }
