@@ -60,12 +60,12 @@ where
     type Error = E;
     type Future = QueuedResponseFuture<S, Req, E, B, G::Meter>;
 
-    #[inline]
+    #[inline(always)]
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
         Poll::Ready(Ok(()))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         let ask = Ask::of(&self.binding.context(&request));
         let state = match self.gate.admit_or_wait(&request, ask) {
@@ -147,11 +147,11 @@ where
 {
     type Output = Result<B::Response, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let next = match this.state.as_mut().project() {
+            match this.state.as_mut().project() {
                 StateProjection::Called(call) => return call.poll(cx),
                 StateProjection::Readying(permit) => {
                     let Some(kept) = this.held else {
@@ -166,17 +166,15 @@ where
                         unreachable!("they are there until the call is made");
                     };
                     let inner = kept.service.call(kept.request);
-                    State::Called(Call::new(inner, permit, kept.binding))
+                    let call = Call::new(inner, permit, kept.binding);
+                    this.state.set(State::Called(call));
                 }
                 StateProjection::Waiting(waiting, timer) => {
-                    match Pin::new(&mut *waiting).poll(cx) {
-                        Poll::Ready(Ok(permit)) => State::Readying(Some(permit)),
-                        Poll::Ready(Err(rejected)) => State::Refused(rejected),
-                        Poll::Pending => {
-                            ready!(timer.poll(waiting, cx));
-                            State::Refused(waiting.too_late())
-                        }
-                    }
+                    let next = ready!(wait(waiting, timer, cx));
+                    this.state.set(match next {
+                        Ok(permit) => State::Readying(Some(permit)),
+                        Err(rejected) => State::Refused(rejected),
+                    });
                 }
                 StateProjection::Refused(rejected) => {
                     let error = (*rejected).into();
@@ -185,10 +183,24 @@ where
                     return Poll::Ready(Err(error));
                 }
                 StateProjection::Done => panic!("polled after it was ready"),
-            };
-            this.state.set(next);
+            }
         }
     }
+}
+
+/// A slot, or the refusal of who waited too long. Elsewhere, so that the `poll`
+/// of a call that need not wait is small.
+#[inline(never)]
+fn wait<M: Meter>(
+    waiting: &mut Waiting<M>,
+    timer: Pin<&mut Timer>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<OwnedPermit<M>, Rejected>> {
+    if let Poll::Ready(settled) = Pin::new(&mut *waiting).poll(cx) {
+        return Poll::Ready(settled);
+    }
+    ready!(timer.poll(waiting, cx));
+    Poll::Ready(Err(waiting.too_late()))
 }
 
 impl<S: Clone, E, B: Clone, G: Clone> Clone for QueuedService<S, E, B, G> {
