@@ -120,14 +120,14 @@ fn admit(operation: &mut Operation) {
         let limit = ours(Clock::Precise);
         move || {
             let limit = limit.clone();
-            let mut time = Box::new(Own(limit.now()));
+            let mut time = Box::new(Own(limit.now().as_nanos()));
             move || {
                 let now = time.0 + STEP;
                 time.0 = now;
-                let Ok(permit) = limit.admit(now) else {
+                let Ok(permit) = limit.admit(Instant::from_nanos(now)) else {
                     return false;
                 };
-                permit.record(now + STEP, Outcome::Success);
+                permit.record(Instant::from_nanos(now + STEP), Outcome::Success);
                 true
             }
         }
@@ -137,14 +137,15 @@ fn admit(operation: &mut Operation) {
             let limit = ours(Clock::Precise);
             move || {
                 let limit = limit.clone();
-                let mut time = Box::new(Own(limit.now()));
+                let mut time = Box::new(Own(limit.now().as_nanos()));
                 move || {
                     let now = time.0 + STEP;
                     time.0 = now;
-                    let Ok(permit) = limit.admit_owned(Ask::default(), now) else {
+                    let Ok(permit) = limit.admit_owned(Ask::default(), Instant::from_nanos(now))
+                    else {
                         return false;
                     };
-                    permit.record(now + STEP, Outcome::Success);
+                    permit.record(Instant::from_nanos(now + STEP), Outcome::Success);
                     true
                 }
             }
@@ -157,8 +158,11 @@ fn admit(operation: &mut Operation) {
             move || {
                 let slots = slots.clone();
                 let own = Box::new(Line::default());
+                let mut time = Box::new(Own(0));
                 move || {
+                    time.0 += STEP;
                     assert!(slots.take(1));
+                    black_box(time.0);
                     count(&own);
                     slots.give_back(1);
                 }
@@ -298,12 +302,12 @@ fn layer_refused(operation: &mut Operation) {
 
 // --- Ours ---------------------------------------------------------------
 
-/// How far the time moves where it is an argument.
-const STEP: Duration = Duration::from_nanos(100);
+/// How far the time moves where it is an argument, in nanoseconds.
+const STEP: u64 = 100;
 
 /// A thread's time, on lines of its own: threads' closures lie side by side.
 #[repr(align(128))]
-struct Own(Instant);
+struct Own(u64);
 
 /// A limit that stays: for what does not depend on who makes it.
 #[derive(Debug)]
