@@ -22,6 +22,8 @@ pub struct Waiting<M: Meter> {
     /// None once it is settled.
     ticket: Option<Ticket>,
     waiter: Waiter,
+    /// The queue knows whom to wake.
+    was_polled: bool,
 }
 
 impl<M: Meter> Waiting<M> {
@@ -30,6 +32,7 @@ impl<M: Meter> Waiting<M> {
             core,
             ticket: Some(ticket),
             waiter,
+            was_polled: false,
         }
     }
 
@@ -63,7 +66,8 @@ impl<M: Meter> Future for Waiting<M> {
         let Some(ticket) = &this.ticket else {
             panic!("polled after it was ready");
         };
-        let Poll::Ready(settled) = this.core.slots.poll(ticket, cx) else {
+        let was_polled = std::mem::replace(&mut this.was_polled, true);
+        let Poll::Ready(settled) = this.core.slots.poll(ticket, was_polled, cx) else {
             return Poll::Pending;
         };
         this.ticket = None;

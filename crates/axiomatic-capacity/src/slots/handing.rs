@@ -59,12 +59,14 @@ impl Slots {
     }
 
     /// What became of one that waits. Once that is known, the ticket is spent.
+    /// Who was not polled before has no waker here to compare with.
     pub(crate) fn poll(
         &self,
         ticket: &Ticket,
+        was_polled: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Taken, Reason>> {
-        {
+        if was_polled {
             let mut waiting = self.lock();
             if let Some(settled) = waiting.queue.collect(ticket) {
                 return Poll::Ready(settled);
