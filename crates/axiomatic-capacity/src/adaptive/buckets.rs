@@ -63,6 +63,12 @@ impl Totals {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.latencies.fill(0);
+        (self.failed, self.dropped, self.turned_away) = (0, 0, 0);
+        (self.shortest, self.most_in_flight) = (None, 0);
+    }
+
     pub(super) fn since(&self, before: &Totals) -> Counted {
         let more = |now: u32, before: u32| u64::from(now.wrapping_sub(before));
         let counts = || {

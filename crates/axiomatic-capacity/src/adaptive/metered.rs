@@ -37,6 +37,8 @@ pub struct Metered {
 struct Control {
     algorithm: Box<dyn LimitAlgorithm>,
     before: Totals,
+    /// Memory for the next reading.
+    spare: Totals,
     began: Instant,
 }
 
@@ -57,6 +59,7 @@ impl Metered {
             control: Mutex::new(Control {
                 algorithm,
                 before: Totals::new(),
+                spare: Totals::new(),
                 began,
             }),
             last: Mutex::new(None),
@@ -119,7 +122,9 @@ impl Metered {
         if !meter.window.is_due(now) {
             return;
         }
-        let totals = meter.window.totals();
+        let control = &mut *control;
+        meter.window.read(&mut control.spare);
+        let totals = &control.spare;
         let counted = totals.since(&control.before);
         let lasted = saturating_nanos(now - control.began);
         let seen = counted.answered + counted.failed + counted.dropped;
@@ -142,7 +147,7 @@ impl Metered {
             turned_away: counted.turned_away,
         };
         meter.window.begin(now + Duration::from_nanos(meter.length));
-        control.before = totals;
+        std::mem::swap(&mut control.before, &mut control.spare);
         control.began = now;
         if let Some(median) = counted.median {
             meter.long.store(saturating_nanos(median).saturating_mul(2));

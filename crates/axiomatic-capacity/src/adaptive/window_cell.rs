@@ -108,9 +108,9 @@ impl Window {
     }
 
     /// All that was ever counted, and the extremes of this window.
-    pub(super) fn totals(&self) -> Totals {
+    pub(super) fn read(&self, totals: &mut Totals) {
         let number = self.turn.number();
-        let mut totals = Totals::new();
+        totals.clear();
         for line in self.lines.iter().chain([&self.shared]) {
             for (total, count) in totals.latencies.iter_mut().zip(&line.latencies) {
                 *total = total.wrapping_add(count.load());
@@ -123,7 +123,6 @@ impl Window {
             let most = line.most_in_flight.read(number).unwrap_or(0);
             totals.most_in_flight = totals.most_in_flight.max(most as u32);
         }
-        totals
     }
 
     #[inline(always)]

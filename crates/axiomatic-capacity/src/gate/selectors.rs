@@ -116,7 +116,7 @@ where
     }
 
     fn refuse(&self) -> Rejected {
-        self.gate.handle().core.refuse(Reason::Full)
+        self.gate.handle().core.turn_away(Reason::Full)
     }
 
     fn rejected(&self, reason: Reason) -> Rejected {
