@@ -12,6 +12,7 @@ use axiomatic_capacity::adaptive::{self, LimitAlgorithm, Sample, Step, Why};
 use axiomatic_capacity::bulkhead::{
     Admission, Ask, Bulkhead, Config, Order, OwnedPermit, Partitions, Sharing, WhenFull,
 };
+use axiomatic_core::models::{bounded_model, long_model, model};
 use axiomatic_core::time::{Clock, ManualClock};
 use axiomatic_core::{Outcome, Ratio, Rejected};
 use loom::cell::UnsafeCell;
@@ -19,40 +20,6 @@ use loom::future::block_on;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
-
-/// Two threads with few steps are explored without bound; three, or two with
-/// many, at three preemptions, unless `AXIOMATIC_LOOM_UNBOUNDED` asks for all.
-fn bounded_model(f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    if std::env::var_os("AXIOMATIC_LOOM_UNBOUNDED").is_none() {
-        builder.preemption_bound = Some(3);
-    }
-    check(&builder, f);
-}
-
-fn model(f: impl Fn() + Sync + Send + 'static) {
-    check(&loom::model::Builder::new(), f);
-}
-
-/// Two threads at two preemptions, where both take the queue's lock often.
-fn long_model(f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    check(&builder, f);
-}
-
-/// A model that was explored once compared nothing.
-fn check(builder: &loom::model::Builder, f: impl Fn() + Sync + Send + 'static) {
-    let explored = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let counted = std::sync::Arc::clone(&explored);
-    builder.check(move || {
-        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        f();
-    });
-    let explored = explored.load(std::sync::atomic::Ordering::Relaxed);
-    println!("{explored} executions");
-    assert!(explored > 1, "explored once: no model");
-}
 
 fn slots(count: u32) -> NonZeroU32 {
     NonZeroU32::new(count).unwrap()

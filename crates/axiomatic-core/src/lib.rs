@@ -24,7 +24,7 @@
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
 //!
 //! What the project's own crates share besides, `sync`, `shared`, `mode_cell`,
-//! `number_cell`, `layer_parts!` and `carry_as!`, is hidden: it is not an
+//! `number_cell`, `models`, `layer_parts!` and `carry_as!`, is hidden: it is not an
 //! interface that anybody else should rely on.
 //!
 //! # Features
@@ -48,6 +48,9 @@ mod layer_parts;
 pub mod mode;
 #[doc(hidden)]
 pub mod mode_cell;
+#[cfg(axiomatic_loom)]
+#[doc(hidden)]
+pub mod models;
 pub mod name;
 #[doc(hidden)]
 pub mod number_cell;

@@ -17,45 +17,13 @@ use std::time::Duration;
 use axiomatic_core::keyed::grace_cell::Graces;
 use axiomatic_core::keyed::phase_cell::{Look, Phase};
 use axiomatic_core::keyed::slots_cell::Slots;
+use axiomatic_core::models::{bounded_model, explored, model};
 use axiomatic_core::time::Instant;
 use axiomatic_core::window::{CountWindow, DueWindow, Observation, Seat, TimeWindow};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::thread;
-
-/// Explores all schedules of two threads with few steps.
-fn model(f: impl Fn() + Sync + Send + 'static) {
-    let executions = explored(&loom::model::Builder::new(), f);
-    assert!(executions > 1, "there was nothing to explore");
-}
-
-/// Three threads, or two with many steps, are explored at three preemptions,
-/// unless `AXIOMATIC_LOOM_UNBOUNDED` asks for all.
-fn bounded_model(f: impl Fn() + Sync + Send + 'static) {
-    let executions = explored(&bounded(), f);
-    assert!(executions > 1, "there was nothing to explore");
-}
-
-fn bounded() -> loom::model::Builder {
-    let mut builder = loom::model::Builder::new();
-    if std::env::var_os("AXIOMATIC_LOOM_UNBOUNDED").is_none() {
-        builder.preemption_bound = Some(3);
-    }
-    builder
-}
-
-/// How many executions a model has. A single one means that its threads do
-/// not meet, or that loom does not see them meet, and proves nothing.
-fn explored(builder: &loom::model::Builder, f: impl Fn() + Sync + Send + 'static) -> usize {
-    let count = std::sync::Arc::new(std::sync::Mutex::new(0));
-    let counted = std::sync::Arc::clone(&count);
-    builder.check(move || {
-        *counted.lock().unwrap() += 1;
-        f();
-    });
-    *count.lock().unwrap()
-}
 
 /// Two threads, explored both ways around.
 ///

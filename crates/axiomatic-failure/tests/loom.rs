@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axiomatic_core::Outcome;
 use axiomatic_core::Ratio;
+use axiomatic_core::models::{bounded_model, long_model, model};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_failure::circuit_breaker::{
     Adaptive, CircuitBreaker, Config, HalfOpen, OpenFor, Ramp, State, TripWhen, Window,
@@ -18,42 +19,6 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Two threads with few steps are explored without bound; three, or two with
-/// many, at three preemptions, unless `AXIOMATIC_LOOM_UNBOUNDED` asks for all.
-fn bounded_model(f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    if std::env::var_os("AXIOMATIC_LOOM_UNBOUNDED").is_none() {
-        builder.preemption_bound = Some(3);
-    }
-    check(&builder, f);
-}
-
-fn model(f: impl Fn() + Sync + Send + 'static) {
-    check(&loom::model::Builder::new(), f);
-}
-
-/// Two threads at two preemptions, for paths on which a ring is cleared.
-fn long_model(f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.max_branches = 10_000;
-    builder.preemption_bound = Some(2);
-    check(&builder, f);
-}
-
-/// A model that was explored once compared nothing: loom keeps one access of
-/// each atomic, and may see no conflict where there is one.
-fn check(builder: &loom::model::Builder, f: impl Fn() + Sync + Send + 'static) {
-    let explored = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let counted = std::sync::Arc::clone(&explored);
-    builder.check(move || {
-        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        f();
-    });
-    let explored = explored.load(std::sync::atomic::Ordering::Relaxed);
-    println!("{explored} executions");
-    assert!(explored > 1, "explored once: no model");
-}
 
 fn start() -> Instant {
     ManualClock::new().now()
