@@ -21,7 +21,11 @@ pub fn model(f: impl Fn() + Sync + Send + 'static) {
 ///
 /// As [`model`].
 pub fn bounded_model(f: impl Fn() + Sync + Send + 'static) {
-    check(&bounded(), f);
+    let mut builder = Builder::new();
+    if std::env::var_os("AXIOMATIC_LOOM_UNBOUNDED").is_none() {
+        builder.preemption_bound = Some(3);
+    }
+    check(&builder, f);
 }
 
 /// Explores at two preemptions, whatever is asked for: where each step is many.
@@ -34,15 +38,6 @@ pub fn long_model(f: impl Fn() + Sync + Send + 'static) {
     builder.max_branches = 10_000;
     builder.preemption_bound = Some(2);
     check(&builder, f);
-}
-
-/// Three preemptions, or as many as are asked for.
-pub fn bounded() -> Builder {
-    let mut builder = Builder::new();
-    if std::env::var_os("AXIOMATIC_LOOM_UNBOUNDED").is_none() {
-        builder.preemption_bound = Some(3);
-    }
-    builder
 }
 
 /// How many executions a model has.
