@@ -22,25 +22,44 @@ pub(crate) struct Named {
 pub(crate) type Make = dyn Fn(Bounds, u64) -> Box<dyn LimitAlgorithm>;
 
 fn seeker(bounds: Bounds, seed: u64) -> Box<dyn LimitAlgorithm> {
-    Box::new(Seeker::config(seed).within(bounds).build().expect("it works"))
+    Box::new(
+        Seeker::config(seed)
+            .within(bounds)
+            .build()
+            .expect("it works"),
+    )
 }
 
 fn unprobed_seeker(bounds: Bounds, seed: u64) -> Box<dyn LimitAlgorithm> {
-    let config = Seeker::config(seed).within(bounds).probing_every(3_600 * SECOND);
+    let config = Seeker::config(seed)
+        .within(bounds)
+        .probing_every(3_600 * SECOND);
     Box::new(config.build().expect("it works"))
 }
 
 fn vegas(bounds: Bounds, seed: u64) -> Box<dyn LimitAlgorithm> {
-    Box::new(Vegas::config(seed).within(bounds).build().expect("it works"))
+    Box::new(
+        Vegas::config(seed)
+            .within(bounds)
+            .build()
+            .expect("it works"),
+    )
 }
 
 fn unprobed_vegas(bounds: Bounds, seed: u64) -> Box<dyn LimitAlgorithm> {
-    let config = Vegas::config(seed).within(bounds).with_probe_multiplier(u32::MAX);
+    let config = Vegas::config(seed)
+        .within(bounds)
+        .with_probe_multiplier(u32::MAX);
     Box::new(config.build().expect("it works"))
 }
 
 fn gradient(bounds: Bounds, _: u64) -> Box<dyn LimitAlgorithm> {
-    Box::new(Gradient2::config().within(bounds).build().expect("it works"))
+    Box::new(
+        Gradient2::config()
+            .within(bounds)
+            .build()
+            .expect("it works"),
+    )
 }
 
 fn aimd(bounds: Bounds, _: u64) -> Box<dyn LimitAlgorithm> {
@@ -55,25 +74,25 @@ pub(crate) const AIMD: &str = "AIMD";
 pub(crate) const POLICIES: &[Named] = &[
     Named {
         name: SEEKER,
-        about: "the default",
+        about: "the default, `Seeker::config(seed)`",
         make: seeker,
         unprobed: unprobed_seeker,
     },
     Named {
         name: VEGAS,
-        about: "as Netflix published it",
+        about: "`Vegas::config(seed)`, as Netflix published it after TCP Vegas",
         make: vegas,
         unprobed: unprobed_vegas,
     },
     Named {
         name: GRADIENT,
-        about: "as Netflix published it",
+        about: "`Gradient2::config()`, as Netflix published it, with a least limit of 1 and not of 20",
         make: gradient,
         unprobed: gradient,
     },
     Named {
         name: AIMD,
-        about: "as Netflix published it",
+        about: "`Aimd::config()`, as Netflix published it",
         make: aimd,
         unprobed: aimd,
     },

@@ -177,7 +177,11 @@ mod tests {
             (used(27).median_ms(24), 27, Why::Steady),
             // 27 × (1 − 20/28) = 7.7.
             (used(27).median_ms(28), 26, Why::Queueing),
-            (window().limit(26).in_flight(12).median_ms(20), 26, Why::Idle),
+            (
+                window().limit(26).in_flight(12).median_ms(20),
+                26,
+                Why::Idle,
+            ),
             (used(26).answered(0).dropped(3), 25, Why::Overloaded),
             (used(25).answered(0), 25, Why::TooFew),
         ];
