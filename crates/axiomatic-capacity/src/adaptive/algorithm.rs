@@ -146,6 +146,14 @@ mod tests {
             self
         }
 
+        /// So many windows later.
+        pub(super) fn number(mut self, number: u32) -> Self {
+            let later = Duration::from_millis(100) * number;
+            self.0.began = self.0.began + later;
+            self.0.ended = self.0.ended + later;
+            self
+        }
+
         pub(super) fn dropped(mut self, dropped: u64) -> Self {
             self.0.dropped = dropped;
             self

@@ -36,10 +36,11 @@ const SAME: f64 = 0.95;
 /// How much of that way it goes up if there was no line.
 const RISE: f64 = 0.5;
 
-/// How much if there was one. What was seen in it is too long, but it is also
-/// too long if others made the line, and then all that see it agree on it: at
-/// nothing two clients share as 4 to 10, at a quarter ten clients double what
-/// they wait for in ten minutes.
+/// How much if there was one. What was seen may then be the line of others, by
+/// which the baseline must not rise; and yet all who see that line should come
+/// to agree on it. At nothing at all, two clients shared as unequally as four
+/// to ten; at a quarter, ten clients waited half as long again after ten
+/// minutes.
 const SLOW_RISE: f64 = 0.1;
 
 impl Baseline {
