@@ -4,19 +4,15 @@ use std::time::Duration;
 use axiomatic_core::time::Instant;
 
 mod aimd;
-mod baseline;
 mod bounds;
 mod gradient2;
 mod seeker;
-mod seeker_config;
-mod trend;
 mod vegas;
 
 pub use aimd::{Aimd, AimdConfig};
 pub use bounds::Bounds;
 pub use gradient2::{Gradient2, Gradient2Config};
-pub use seeker::Seeker;
-pub use seeker_config::SeekerConfig;
+pub use seeker::{Seeker, SeekerConfig};
 pub use vegas::{Vegas, VegasConfig};
 
 /// What makes a limit of what was seen: a pure function of its own past, fed a
@@ -32,11 +28,11 @@ pub trait LimitAlgorithm: fmt::Debug + Send {
 
     /// What a call takes when nobody queues, as far as the algorithm knows. A
     /// call that took more than twice as long and failed, or that nobody
-    /// waited for any more, is evidence of load. Without it, that is measured
-    /// by the shortest median that was seen.
+    /// waited for any more, is evidence of load; if it is not known, one that
+    /// took longer than the latest median is.
     ///
-    /// The latest median will not do: where calls queue until they time out,
-    /// it lies near the timeout, and what times out would look usual.
+    /// Twice the latest median will not do: where calls queue until they time
+    /// out, it lies above the timeout, and what times out would be no evidence.
     fn baseline(&self) -> Option<Duration> {
         None
     }
@@ -170,6 +166,14 @@ mod tests {
         pub(super) fn median_ms(mut self, median: u64) -> Self {
             self.0.median = Some(Duration::from_millis(median));
             self.0.shortest = self.0.median;
+            self
+        }
+
+        /// So many windows later.
+        pub(super) fn number(mut self, number: u32) -> Self {
+            let later = Duration::from_millis(100) * number;
+            self.0.began = self.0.began + later;
+            self.0.ended = self.0.ended + later;
             self
         }
 

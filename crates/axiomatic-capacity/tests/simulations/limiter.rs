@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use axiomatic_capacity::adaptive::{LimitAlgorithm, Sample, Step};
+use axiomatic_capacity::adaptive::{LimitAlgorithm, Sample};
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Outcome, Pattern, Reason, Rejected};
 use axiomatic_sim::{Call, End, Policy};
@@ -16,17 +16,17 @@ const WINDOW: Duration = Duration::from_millis(100);
 const FEWEST: usize = 10;
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// What the algorithm said, and when.
-pub(crate) type Log = Rc<RefCell<Vec<(Instant, Step)>>>;
+/// The limits, and from when on.
+pub(crate) type Log = Rc<RefCell<Vec<(Instant, u32)>>>;
 
 pub(crate) struct Limiter {
     algorithm: Box<dyn LimitAlgorithm>,
     limit: u32,
     in_flight: u32,
-    /// Of all windows.
-    shortest_median: Option<Duration>,
+    /// Of the latest window that has one.
+    median: Option<Duration>,
     window: Window,
-    log: Log,
+    log: Option<Log>,
 }
 
 struct Window {
@@ -43,22 +43,22 @@ pub(crate) struct Permit {
 }
 
 impl Limiter {
-    pub(crate) fn new(algorithm: Box<dyn LimitAlgorithm>, log: Log) -> Self {
+    pub(crate) fn new(algorithm: Box<dyn LimitAlgorithm>, log: Option<Log>) -> Self {
         Limiter {
             limit: algorithm.initial().max(1),
             algorithm,
             in_flight: 0,
-            shortest_median: None,
+            median: None,
             window: Window::new(None, 0),
             log,
         }
     }
 
-    /// Not by the latest median: where a line grows up to the timeout, that
-    /// comes near the timeout as well, and what times out would look usual.
+    /// Whether what failed, or was given up, took so long that it is evidence
+    /// of load.
     fn is_long(&self, took: Duration) -> bool {
-        let usual = self.algorithm.baseline().or(self.shortest_median);
-        usual.is_none_or(|usual| took > usual * 2)
+        let usual = self.algorithm.baseline().map(|baseline| baseline * 2);
+        usual.or(self.median).is_none_or(|usual| took > usual)
     }
 
     fn end_window(&mut self, now: Instant) {
@@ -72,13 +72,12 @@ impl Limiter {
         let next = Window::new(Some(now), self.in_flight);
         let window = std::mem::replace(&mut self.window, next);
         let sample = window.sample(now, self.limit);
-        if let Some(median) = sample.median {
-            let shortest = self.shortest_median.unwrap_or(median);
-            self.shortest_median = Some(shortest.min(median));
-        }
+        self.median = sample.median.or(self.median);
         let step = self.algorithm.step(&sample);
         self.limit = step.limit.max(1);
-        self.log.borrow_mut().push((now, step));
+        if let Some(log) = &self.log {
+            log.borrow_mut().push((now, self.limit));
+        }
     }
 }
 

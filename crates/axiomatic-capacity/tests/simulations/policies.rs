@@ -74,25 +74,25 @@ pub(crate) const AIMD: &str = "AIMD";
 pub(crate) const POLICIES: &[Named] = &[
     Named {
         name: SEEKER,
-        about: "the default",
+        about: "the default, `Seeker::config(seed)`",
         make: seeker,
         unprobed: unprobed_seeker,
     },
     Named {
         name: VEGAS,
-        about: "as Netflix published it",
+        about: "`Vegas::config(seed)`, as Netflix published it after TCP Vegas",
         make: vegas,
         unprobed: unprobed_vegas,
     },
     Named {
         name: GRADIENT,
-        about: "as Netflix published it",
+        about: "`Gradient2::config()`, as Netflix published it, with a least limit of 1 and not of 20",
         make: gradient,
         unprobed: gradient,
     },
     Named {
         name: AIMD,
-        about: "as Netflix published it",
+        about: "`Aimd::config()`, as Netflix published it",
         make: aimd,
         unprobed: aimd,
     },

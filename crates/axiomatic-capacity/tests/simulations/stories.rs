@@ -1,18 +1,12 @@
-//! The stories.
+//! The stories, and what is asked of an algorithm in each. What a run is and
+//! what can be measured in it stands in `run.rs`.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axiomatic_capacity::adaptive::{Bounds, Step};
-use axiomatic_core::Ratio;
-use axiomatic_sim::{Arrivals, Client, Dependency, Rate, Scenario, Series, ServiceTime, Timeline};
+use axiomatic_sim::{Arrivals, Client, Dependency, Rate, Scenario, ServiceTime, Timeline};
 
-use crate::limiter::{Limiter, Log};
-use crate::policies::{Fixed, Make, Named};
+use crate::policies::Named;
+use crate::run::{Run, goodput, least_of_greatest, settled, slowness};
 
 pub(crate) const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -35,95 +29,6 @@ pub(crate) struct Story {
     pub(crate) scenario: Scenario,
     pub(crate) end: Duration,
     pub(crate) gates: Vec<Gate>,
-}
-
-/// How a story is told.
-pub(crate) type Tell = fn() -> Story;
-
-/// How a run went: of each client the series of its requests, and the limit
-/// over time.
-pub(crate) struct Run {
-    pub(crate) series: Vec<Series>,
-    pub(crate) limits: Vec<Vec<(Duration, Step)>>,
-}
-
-impl Story {
-    /// Each client has an algorithm of its own, from a seed of its own.
-    pub(crate) fn run(&self, make: &Make, seed: u64) -> Run {
-        let logs: RefCell<Vec<Log>> = RefCell::default();
-        let mut start = None;
-        let series = self.scenario.run_each(seed, self.end, |client, clock| {
-            start.get_or_insert(clock.now());
-            let log = Rc::default();
-            logs.borrow_mut().push(Rc::clone(&log));
-            let seed = seed * 100 + client as u64;
-            Limiter::new(make(Bounds::between(1, 1_000), seed), log)
-        });
-        let start = start.expect("there is a client");
-        let logs = logs.into_inner();
-        let limits = logs.iter().map(|log| {
-            let log = log.borrow();
-            log.iter().map(|(at, step)| (*at - start, *step)).collect()
-        });
-        Run {
-            series,
-            limits: limits.collect(),
-        }
-    }
-}
-
-impl Run {
-    pub(crate) fn served(&self, client: usize, stretch: Range<Duration>) -> u64 {
-        self.series[client].within(stretch).served
-    }
-
-    /// The limits of the first client, and from when to when in a stretch.
-    fn limits(&self, client: usize, stretch: Range<Duration>) -> Vec<(Range<Duration>, u32)> {
-        let steps = self.limits[client]
-            .iter()
-            .map(|(at, step)| (*at, step.limit));
-        let steps: Vec<_> = std::iter::once((Duration::ZERO, 20)).chain(steps).collect();
-        let ends = steps.iter().skip(1).map(|(at, _)| *at);
-        let ends = ends.chain([Duration::MAX]);
-        let held = steps.iter().zip(ends).map(|((from, limit), until)| {
-            (*from.max(&stretch.start)..until.min(stretch.end), *limit)
-        });
-        held.filter(|(held, _)| held.start < held.end).collect()
-    }
-
-    fn highest(&self, stretch: Range<Duration>) -> u32 {
-        let limits = self.limits(0, stretch);
-        limits.iter().map(|(_, limit)| *limit).max().unwrap_or(0)
-    }
-
-    /// In hundredths.
-    pub(crate) fn mean_limit(&self, stretch: Range<Duration>) -> u64 {
-        self.mean_limit_of(0, stretch)
-    }
-
-    pub(crate) fn mean_limit_of(&self, client: usize, stretch: Range<Duration>) -> u64 {
-        let lasted = stretch.end - stretch.start;
-        let limits = self.limits(client, stretch);
-        let held = limits
-            .iter()
-            .map(|(held, limit)| (held.end - held.start).as_micros() as u64 * u64::from(*limit));
-        held.sum::<u64>() * 100 / lasted.as_micros() as u64
-    }
-
-    /// In milliseconds.
-    fn longest_below_half(&self, stretch: Range<Duration>) -> u64 {
-        let usual = self.mean_limit(stretch.clone());
-        let (mut longest, mut lasted) = (Duration::ZERO, Duration::ZERO);
-        for (held, limit) in self.limits(0, stretch) {
-            if u64::from(limit) * 200 < usual {
-                lasted += held.end - held.start;
-                longest = longest.max(lasted);
-            } else {
-                lasted = Duration::ZERO;
-            }
-        }
-        longest.as_millis() as u64
-    }
 }
 
 /// What is promised of a story, and measured in a run of it.
@@ -165,12 +70,16 @@ pub(crate) enum Unit {
     Millis,
 }
 
+/// How a story is told.
+pub(crate) type Tell = fn() -> Story;
+
 pub(crate) const ALL: &[Tell] = &[
     capacity_steps,
     half_lost,
     fast_outlier,
     one_in_flight,
     two_clients,
+    eight_clients,
     pinned,
     long_overload,
     slower,
@@ -193,6 +102,17 @@ fn one(rate: impl Into<Timeline<Rate>>, workers: impl Into<Timeline<usize>>) -> 
 
 const OVERLOAD: Rate = Rate::per_second(1_200);
 
+/// What the optimum is found in.
+pub(crate) fn overloaded(workers: usize, end: Duration) -> Story {
+    Story {
+        name: "overload",
+        about: "too much to do",
+        scenario: one(OVERLOAD, workers),
+        end,
+        gates: Vec::new(),
+    }
+}
+
 pub(crate) fn capacity_steps() -> Story {
     Story {
         name: "capacity steps",
@@ -201,13 +121,19 @@ pub(crate) fn capacity_steps() -> Story {
         end: s(180),
         gates: vec![
             Gate {
-                promise: "after the step up, goodput of the optimum",
+                promise: "from the step up to goodput of nine tenths",
+                bound: Bound::AtMost(5_000),
+                unit: Unit::Millis,
+                measure: |run, _, _| settled(run, s(60)..s(120), 40),
+            },
+            Gate {
+                promise: "from 5 s after the step up on, goodput of the optimum",
                 bound: Bound::AtLeast(900),
                 unit: Unit::Share,
                 measure: |run, _, _| goodput(run, s(65)..s(120), 40),
             },
             Gate {
-                promise: "after the step down, goodput of the optimum",
+                promise: "from 5 s after the step down on, goodput of the optimum",
                 bound: Bound::AtLeast(900),
                 unit: Unit::Share,
                 measure: |run, _, _| goodput(run, s(125)..s(180), 20),
@@ -234,13 +160,19 @@ pub(crate) fn half_lost() -> Story {
         end: s(180),
         gates: vec![
             Gate {
-                promise: "while it is lost, goodput of the optimum",
+                promise: "from 5 s after the loss on, goodput of the optimum",
                 bound: Bound::AtLeast(900),
                 unit: Unit::Share,
                 measure: |run, _, _| goodput(run, s(65)..s(120), 20),
             },
             Gate {
-                promise: "once it is back, goodput of the optimum",
+                promise: "from its return to goodput of nine tenths",
+                bound: Bound::AtMost(5_000),
+                unit: Unit::Millis,
+                measure: |run, _, _| settled(run, s(120)..s(180), 40),
+            },
+            Gate {
+                promise: "from 5 s after its return on, goodput of the optimum",
                 bound: Bound::AtLeast(900),
                 unit: Unit::Share,
                 measure: |run, _, _| goodput(run, s(125)..s(180), 40),
@@ -261,7 +193,7 @@ pub(crate) fn fast_outlier() -> Story {
         scenario: Scenario::new(Arrivals::evenly(rate), client(), server),
         end: s(120),
         gates: vec![Gate {
-            promise: "5 s after the load came, goodput of the optimum",
+            promise: "from 5 s after the load came on, goodput of the optimum",
             bound: Bound::AtLeast(900),
             unit: Unit::Share,
             measure: |run, _, _| goodput(run, s(95)..s(120), 20),
@@ -298,11 +230,7 @@ pub(crate) fn two_clients() -> Story {
                 promise: "in the last five minutes, the lesser share of the greater",
                 bound: Bound::AtLeast(800),
                 unit: Unit::Share,
-                measure: |run, _, _| {
-                    let served = [0, 1].map(|client| run.served(client, s(180)..s(480)));
-                    let [less, more] = [served[0].min(served[1]), served[0].max(served[1])];
-                    less * 1_000 / more.max(1)
-                },
+                measure: |run, _, _| least_of_greatest(run, s(180)..s(480)),
             },
             Gate {
                 promise: "goodput of both of the optimum",
@@ -315,6 +243,44 @@ pub(crate) fn two_clients() -> Story {
                 bound: Bound::AtMost(2_000),
                 unit: Unit::Share,
                 measure: |run, _, _| slowness(run, s(180)..s(480)),
+            },
+        ],
+    }
+}
+
+/// What no client can tell alone: whether the dependency is slow, or the line
+/// is made by others.
+pub(crate) fn eight_clients() -> Story {
+    const CLIENTS: usize = 8;
+    let rate = Rate::per_second(250);
+    let others = 1..CLIENTS;
+    let scenario = others.fold(one(rate, 40), |scenario, _| {
+        scenario.beside(load(rate), client())
+    });
+    Story {
+        name: "eight clients",
+        about: "eight that know nothing of each other call one server of 40 workers for ten \
+                minutes",
+        scenario,
+        end: s(600),
+        gates: vec![
+            Gate {
+                promise: "in the last five minutes, goodput of all of the optimum",
+                bound: Bound::AtLeast(900),
+                unit: Unit::Share,
+                measure: |run, _, _| goodput(run, s(300)..s(600), 40),
+            },
+            Gate {
+                promise: "in the last five minutes, latency of the unloaded",
+                bound: Bound::AtMost(4_000),
+                unit: Unit::Share,
+                measure: |run, _, _| slowness(run, s(300)..s(600)),
+            },
+            Gate {
+                promise: "in the last five minutes, the least share of the greatest",
+                bound: Bound::AtLeast(800),
+                unit: Unit::Share,
+                measure: |run, _, _| least_of_greatest(run, s(300)..s(600)),
             },
         ],
     }
@@ -336,10 +302,16 @@ pub(crate) fn pinned() -> Story {
                 measure: |run, _, _| u64::from(run.highest(s(45)..s(60))),
             },
             Gate {
-                promise: "5 s after its end, goodput of the optimum",
+                promise: "from its end to goodput of nine tenths",
+                bound: Bound::AtMost(8_000),
+                unit: Unit::Millis,
+                measure: |run, _, _| settled(run, s(60)..s(120), 20),
+            },
+            Gate {
+                promise: "from 8 s after its end on, goodput of the optimum",
                 bound: Bound::AtLeast(900),
                 unit: Unit::Share,
-                measure: |run, _, _| goodput(run, s(65)..s(120), 20),
+                measure: |run, _, _| goodput(run, s(68)..s(120), 20),
             },
         ],
     }
@@ -383,13 +355,13 @@ pub(crate) fn slower() -> Story {
         name: "slower for good",
         about: "under load, each call takes twice as long from the second minute on",
         scenario: Scenario::new(load(OVERLOAD), client(), server),
-        end: s(180),
+        end: s(240),
         gates: vec![Gate {
-            promise: "10 s after that, goodput of the optimum",
+            promise: "from a minute later on, goodput of the optimum",
             bound: Bound::AtLeast(900),
             unit: Unit::Share,
             // Half as much as before is the optimum.
-            measure: |run, _, _| goodput(run, s(70)..s(180), 20) * 2,
+            measure: |run, _, _| goodput(run, s(120)..s(240), 20) * 2,
         }],
     }
 }
@@ -424,72 +396,5 @@ pub(crate) fn steady_load() -> Story {
                 measure: |run, _, _| goodput(run, s(30)..s(600), 20),
             },
         ],
-    }
-}
-
-/// The goodput of all clients, in thousandths of what the best fixed limit
-/// gets from so many workers.
-fn goodput(run: &Run, stretch: Range<Duration>, workers: usize) -> u64 {
-    let clients = 0..run.series.len();
-    let served: u64 = clients
-        .map(|client| run.served(client, stretch.clone()))
-        .sum();
-    let lasted = (stretch.end - stretch.start).as_millis() as u64;
-    served * 1_000_000 / (optimum(workers) * lasted)
-}
-
-/// How long it takes, in milliseconds, until a second begins in which goodput
-/// is nine tenths of the optimum.
-fn settled(run: &Run, stretch: Range<Duration>, workers: usize) -> u64 {
-    let mut from = stretch.start;
-    while from + s(1) <= stretch.end && goodput(run, from..from + s(1), workers) < 900 {
-        from += Series::BIN;
-    }
-    (from - stretch.start).as_millis() as u64
-}
-
-/// The median latency, in thousandths of that without load.
-pub(crate) fn slowness(run: &Run, stretch: Range<Duration>) -> u64 {
-    let bin = run.series[0].within(stretch);
-    let median = bin.latency(Ratio::percent(50)).unwrap_or(s(1));
-    median.as_micros() as u64 * 1_000 / 40_000
-}
-
-/// What the best fixed limit gets served in a second, by so many workers under
-/// too much load; the mean of two seeds.
-pub(crate) fn optimum(workers: usize) -> u64 {
-    static FOUND: Mutex<BTreeMap<usize, u64>> = Mutex::new(BTreeMap::new());
-    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-    *found.entry(workers).or_insert_with(|| {
-        let story = Story {
-            name: "optimum",
-            about: "",
-            scenario: one(OVERLOAD, workers),
-            end: s(25),
-            gates: Vec::new(),
-        };
-        let served = |limit: usize| -> u64 {
-            let runs = (1..=2).map(|seed| {
-                let run = story.run(&move |_, _| Box::new(Fixed(limit as u32)), seed);
-                run.served(0, s(5)..s(25))
-            });
-            runs.sum::<u64>() / 40
-        };
-        let limits = [2, 3, 4, 5, 6, 8, 12].map(|quarters| workers * quarters / 4);
-        limits.map(served).into_iter().max().unwrap_or(0)
-    })
-}
-
-pub(crate) fn crowd_of(n: usize) -> Story {
-    let mut scenario = one(Rate::per_second(600), 10 * n);
-    for _ in 1..n {
-        scenario = scenario.beside(load(Rate::per_second(600)), client());
-    }
-    Story {
-        name: "crowd",
-        about: "",
-        scenario,
-        end: s(600),
-        gates: Vec::new(),
     }
 }

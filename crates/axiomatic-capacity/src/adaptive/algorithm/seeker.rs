@@ -1,21 +1,68 @@
 use std::time::Duration;
 
 use axiomatic_core::Ratio;
-use axiomatic_core::hash::mix;
 use axiomatic_core::time::{Instant, saturating_nanos};
 
-use super::baseline::Baseline;
-use super::seeker_config::SeekerConfig;
-use super::trend::Trend;
+use self::baseline::Baseline;
+use self::probing::{ENOUGH, Probe};
+use self::trend::Trend;
 use super::{LimitAlgorithm, Sample, Step, Why};
 
-/// A limit that does not drift: the default.
+mod baseline;
+mod config;
+mod probing;
+#[cfg(test)]
+mod tests;
+mod trend;
+
+pub use config::SeekerConfig;
+
+/// As many as the dependency works on at once, and a short line: the default.
+///
+/// Of a limit L, with a median latency m and a baseline b, which is what calls
+/// take that meet nobody, it makes
+///
+/// ```text
+/// L × min(1, 1.1 × b / m) + √L
+/// ```
+///
+/// and goes half of the way there: a share of L that calls queue by, and room
+/// for a line that is short for many and yet can be seen for few. Everything
+/// else keeps that from drifting:
+///
+/// - It grows only if it is used: nearly all of it is in flight, or calls were
+///   turned away ([`Why::Idle`]).
+/// - It grows or shrinks only by what it sees of its last change: a decrease
+///   waits for a round trip, growth for a window most of which is newer
+///   ([`Why::Waiting`]).
+/// - The baseline falls by whatever is shorter and lasts. It rises only by low
+///   load, be it natural or made by a probe: for less than a second, the limit
+///   is two fifths of where nobody would queue, and then what it was
+///   ([`Why::Probing`]). Probes come every 30 to 60 s, are spared where load
+///   was low meanwhile, and take at most a fortieth of the time.
+/// - If the limit has shrunk by a third and latency has not, nobody queues and
+///   the baseline is from another time: it probes at once, and believes what
+///   it sees.
+/// - If more in flight has brought no more answers, only longer ones, it takes
+///   a step back instead of growing, and probes ([`Why::NoGain`]).
+/// - If a tenth of the calls is dropped, it loses half of that share, and half
+///   of itself if all are: a dependency that hangs, or whose latency sits at
+///   the timeout, gets one call at a time in the end ([`Why::Overloaded`]).
+///
+/// Windows and chances have the weight of their calls throughout, so that one
+/// answer, be it ten times too fast, moves nothing by more than a tenth.
+///
+/// What it cannot do: tell a dependency that has become slow from one whose
+/// line is made by many others. The more clients share one, the more of the
+/// others' line becomes their baseline, and the less equal are their shares.
+/// `docs/simulations.md` says how much.
 ///
 /// ```
 /// use axiomatic_capacity::adaptive::{Bounds, Seeker};
 ///
 /// # fn main() -> Result<(), axiomatic_capacity::adaptive::AlgorithmError> {
-/// let algorithm = Seeker::config(7).within(Bounds::between(1, 500)).build()?;
+/// let seed = 7; // another one for each instance
+/// let algorithm = Seeker::config(seed).within(Bounds::between(1, 500)).build()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -72,48 +119,11 @@ impl Seen {
     }
 }
 
-/// A probe under way.
-#[derive(Copy, Clone, Debug)]
-struct Probe {
-    began: Instant,
-    /// The limit to return to.
-    before: f64,
-    /// How long a call took when it began.
-    latency: f64,
-    /// If the baseline is not believed any more, what calls took of late.
-    doubt: Option<f64>,
-    windows: u32,
-    seen: Seen,
-}
-
 /// A window of so many calls goes half of the way.
 const SMOOTHING: f64 = 10.0;
 
 /// How far it falls before it is asked what for.
 const FALLEN: f64 = 0.7;
-
-/// Of what could be in flight with nobody in line, a probe leaves this much.
-/// The deeper it goes, the less it sees of the lines that others make.
-const PROBE_SHARE: f64 = 0.4;
-
-/// A latency that is at least so much of another one is no shorter: the
-/// medians of a hundred answers scatter by some hundredths.
-const SAME: f64 = 0.9;
-
-/// A probe ends when it has seen so many answers, or twice the limit.
-const ENOUGH: f64 = 60.0;
-
-/// And at the latest after so many windows, and as many round trips as let it
-/// see anything at all.
-const PROBE_WINDOWS: u32 = 8;
-const PROBE_ROUND_TRIPS: f64 = 4.0;
-
-/// A probe halves what is in flight, so one in forty of the time costs little
-/// more than one call in a hundred.
-const REST: f64 = 40.0;
-
-/// The least rest between two probes that come early.
-const EARLY_REST: f64 = 5.0;
 
 impl Seeker {
     /// Its parameters, which fit most. The seed says when it probes: it
@@ -151,7 +161,7 @@ impl LimitAlgorithm for Seeker {
     fn step(&mut self, sample: &Sample) -> Step {
         let why = self.decide(sample);
         Step {
-            limit: (self.limit + 0.5) as u32,
+            limit: self.whole(),
             why,
         }
     }
@@ -173,51 +183,43 @@ impl Seeker {
         let (Some(median), Some(latency)) = (sample.median, self.latency) else {
             return Why::TooFew;
         };
-        let answers = sample.answered as f64;
         let is_calm = self.is_calm(sample);
-        if is_calm {
-            self.baseline.see_calm(nanos(median), answers);
-            self.calm_answers += answers;
-            if self.calm_answers >= ENOUGH {
-                self.probe_later(sample.ended, 0.0);
-            }
-        } else {
-            self.baseline.see(nanos(median), answers);
-        }
-        let baseline = self.baseline.value().unwrap_or(latency);
-        if self.probe_at.is_none() {
-            // What the first window saw may be anything.
-            self.probe_soon(sample.ended, latency);
-        }
-        let is_used = is_used(sample);
-        let ratio = baseline / latency;
-        self.knee = is_used.then_some(self.limit * ratio.min(1.0)).or(self.knee);
+        let ratio = self.learn(sample, nanos(median), is_calm) / latency;
         let tolerated = 1.0 + share(self.config.tolerance);
         let headroom = self.limit.sqrt();
         let aim = self.limit * (ratio * tolerated).min(1.0) + headroom;
-        if let Some(falling) = &mut self.falling {
-            let is_from_before = is_before(sample.began, self.decreased_at, latency);
-            if self.limit <= falling.limit * FALLEN && !is_from_before {
-                falling.seen.add(median, sample.answered);
-            }
+        if is_used(sample) {
+            self.knee = Some(self.limit * ratio.min(1.0));
         }
         if !is_calm {
-            self.note(sample, latency);
-            let is_due = self.probe_at.is_some_and(|at| sample.ended >= at);
+            self.note(sample, median, latency);
             // Where it still grows there is no line to tell from slow work.
-            let has_grown = aim < self.limit + headroom / 2.0;
-            let is_wanted = has_grown || !self.baseline.is_known();
-            if is_due && is_wanted && self.begin_probe(sample, latency, None) {
+            let is_wanted = aim < self.limit + headroom / 2.0 || !self.baseline.is_known();
+            if is_wanted && self.probe_if_due(sample, latency) {
                 return Why::Probing;
             }
         }
         if aim >= self.limit {
-            return self.grow(sample, aim, is_used, latency);
+            self.grow(sample, aim, latency)
+        } else if is_calm {
+            Why::Idle
+        } else {
+            self.shrink(sample, aim, latency)
         }
-        if is_calm {
-            return Why::Idle;
+    }
+
+    /// What a window says of the baseline, which is the answer.
+    fn learn(&mut self, sample: &Sample, median: f64, is_calm: bool) -> f64 {
+        let answers = sample.answered as f64;
+        if !is_calm {
+            self.probe_first(sample, median);
+            return self.baseline.see(median, answers);
         }
-        self.shrink(sample, aim, latency)
+        self.calm_answers += answers;
+        if self.calm_answers >= ENOUGH {
+            self.probe_later(sample.ended, 0.0);
+        }
+        self.baseline.see_calm(median, answers)
     }
 
     /// Takes in what a window saw, with the more weight the more it saw.
@@ -241,7 +243,15 @@ impl Seeker {
         sample.most_in_flight <= 1 || f64::from(sample.most_in_flight) * 2.0 <= knee
     }
 
-    fn note(&mut self, sample: &Sample, latency: f64) {
+    /// Remembers a window under load, for the questions that are asked of
+    /// several.
+    fn note(&mut self, sample: &Sample, median: Duration, latency: f64) {
+        let is_from_before = is_before(sample.began, self.decreased_at, latency);
+        if let Some(falling) = &mut self.falling {
+            if self.limit <= falling.limit * FALLEN && !is_from_before {
+                falling.seen.add(median, sample.answered);
+            }
+        }
         let lasted = nanos(sample.ended.saturating_duration_since(sample.began));
         if lasted > 0.0 {
             let rate = sample.answered as f64 / lasted;
@@ -262,17 +272,13 @@ impl Seeker {
         if is_before(sample.began, self.decreased_at, round_trip) {
             return Why::Waiting;
         }
-        self.limit = self
-            .config
-            .bounds
-            .clamp(self.limit * (1.0 - self.drops / 2.0));
-        self.changed(sample, true);
+        self.set(self.limit * (1.0 - self.drops / 2.0), sample);
         self.falling = None;
         Why::Overloaded
     }
 
-    fn grow(&mut self, sample: &Sample, aim: f64, is_used: bool, latency: f64) -> Why {
-        if !is_used {
+    fn grow(&mut self, sample: &Sample, aim: f64, latency: f64) -> Why {
+        if !is_used(sample) {
             return Why::Idle;
         }
         if is_before(sample.ended, self.changed_at, latency * 2.0) {
@@ -280,19 +286,17 @@ impl Seeker {
         }
         if self.trend.shows_no_gain() {
             self.trend.forget();
-            self.limit = self.config.bounds.clamp(self.limit * 15.0 / 16.0);
-            self.changed(sample, true);
             self.probe_early(sample.ended);
+            self.set(self.limit * 15.0 / 16.0, sample);
             return Why::NoGain;
         }
-        let before = self.limit;
-        self.limit = self.config.bounds.clamp(before + (aim - before) / 2.0);
         self.falling = None;
-        if self.limit - before < 0.5 {
-            return Why::Steady;
+        let has_changed = self.set((self.limit + aim) / 2.0, sample);
+        if has_changed {
+            Why::Growing
+        } else {
+            Why::Steady
         }
-        self.changed(sample, false);
-        Why::Growing
     }
 
     fn shrink(&mut self, sample: &Sample, aim: f64, latency: f64) -> Why {
@@ -321,118 +325,31 @@ impl Seeker {
                 });
             }
         }
-        let before = self.limit;
-        self.limit = self.config.bounds.clamp(before + (aim - before) / 2.0);
-        if before - self.limit < 0.5 {
-            return Why::Steady;
+        let has_changed = self.set((self.limit + aim) / 2.0, sample);
+        if has_changed {
+            Why::Queueing
+        } else {
+            Why::Steady
         }
-        self.changed(sample, true);
-        Why::Queueing
     }
 
-    fn changed(&mut self, sample: &Sample, is_decrease: bool) {
-        self.changed_at = Some(sample.ended);
-        if is_decrease {
+    /// Sets the limit, and says whether anybody will notice.
+    fn set(&mut self, limit: f64, sample: &Sample) -> bool {
+        let before = self.whole();
+        self.limit = self.config.bounds.clamp(limit);
+        let now = self.whole();
+        if now != before {
+            self.changed_at = Some(sample.ended);
+        }
+        if now < before {
             self.decreased_at = Some(sample.ended);
         }
-    }
-}
-
-/// Probing: a moment with so few in flight that nobody queues, for the only
-/// way to tell a long line from slow work is to have no line.
-impl Seeker {
-    fn doubt(&mut self, sample: &Sample, latency: f64, seen: Seen) -> bool {
-        let is_rested = self.rested_at.is_none_or(|at| sample.ended >= at);
-        is_rested && self.begin_probe(sample, latency, seen.mean())
+        now != before
     }
 
-    /// Whether one began: a limit that is as low as can be cannot be lower.
-    fn begin_probe(&mut self, sample: &Sample, latency: f64, doubt: Option<f64>) -> bool {
-        let baseline = self.baseline.value().unwrap_or(latency);
-        let in_flight = self.limit.min(f64::from(sample.most_in_flight));
-        // If the baseline is not believed any more, nobody is taken to queue.
-        let unqueued = if doubt.is_some() {
-            1.0
-        } else {
-            (baseline / latency).min(1.0)
-        };
-        let low = in_flight * unqueued * PROBE_SHARE;
-        let low = self.config.bounds.clamp(low.floor());
-        if low >= in_flight {
-            self.probe_later(sample.ended, 0.0);
-            return false;
-        }
-        self.probe = Some(Probe {
-            began: sample.ended,
-            before: self.limit,
-            latency,
-            doubt,
-            windows: 0,
-            seen: Seen::default(),
-        });
-        self.limit = low;
-        true
-    }
-
-    fn go_on_probing(&mut self, sample: &Sample, mut probe: Probe) -> Why {
-        probe.windows += 1;
-        let is_from_before = is_before(sample.began, Some(probe.began), probe.latency);
-        if let (Some(median), false) = (sample.median, is_from_before) {
-            probe.seen.add(median, sample.answered);
-        }
-        let trips = probe.latency * PROBE_ROUND_TRIPS;
-        let is_late =
-            probe.windows >= PROBE_WINDOWS && !is_before(sample.ended, Some(probe.began), trips);
-        let enough = ENOUGH.max(probe.before * 2.0) * if probe.doubt.is_some() { 2.0 } else { 1.0 };
-        if probe.seen.answers < enough && !is_late {
-            self.probe = Some(probe);
-            return Why::Probing;
-        }
-        self.end_probe(sample, probe);
-        Why::Steady
-    }
-
-    fn end_probe(&mut self, sample: &Sample, probe: Probe) {
-        self.probe = None;
-        self.limit = probe.before;
-        self.changed(sample, false);
-        let lasted = nanos(sample.ended.saturating_duration_since(probe.began));
-        self.rested_at = Some(sample.ended + duration((lasted * EARLY_REST).max(1e9)));
-        self.probe_later(sample.ended, lasted);
-        let Some(measured) = probe.seen.mean() else {
-            return;
-        };
-        let before = self.baseline.value();
-        if probe.doubt.is_some_and(|doubt| measured > doubt * SAME) {
-            self.baseline.replace(measured);
-            self.falling = None;
-        } else {
-            self.baseline.probed(measured, probe.seen.answers);
-        }
-        self.latency = Some(probe.latency);
-        if before.is_none_or(|before| measured < before * 0.9) {
-            // It was too long, so the probe was not as low as it meant to be.
-            self.probe_early(sample.ended);
-        }
-    }
-
-    /// The next probe comes when it is due: one to two intervals from now,
-    /// and the longer a probe lasts the later.
-    fn probe_later(&mut self, now: Instant, lasted: f64) {
-        self.random = mix(self.random);
-        let share = (self.random >> 12) as f64 / (1u64 << 52) as f64;
-        let interval = nanos(self.config.probe_every) * (1.0 + share);
-        self.probe_at = Some(now + duration(interval.max(lasted * REST)));
-        self.calm_answers = 0.0;
-    }
-
-    fn probe_soon(&mut self, now: Instant, latency: f64) {
-        self.probe_at = Some(now + duration((latency * EARLY_REST).max(1e9)));
-    }
-
-    fn probe_early(&mut self, now: Instant) {
-        let at = self.rested_at.unwrap_or(now).max(now);
-        self.probe_at = Some(self.probe_at.unwrap_or(at).min(at));
+    /// The limit, rounded.
+    fn whole(&self) -> u32 {
+        (self.limit + 0.5) as u32
     }
 }
 

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use axiomatic_core::Ratio;
 
-use super::{Bounds, Seeker};
+use super::Seeker;
 use crate::adaptive::AlgorithmError;
+use crate::adaptive::Bounds;
 
 /// What a [`Seeker`] is made of.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

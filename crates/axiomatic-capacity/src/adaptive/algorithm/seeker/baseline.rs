@@ -36,10 +36,11 @@ const SAME: f64 = 0.95;
 /// How much of that way it goes up if there was no line.
 const RISE: f64 = 0.5;
 
-/// How much if there was one. What was seen in it is too long, but it is also
-/// too long if others made the line, and then all that see it agree on it: at
-/// nothing two clients share as 4 to 10, at a quarter ten clients double what
-/// they wait for in ten minutes.
+/// How much if there was one. What was seen may then be the line of others, by
+/// which the baseline must not rise; and yet all who see that line should come
+/// to agree on it. At nothing at all, two clients shared as unequally as four
+/// to ten; at a quarter, ten clients waited half as long again after ten
+/// minutes.
 const SLOW_RISE: f64 = 0.1;
 
 impl Baseline {
@@ -53,30 +54,33 @@ impl Baseline {
     }
 
     /// A window under load: the baseline can only fall.
-    pub(super) fn see(&mut self, latency: f64, answers: f64) {
+    pub(super) fn see(&mut self, latency: f64, answers: f64) -> f64 {
         let Some(value) = self.value else {
             self.recent = latency;
             self.value = Some(latency);
-            return;
+            return latency;
         };
         let weight = if self.is_known { WEIGHT } else { FIRST_WEIGHT };
         self.recent += (latency - self.recent) * answers / (answers + weight);
-        self.value = Some(if self.is_known {
+        let value = if self.is_known {
             value.min(self.recent)
         } else {
             self.recent
-        });
+        };
+        self.value = Some(value);
+        value
     }
 
     /// A window in which nobody queued.
-    pub(super) fn see_calm(&mut self, latency: f64, answers: f64) {
-        self.blend(latency, answers / (answers + CALM_WEIGHT));
+    pub(super) fn see_calm(&mut self, latency: f64, answers: f64) -> f64 {
+        self.blend(latency, answers / (answers + CALM_WEIGHT))
     }
 
     /// What a probe saw in all.
     pub(super) fn probed(&mut self, latency: f64, answers: f64) {
         if !self.is_known {
-            return self.replace(latency);
+            self.replace(latency);
+            return;
         }
         let weight = answers / (answers + PROBE_WEIGHT);
         let rises = self.value.is_some_and(|value| latency > value);
@@ -93,13 +97,14 @@ impl Baseline {
         self.blend(latency, 1.0);
     }
 
-    fn blend(&mut self, latency: f64, weight: f64) {
+    fn blend(&mut self, latency: f64, weight: f64) -> f64 {
         let value = self.value.unwrap_or(latency);
         let value = value + (latency - value) * weight;
         self.value = Some(value);
         // What was shorter of late is from before.
         self.recent = self.recent.max(value);
         self.is_known = true;
+        value
     }
 }
 
@@ -109,13 +114,13 @@ mod tests {
 
     fn at(value: f64) -> Baseline {
         let mut baseline = Baseline::default();
-        baseline.see(value, 50.0);
+        baseline.see_calm(value, 50.0);
         baseline
     }
 
     #[track_caller]
     fn assert_near(baseline: &Baseline, value: f64) {
-        let found = baseline.value().expect("it is known");
+        let found = baseline.value().expect("something was seen");
         assert!((found - value).abs() < value / 100.0, "{found}");
     }
 
@@ -129,23 +134,56 @@ mod tests {
     }
 
     #[test]
-    fn low_load_and_probes_do() {
+    fn low_load_raises_it() {
         let mut baseline = at(10.0);
         for _ in 0..40 {
             baseline.see_calm(20.0, 20.0);
         }
         assert_near(&baseline, 20.0);
-        baseline.probed(40.0, 1e5);
+    }
+
+    /// A line that is there with and without us may be that of others.
+    #[test]
+    fn a_probe_raises_it_half_of_the_way_and_a_tenth_if_there_was_a_line() {
+        let mut baseline = at(10.0);
+        baseline.see(20.0, 1e6);
+        baseline.probed(20.0, 1e6);
+        assert_near(&baseline, 15.0);
+        let mut baseline = at(10.0);
+        baseline.see(40.0, 1e6);
+        baseline.probed(20.0, 1e6);
+        assert_near(&baseline, 11.0);
+    }
+
+    #[test]
+    fn a_probe_lowers_it_and_doubt_replaces_it() {
+        let mut baseline = at(10.0);
+        baseline.probed(5.0, 1e6);
+        assert_near(&baseline, 5.0);
+        baseline.replace(40.0);
         assert_near(&baseline, 40.0);
     }
 
     #[test]
     fn what_is_shorter_and_lasts_lowers_it() {
         let mut baseline = at(10.0);
-        for _ in 0..20 {
+        for _ in 0..60 {
             baseline.see(5.0, 50.0);
         }
         assert_near(&baseline, 5.0);
+    }
+
+    #[test]
+    fn before_a_probe_it_is_what_was_seen_and_the_first_probe_is_believed() {
+        let mut baseline = Baseline::default();
+        baseline.see(5.0, 10.0);
+        for _ in 0..20 {
+            baseline.see(20.0, 50.0);
+        }
+        assert_near(&baseline, 20.0);
+        assert!(!baseline.is_known());
+        baseline.probed(12.0, 60.0);
+        assert_near(&baseline, 12.0);
     }
 
     #[test]
