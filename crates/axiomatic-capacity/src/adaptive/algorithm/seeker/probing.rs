@@ -26,6 +26,10 @@ const PROBE_SHARE: f64 = 0.4;
 /// medians of a hundred answers scatter by some hundredths.
 const SAME: f64 = 0.9;
 
+/// A latency that is no more than so much of another one is shorter by a line
+/// and not by chance, nor by what others do.
+const QUEUED: f64 = 0.6;
+
 /// A probe ends when it has seen so many answers, or twice the limit.
 pub(super) const ENOUGH: f64 = 60.0;
 
@@ -118,6 +122,10 @@ impl Seeker {
             return;
         };
         let before = self.baseline.value();
+        if probe.doubt.is_some_and(|doubt| measured < doubt * QUEUED) {
+            // It is a line after all, and ours: the fall goes on from here.
+            self.falling = None;
+        }
         if probe.doubt.is_some_and(|doubt| measured > doubt * SAME) {
             self.baseline.replace(measured);
             self.falling = None;
