@@ -336,3 +336,48 @@ fn a_key_whose_limit_was_changed_by_itself_keeps_it() {
     );
     assert_eq!(tenants.evict_idle(), 1);
 }
+
+/// Destructors of a thread's locals run when its number may be another's, who
+/// writes the counts of that number by plain stores.
+#[test]
+fn a_thread_that_ends_counts_on_no_line_of_anothers() {
+    struct Last(std::cell::Cell<Option<Box<dyn FnOnce()>>>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            if let Some(last) = self.0.take() {
+                last();
+            }
+        }
+    }
+    thread_local!(static LAST: Last = const { Last(std::cell::Cell::new(None)) });
+    let (say, said) = mpsc::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    let ends = std::thread::spawn(move || {
+        // Registered before the number is claimed, so dropped after it is
+        // given back.
+        LAST.with(|last| {
+            last.0.set(Some(Box::new(move || {
+                say.send(axiomatic_core::sync::thread_index()).unwrap();
+                goes.recv().unwrap();
+            })));
+        });
+        axiomatic_core::sync::thread_index()
+    });
+    let late = said.recv().unwrap();
+    let barrier = std::sync::Barrier::new(8);
+    let alive: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let index = axiomatic_core::sync::thread_index();
+                    barrier.wait();
+                    index
+                })
+            })
+            .collect();
+        threads.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    go.send(()).unwrap();
+    ends.join().unwrap();
+    assert!(!alive.contains(&late), "{late} in {alive:?}");
+}
