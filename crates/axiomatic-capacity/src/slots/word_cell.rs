@@ -87,11 +87,13 @@ impl Word {
             .is_ok()
     }
 
-    /// Takes slots, whether they are there or not. Wait-free.
+    /// Takes slots, whether they are there or not. Wait-free. The caller has
+    /// them already by another word, or gives them back itself.
     pub(super) fn take_beyond(&self, weight: u32) {
-        // ORDERING: Acquire: as in `try_take`.
+        // ORDERING: Relaxed: a count; what was done under the slot before was
+        // observed where it was taken, by the Acquire of the other word.
         self.0
-            .fetch_add(u64::from(weight) << TAKEN_SHIFT, Ordering::Acquire);
+            .fetch_add(u64::from(weight) << TAKEN_SHIFT, Ordering::Relaxed);
     }
 
     /// Gives slots back, and says how it stood before. Wait-free.
