@@ -1,4 +1,5 @@
-//! What a review found, 2026-11-26.
+//! What a review found, 2026-11-26, all of the patterns here in one file: most
+//! of it lies where two of them meet.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
