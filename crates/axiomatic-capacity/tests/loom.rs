@@ -367,6 +367,20 @@ fn who_gets_a_slot_of_a_partition_sees_what_was_done_under_it_before() {
     });
 }
 
+#[test]
+fn a_slot_that_a_partition_took_and_did_not_need_reaches_who_waits() {
+    bounded_model(|| {
+        let (all, own) = partitioned(Sharing::Reserved);
+        let guaranteed = own.admit_owned(Ask::default()).unwrap();
+        let waits = thread::spawn(move || drop(get(&all, Ask::default()).unwrap()));
+        let comes = thread::spawn(move || drop(own.admit()));
+        // Who comes to the partition may by now have taken the slot for all.
+        drop(guaranteed);
+        comes.join().unwrap();
+        waits.join().unwrap();
+    });
+}
+
 /// Two, then one, then two again.
 #[derive(Debug)]
 struct Alternating(u32);

@@ -50,7 +50,9 @@ pub fn spread() -> usize {
 
 /// A small number that belongs to the calling thread while it lives: no two
 /// live threads have the same, and those of ended threads are used again, so
-/// the numbers stay compact and spread evenly over [`spread`] lines.
+/// the numbers stay compact and spread evenly over [`spread`] lines. A thread
+/// whose locals are being torn down has none any more, and is answered with a
+/// number beyond all lines.
 ///
 /// Hashing the thread's id instead would make two busy threads collide by
 /// chance, which at two threads on four lines costs a factor of four in
@@ -78,6 +80,8 @@ mod index {
     use std::sync::{Mutex, PoisonError};
 
     const UNCLAIMED: usize = usize::MAX;
+    /// Beyond all lines: who would write one alone shares one instead.
+    const ENDED: usize = usize::MAX - 1;
 
     thread_local! {
         // Two cells: this one has no destructor, so reading it is one load.
@@ -115,6 +119,9 @@ mod index {
     impl Drop for Claim {
         fn drop(&mut self) {
             let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+            // The other locals may be dropped after this one, and their drops
+            // count: not on a line that is another's by then.
+            INDEX.set(ENDED);
             pool.free.push(Reverse(self.0));
         }
     }
@@ -127,9 +134,8 @@ mod index {
 
     #[cold]
     fn claim() -> usize {
-        // A thread whose locals are being torn down has no claim any more;
-        // line 0 serves it, since an index decides only contention.
-        let index = CLAIM.try_with(|claim| claim.0).unwrap_or(0);
+        // A thread whose locals are being torn down has no claim any more.
+        let index = CLAIM.try_with(|claim| claim.0).unwrap_or(ENDED);
         INDEX.set(index);
         index
     }

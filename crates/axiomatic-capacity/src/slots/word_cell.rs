@@ -87,10 +87,11 @@ impl Word {
             .is_ok()
     }
 
-    /// Takes slots, whether they are there or not. Wait-free.
+    /// Takes slots, whether they are there or not. Wait-free. The caller has
+    /// them already by another word, or gives them back itself.
     pub(super) fn take_beyond(&self, weight: u32) {
-        // ORDERING: Relaxed: a slot that is beyond the limit was nobody's
-        // before; what else is taken was acquired from the other word.
+        // ORDERING: Relaxed: a count; what was done under the slot before was
+        // observed where it was taken, by the Acquire of the other word.
         self.0
             .fetch_add(u64::from(weight) << TAKEN_SHIFT, Ordering::Relaxed);
     }

@@ -1,4 +1,5 @@
-//! What a review found, 2026-11-26.
+//! What a review found, 2026-11-26, all of the patterns here in one file: most
+//! of it lies where two of them meet.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -335,4 +336,315 @@ fn a_key_whose_limit_was_changed_by_itself_keeps_it() {
         Config::MOST
     );
     assert_eq!(tenants.evict_idle(), 1);
+}
+
+/// Destructors of a thread's locals run when its number may be another's, who
+/// writes the counts of that number by plain stores.
+#[test]
+fn a_thread_that_ends_counts_on_no_line_of_anothers() {
+    struct Last(std::cell::Cell<Option<Box<dyn FnOnce()>>>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            if let Some(last) = self.0.take() {
+                last();
+            }
+        }
+    }
+    thread_local!(static LAST: Last = const { Last(std::cell::Cell::new(None)) });
+    let (say, said) = mpsc::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    let ends = std::thread::spawn(move || {
+        // Registered before the number is claimed, so dropped after it is
+        // given back.
+        LAST.with(|last| {
+            last.0.set(Some(Box::new(move || {
+                say.send(axiomatic_core::sync::thread_index()).unwrap();
+                goes.recv().unwrap();
+            })));
+        });
+        axiomatic_core::sync::thread_index()
+    });
+    let late = said.recv().unwrap();
+    let barrier = std::sync::Barrier::new(8);
+    let alive: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let index = axiomatic_core::sync::thread_index();
+                    barrier.wait();
+                    index
+                })
+            })
+            .collect();
+        threads.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    go.send(()).unwrap();
+    ends.join().unwrap();
+    assert!(!alive.contains(&late), "{late} in {alive:?}");
+}
+
+/// Ten slots, five of them for checkout and two for search, and so three for
+/// all.
+fn shop() -> [Bulkhead; 3] {
+    let shares = Partitions::new(Sharing::Reserved)
+        .with("checkout", Ratio::percent(50))
+        .with("search", Ratio::percent(20));
+    let all = few(10, 4, Order::Fifo, &ManualClock::new())
+        .partitions(shares)
+        .build()
+        .unwrap();
+    let within = |name: &'static str| all.within(all.partition(name).unwrap());
+    [within("checkout"), within("search"), all]
+}
+
+fn take(bulkhead: &Bulkhead, weight: u32) -> axiomatic_capacity::bulkhead::OwnedPermit {
+    let ask = Ask::default().weighing(slots(weight));
+    bulkhead.admit_owned(ask).unwrap()
+}
+
+#[test]
+fn who_comes_has_the_place_of_one_whose_time_is_over() {
+    let clock = ManualClock::new();
+    let bulkhead = few(1, 1, Order::Fifo, &clock).build().unwrap();
+    let _taken = bulkhead.admit().unwrap();
+    let mut first = place(&bulkhead, Ask::default());
+    clock.advance(SECOND);
+    let _second = place(&bulkhead, Ask::default());
+    let Poll::Ready(Err(told)) = poll(&mut first, &Arc::default()) else {
+        panic!("its time is over");
+    };
+    assert_eq!(told.reason(), Reason::WaitedTooLong);
+}
+
+#[test]
+fn who_comes_finds_out_all_whose_time_is_over_however_many() {
+    let clock = ManualClock::new();
+    let bulkhead = few(1, 100, Order::Fifo, &clock).build().unwrap();
+    let _taken = bulkhead.admit().unwrap();
+    let wakes = Arc::<Wakes>::default();
+    let mut places: Vec<_> = (0..100).map(|_| place(&bulkhead, Ask::default())).collect();
+    for waits in &mut places {
+        assert!(poll(waits, &wakes).is_pending());
+    }
+    clock.advance(SECOND);
+    let _last = place(&bulkhead, Ask::default());
+    assert_eq!((wakes.count(), bulkhead.snapshot().waiting()), (100, 1));
+}
+
+#[test]
+fn what_is_for_all_is_kept_for_the_heavy_one_who_is_next_whatever_the_partition() {
+    let [_, search, all] = shop();
+    let wakes = Arc::<Wakes>::default();
+    let _own = take(&search, 2);
+    let mut common = [(); 3].map(|()| Some(take(&all, 1)));
+    let mut heavy = place(&all, Ask::default().weighing(slots(3)));
+    let mut light = place(&search, Ask::default());
+    common[0] = None;
+    assert!(poll(&mut light, &wakes).is_pending());
+    drop(common);
+    let Poll::Ready(Ok(permit)) = poll(&mut heavy, &wakes) else {
+        panic!("all three are free");
+    };
+    assert!(poll(&mut light, &wakes).is_pending());
+    drop(permit);
+    assert!(poll(&mut light, &wakes).is_ready());
+}
+
+#[test]
+fn nobody_of_a_partition_passes_by_who_waits_in_it() {
+    let [checkout, _, all] = shop();
+    let _common = take(&all, 3);
+    let _most = take(&checkout, 4);
+    let _heavy = place(&checkout, Ask::default().weighing(slots(2)));
+    assert!(checkout.admit().is_err(), "the fifth is kept for it");
+}
+
+#[test]
+fn what_a_partition_had_of_what_is_for_all_reaches_who_waits_in_none() {
+    let [_, search, all] = shop();
+    let mut greedy = [(); 5].map(|()| Some(take(&search, 1)));
+    let mut waits = place(&all, Ask::default());
+    greedy[0] = None;
+    assert!(poll(&mut waits, &Arc::default()).is_ready());
+}
+
+/// A service that does not become ready.
+#[derive(Clone)]
+struct Never;
+
+impl Service<()> for Never {
+    type Response = ();
+    type Error = Rejected;
+    type Future = std::future::Ready<Result<(), Rejected>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Rejected>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        unreachable!("it is never ready")
+    }
+}
+
+/// Readiness asks the inner service if a call could have a slot, and only then.
+#[test]
+fn readiness_knows_guarantees_and_who_waits() {
+    let asks_inner = |bulkhead: &Bulkhead| {
+        let layer = bulkhead.layer().with_error::<Rejected>();
+        let mut cx = task::Context::from_waker(Waker::noop());
+        layer.layer(Never).poll_ready(&mut cx).is_pending()
+    };
+    let alone = still(2, Order::Fifo);
+    let _one = take(&alone, 1);
+    assert!(asks_inner(&alone));
+    let heavy = place(&alone, Ask::default().weighing(slots(2)));
+    assert!(!asks_inner(&alone), "the other is kept for the heavy one");
+    drop(heavy);
+    assert!(asks_inner(&alone));
+
+    let [checkout, search, all] = shop();
+    let _common = take(&all, 3);
+    assert!(asks_inner(&checkout) && asks_inner(&search) && !asks_inner(&all));
+    let _most = take(&checkout, 4);
+    assert!(asks_inner(&checkout));
+    let _heavy = place(&checkout, Ask::default().weighing(slots(2)));
+    assert!(
+        !asks_inner(&checkout),
+        "the fifth is kept for the heavy one"
+    );
+    assert!(asks_inner(&search));
+}
+
+#[test]
+fn nobody_gives_way_to_one_whose_deadline_has_passed() {
+    let clock = ManualClock::new();
+    let bulkhead = few(1, 1, Order::Lifo, &clock).build().unwrap();
+    let _taken = bulkhead.admit().unwrap();
+    let mut first = place(&bulkhead, Ask::default());
+    let late = Ask::default().with_deadline(Deadline::at(clock.now()));
+    assert!(bulkhead.admit_or_wait(late).is_err());
+    assert!(poll(&mut first, &Arc::default()).is_pending());
+}
+
+#[tokio::test]
+async fn one_poll_is_good_for_one_call() {
+    let bulkhead = still(2, Order::Fifo);
+    let echo = service_fn(|number: u32| async move { Ok::<_, Rejected>(number) });
+    let mut service = bulkhead.layer().with_error::<Rejected>().layer(echo);
+    assert_eq!(service.ready().await.unwrap().call(1).await.unwrap(), 1);
+    let unasked = service.call(2).await.unwrap_err();
+    assert_eq!(unasked.reason(), Reason::NotReady);
+}
+
+#[test]
+fn a_key_that_was_switched_by_itself_stays_switched() {
+    let tenants: KeyedBulkhead<u32> =
+        KeyedBulkhead::new(Config::new(slots(1)), slots(4), WhenCrowded::Refuse).unwrap();
+    tenants.bulkhead(&7).unwrap().set_mode(Mode::Off);
+    assert_eq!(tenants.evict_idle(), 0);
+    let both = [(); 2].map(|()| tenants.admit(&7, Ask::default()));
+    assert!(both.iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_new_limit_reaches_who_waits_at_a_key_that_nobody_asks_for() {
+    let config = few(1, 4, Order::Fifo, &ManualClock::new());
+    let tenants: KeyedBulkhead<u32> =
+        KeyedBulkhead::new(config, slots(4), WhenCrowded::Refuse).unwrap();
+    let _taken = tenants.admit(&7, Ask::default()).unwrap();
+    let Ok(Admission::Waiting(mut waits)) = tenants.admit_or_wait(&7, Ask::default()) else {
+        panic!("there is no slot");
+    };
+    tenants.resize(slots(2));
+    assert!(poll(&mut waits, &Arc::default()).is_ready());
+}
+
+#[test]
+fn soon_is_less_than_two_medians_and_nothing_is_long_while_nobody_knows() {
+    let told = Told::default();
+    let clock = ManualClock::new();
+    let limit = adaptive::Config::new(told.clone())
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .unwrap();
+    let call = |takes, outcome| {
+        let permit = limit.admit(clock.now()).unwrap();
+        clock.advance(takes);
+        permit.record(clock.now(), outcome);
+    };
+    limit.admit(clock.now()).unwrap().cancelled(clock.now());
+    (0..10).for_each(|_| call(10 * MILLI, Outcome::Success));
+    (0..9).for_each(|_| call(15 * MILLI, Outcome::Transient));
+    call(25 * MILLI, Outcome::Transient);
+    let seen: Vec<_> = told
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|sample| (sample.failed, sample.dropped))
+        .collect();
+    assert_eq!(seen, [(0, 0), (9, 1)]);
+}
+
+#[test]
+fn in_shadow_too_an_algorithm_is_told_who_would_be_turned_away() {
+    let told = Told::default();
+    let clock = ManualClock::new();
+    let limit = adaptive::Config::new(told.clone())
+        .mode(Mode::Shadow)
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .unwrap();
+    let all: Vec<_> = (0..10).map(|_| limit.admit(clock.now()).unwrap()).collect();
+    clock.advance(SECOND);
+    for permit in all {
+        permit.record(clock.now(), Outcome::Success);
+    }
+    let samples = told.0.lock().unwrap();
+    let sample = samples.last().unwrap();
+    assert_eq!((sample.turned_away, sample.most_in_flight), (5, 5));
+}
+
+#[tokio::test]
+async fn where_no_instance_becomes_ready_the_slot_is_given_back_at_once() {
+    #[derive(Clone)]
+    struct Failed;
+    impl Service<()> for Failed {
+        type Response = ();
+        type Error = Box<dyn std::error::Error + Send + Sync>;
+        type Future = std::future::Ready<Result<(), Self::Error>>;
+
+        fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Self::Error>> {
+            Poll::Ready(Err("no".into()))
+        }
+
+        fn call(&mut self, (): ()) -> Self::Future {
+            unreachable!("it is never ready")
+        }
+    }
+    let bulkhead = still(1, Order::Fifo);
+    let mut service = bulkhead.queued_layer().layer(Failed);
+    let mut call = std::pin::pin!(service.ready().await.unwrap().call(()));
+    assert!(call.as_mut().await.is_err());
+    // The future is still there.
+    assert_eq!(bulkhead.snapshot().in_flight(), 0);
+}
+
+/// Or the timer would wake a task that is out of budget, again and again.
+#[tokio::test(start_paused = true)]
+async fn one_who_waits_is_not_woken_for_a_budget_that_is_spent() {
+    let bulkhead = Config::new(slots(1))
+        .when_full(waiting(Order::Fifo))
+        .build()
+        .unwrap();
+    let _taken = bulkhead.admit().unwrap();
+    let echo = service_fn(|number: u32| async move { Ok::<_, Rejected>(number) });
+    let mut service = bulkhead.queued_layer().with_error::<Rejected>().layer(echo);
+    let mut call = Box::pin(service.ready().await.unwrap().call(1));
+    while futures::poll!(std::pin::pin!(tokio::task::coop::consume_budget())).is_ready() {}
+    let wakes = Arc::<Wakes>::default();
+    assert!(poll(&mut call, &wakes).is_pending());
+    // The runtime wakes such a task when this one yields.
+    tokio::task::yield_now().await;
+    assert_eq!(wakes.count(), 0);
 }
