@@ -38,6 +38,20 @@ pub trait LimitAlgorithm: fmt::Debug + Send {
     }
 }
 
+impl LimitAlgorithm for Box<dyn LimitAlgorithm> {
+    fn initial(&self) -> u32 {
+        (**self).initial()
+    }
+
+    fn step(&mut self, sample: &Sample) -> Step {
+        (**self).step(sample)
+    }
+
+    fn baseline(&self) -> Option<Duration> {
+        (**self).baseline()
+    }
+}
+
 /// What a window of calls was like. Calls belong to the window in which they
 /// end.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -149,10 +149,14 @@ impl Metered {
         meter.window.begin(now + Duration::from_nanos(meter.length));
         std::mem::swap(&mut control.before, &mut control.spare);
         control.began = now;
-        if let Some(median) = counted.median {
-            meter.long.store(saturating_nanos(median).saturating_mul(2));
-        }
+        // Who began before is in flight in this window too.
+        Self::saw(core);
         let step = control.algorithm.step(&sample);
+        let unqueued = control.algorithm.baseline();
+        let usual = unqueued.map(|baseline| baseline.saturating_mul(2));
+        if let Some(usual) = usual.or(counted.median) {
+            meter.long.store(saturating_nanos(usual).max(1));
+        }
         let step = Step {
             limit: step.limit.clamp(1, MOST_SLOTS),
             ..step

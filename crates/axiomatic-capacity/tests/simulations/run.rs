@@ -32,7 +32,7 @@ impl Story {
                 log.borrow_mut().push((clock.now(), algorithm.initial()));
             }
             let log = (client == 0).then(|| Rc::clone(&log));
-            Limiter::new(algorithm, log)
+            Limiter::new(algorithm, clock, log)
         });
         let log = log.borrow();
         let limits = log.iter().map(|(at, limit)| (*at - log[0].0, *limit));
