@@ -1,5 +1,8 @@
 //! The stories, and what is asked of an algorithm in each. What a run is and
 //! what can be measured in it stands in `run.rs`.
+//!
+//! It is one file because a gate is read next to the story that it belongs to,
+//! and to the gates of the others.
 
 use std::time::Duration;
 
