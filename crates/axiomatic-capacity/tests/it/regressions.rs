@@ -574,7 +574,7 @@ fn soon_and_long(told: &Told, algorithm: impl LimitAlgorithm + 'static) -> Vec<(
     };
     limit.admit(clock.now()).unwrap().cancelled(clock.now());
     (0..10).for_each(|_| call(10 * MILLI, Outcome::Success));
-    (0..9).for_each(|_| call(9 * MILLI, Outcome::Transient));
+    (0..10).for_each(|_| call(9 * MILLI, Outcome::Transient));
     call(15 * MILLI, Outcome::Transient);
     (0..10).for_each(|_| call(25 * MILLI, Outcome::Transient));
     let samples = told.0.lock().unwrap();
@@ -586,7 +586,7 @@ fn soon_and_long(told: &Told, algorithm: impl LimitAlgorithm + 'static) -> Vec<(
 fn long_is_the_median_and_nothing_is_while_nobody_knows() {
     let told = Told::default();
     let counted = soon_and_long(&told, told.clone());
-    assert_eq!(counted, [(0, 0), (9, 1), (0, 10)]);
+    assert_eq!(counted, [(0, 0), (10, 1), (0, 10)]);
 }
 
 /// What calls take that meet nobody is known to some algorithms. Where calls
@@ -612,7 +612,7 @@ impl LimitAlgorithm for Knowing {
 fn long_is_twice_what_a_call_takes_that_meets_nobody_where_that_is_known() {
     let told = Told::default();
     let counted = soon_and_long(&told, Knowing(told.clone()));
-    assert_eq!(counted, [(0, 0), (10, 0), (0, 10)]);
+    assert_eq!(counted, [(0, 0), (11, 0), (0, 10)]);
 }
 
 #[test]

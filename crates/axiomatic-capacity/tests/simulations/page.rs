@@ -64,7 +64,7 @@ fn page() -> String {
         "Each figure is the worst of {} seeds, and a gate that it fails is marked with ✗.\n\
          *The optimum* is what the best fixed limit gets served, of seven from half to three\n\
          times the workers. *The unloaded* is the median latency of a call that meets nobody.\n\
-         Windows are 100 ms long here, so 5 s are 50 of them, and a minute is 600.\n",
+         Windows are 100 ms long here, so 5 s are 50 of them, and two minutes are 1200.\n",
         SEEDS.count(),
     );
     page += "What falls short of the default's own promises:\n\n\
@@ -72,8 +72,9 @@ fn page() -> String {
              server from one where others queue, so each believes in another baseline. For the\n  \
              same reason their latency creeps up, if slowly, as long as none of them is ever\n  \
              idle.\n\
-             - Where calls become slower for good under full load, it mostly follows within two\n  \
-             seconds; if chance speaks against it, with the next probe or two.\n\n";
+             - Where calls become slower for good under full load, it follows within seconds in\n  \
+             some runs. In others chance speaks against it, and the next probe or two have to:\n  \
+             until then it serves as little as the table says.\n\n";
     page += "The medians of short windows scatter, and Vegas takes the least of them for its\n\
              minimum: with longer windows it fares better than here.\n\n";
     page += "## Algorithms\n\n";

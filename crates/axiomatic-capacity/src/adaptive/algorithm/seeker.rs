@@ -26,9 +26,9 @@ pub use config::SeekerConfig;
 /// L × min(1, 1.1 × b / m) + √L
 /// ```
 ///
-/// and goes half of the way there: a share of L that calls queue by, and room
-/// for a line that is short for many and yet can be seen for few. Everything
-/// else keeps that from drifting:
+/// and goes half of the way there: less by the share of L that stands in line,
+/// and more by a line that is short where there are many and can still be seen
+/// where there are few. Everything else keeps that from drifting:
 ///
 /// - It grows only if it is used: nearly all of it is in flight, or calls were
 ///   turned away ([`Why::Idle`]).
@@ -49,8 +49,8 @@ pub use config::SeekerConfig;
 ///   of itself if all are: a dependency that hangs, or whose latency sits at
 ///   the timeout, gets one call at a time in the end ([`Why::Overloaded`]).
 ///
-/// Windows and chances have the weight of their calls throughout, so that one
-/// answer, be it ten times too fast, moves nothing by more than a tenth.
+/// A window has the weight of its calls throughout, so that one answer, be it
+/// ten times too fast, moves nothing by more than a tenth.
 ///
 /// What it cannot do: tell a dependency that has become slow from one whose
 /// line is made by many others. The more clients share one, the more of the
@@ -119,7 +119,7 @@ impl Seen {
     }
 }
 
-/// A window of so many calls goes half of the way.
+/// A window of so many calls moves an average half of the way.
 const SMOOTHING: f64 = 10.0;
 
 /// How far it falls before it is asked what for.

@@ -102,6 +102,24 @@ fn nothing_but_drops_ends_at_one_call_and_answers_lead_back() {
     assert!(run.limit >= 18, "{}", run.limit);
 }
 
+/// Calls take four windows: what ends in the next four began before.
+#[test]
+fn a_limit_that_has_shrunk_waits_for_a_round_trip() {
+    let mut run = Run::new(seeker());
+    for _ in 0..100 {
+        let sample = window().number(run.windows).in_flight(1).median_ms(10);
+        let _ = run.step(&sample.answered(10).make());
+    }
+    let whys = [500, 400, 400, 400, 400, 400].map(|median| {
+        let sample = window().number(run.windows).limit(run.limit);
+        let sample = sample.in_flight(run.limit).answered(1_000_000);
+        run.step(&sample.median_ms(median).make()).why
+    });
+    assert_eq!(whys[0], Why::Queueing);
+    assert_eq!(whys[1..5], [Why::Waiting; 4]);
+    assert_eq!(whys[5], Why::Queueing);
+}
+
 #[test]
 fn few_drops_among_many_answers_cut_nothing() {
     let mut seeker = seeker();
