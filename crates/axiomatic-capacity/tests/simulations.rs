@@ -1,4 +1,4 @@
-//! What a limit does over minutes: ten stories in virtual time, under each of
+//! What a limit does over minutes: eleven stories in virtual time, under each of
 //! the algorithms. A binary of its own, since it is one instrument.
 //!
 //! Every gate holds for every seed, for the default. The others are run through
@@ -53,6 +53,11 @@ fn it_comes_within_a_tenth_of_the_optimum_after_a_step_up_and_a_step_down() {
 #[test]
 fn it_recovers_from_the_loss_of_half_of_the_capacity() {
     holds(stories::half_lost);
+}
+
+#[test]
+fn it_follows_a_capacity_that_falls_to_a_quarter() {
+    holds(stories::most_lost);
 }
 
 #[test]

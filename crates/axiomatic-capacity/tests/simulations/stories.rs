@@ -79,6 +79,7 @@ pub(crate) type Tell = fn() -> Story;
 pub(crate) const ALL: &[Tell] = &[
     capacity_steps,
     half_lost,
+    most_lost,
     fast_outlier,
     one_in_flight,
     two_clients,
@@ -179,6 +180,33 @@ pub(crate) fn half_lost() -> Story {
                 bound: Bound::AtLeast(900),
                 unit: Unit::Share,
                 measure: |run, _, _| goodput(run, s(125)..s(180), 40),
+            },
+        ],
+    }
+}
+
+/// A limit that doubts its baseline whenever a decrease shortens nothing must
+/// not go on doubting when what shortens nothing is a line that still grows.
+pub(crate) fn most_lost() -> Story {
+    let workers = Timeline::always(40).then(s(60), 10);
+    let server = Dependency::new(USUAL).with_workers(workers);
+    Story {
+        name: "most of the capacity lost",
+        about: "of 40 workers 30 are gone from the second minute on",
+        scenario: Scenario::new(load(OVERLOAD), client(), server),
+        end: s(120),
+        gates: vec![
+            Gate {
+                promise: "from 10 s after the loss on, goodput of the optimum",
+                bound: Bound::AtLeast(900),
+                unit: Unit::Share,
+                measure: |run, _, _| goodput(run, s(70)..s(120), 10),
+            },
+            Gate {
+                promise: "from 10 s after the loss on, latency of the unloaded",
+                bound: Bound::AtMost(2_000),
+                unit: Unit::Share,
+                measure: |run, _, _| slowness(run, s(70)..s(120)),
             },
         ],
     }
