@@ -52,6 +52,20 @@
 //!   call that is dropped after long (`a_call_that_is_dropped_after_long_is_evidence`).
 //! - Partitions have their share of whatever the limit is
 //!   (`partitions_have_their_share_of_whatever_the_limit_is`).
+//! - The default finds a capacity and stays there: within 10 % of the best fixed
+//!   limit five seconds after the capacity doubled, and after it was halved
+//!   (`it_comes_within_a_tenth_of_the_optimum_after_a_step_up_and_a_step_down`,
+//!   `it_recovers_from_the_loss_of_half_of_the_capacity`,
+//!   `it_follows_a_capacity_that_falls_to_a_quarter`). It backs off from a server
+//!   pinned at its timeout and comes back, does not drift under an overload, does
+//!   not grow unused, and is not misled by one fast answer; two share a server.
+//!   Each is a gate of the [simulations], for five seeds
+//!   (`a_server_pinned_at_its_timeout_is_backed_off_and_come_back_to`,
+//!   `lasting_overload_does_not_make_it_drift`,
+//!   `it_does_not_grow_with_one_call_in_flight`,
+//!   `one_answer_ten_times_too_fast_does_not_collapse_it`,
+//!   `two_clients_share_a_server_within_a_fifth`,
+//!   `probing_neither_pins_it_nor_costs_a_fiftieth`).
 //! - In shadow the limit moves and refuses nobody
 //!   (`in_shadow_the_limit_moves_and_refuses_nobody_and_off_nothing_is_seen`).
 //!
@@ -64,6 +78,29 @@
 //! a bulkhead and 2.2 KiB for each line, of which there are two for a processor.
 //! `cargo xtask bench adaptive` measures it beside its peers.
 //!
+//! # How it works
+//!
+//! A window ends with the first call that ends 100 ms after it began, if it has
+//! seen ten, and after a second in any case. The thread of that call has the
+//! algorithm make a limit of it:
+//!
+//! | Algorithm | Goes by | Is |
+//! |---|---|---|
+//! | [`Seeker`] | the median, and what calls take that meet nobody, which it probes for | the default, and what passes all gates of the [simulations] but one |
+//! | [`Vegas`] | the least median, and how many calls are estimated to queue | as Netflix published it after TCP Vegas |
+//! | [`Gradient2`] | the median, and its own long average | as Netflix published it; drifts under an overload that lasts |
+//! | [`Aimd`] | drops alone | as Netflix published it; grows until calls time out |
+//!
+//! [`Seeker`]'s own page says what keeps it from drifting. An algorithm of one's
+//! own is a [`LimitAlgorithm`]: a function of its past, fed a [`Sample`] at a time,
+//! which can be judged in the same simulator.
+//!
+//! A call that came to nothing is evidence of too much load if it took twice as
+//! long as one that meets nobody, as far as the algorithm knows that
+//! ([`LimitAlgorithm::baseline`]), or longer than the latest median. So a
+//! dependency whose calls all sit at their timeout is backed off from, whatever
+//! the median of the few that get through.
+//!
 //! # When not to use it
 //!
 //! - In front of what has a known size, a pool or a quota: a bulkhead says it.
@@ -72,7 +109,27 @@
 //! - Under a few calls a second. A window wants ten of them, and a limit of one
 //!   is all that there is to find.
 //! - In many clients of one server, where the server can have the limit itself:
-//!   it sees all of them, and they only each other's line.
+//!   it sees all of them, and they only each other's line. Two share fairly; of
+//!   eight, some get a quarter of what others do ([simulations]).
+//!
+//! # Differences from
+//!
+//! - Netflix's limits step with each call, or with windows of one latency; a
+//!   baseline is the least that was ever seen, so a slower dependency is taken for
+//!   a queue, or it moves with the load, and follows a queue upward. Here it rises
+//!   only by what is seen at low load.
+//! - Envoy's gradient controller probes with a limit of 3, for as long as it
+//!   takes, and refuses what is above. A probe here goes to two fifths of where
+//!   nobody would queue, for less than a second, and costs 0.6 % of the goodput.
+//!
+//! # References
+//!
+//! - L. S. Brakmo, L. L. Peterson, *TCP Vegas: End to End Congestion Avoidance on
+//!   a Global Internet*, IEEE JSAC 13(8), 1995.
+//! - Netflix, *Performance Under Load*, 2018, and its library
+//!   `concurrency-limits`.
+//! - N. Cardwell et al., *BBR: Congestion-Based Congestion Control*, ACM Queue
+//!   14(5), 2016: to probe for the shortest time by sending less.
 
 mod algorithm;
 mod buckets;
@@ -82,6 +139,9 @@ mod limit;
 mod metered;
 mod snapshot;
 mod window_cell;
+
+#[doc = include_str!("../../docs/rustdoc/simulations.md")]
+pub mod simulations {}
 
 use axiomatic_core::{BoxError, Plain};
 

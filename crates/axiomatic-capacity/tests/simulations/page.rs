@@ -22,9 +22,14 @@ pub(crate) fn compare_or_bless() {
     let files: Vec<(PathBuf, String)> = vec![
         (docs.join("simulations.md"), page()),
         (docs.join(CHART), chart()),
+        // rustdoc shows no file beside a page, so there the picture is in it.
+        (
+            docs.join("rustdoc/simulations.md"),
+            drawn(&page(), &chart()),
+        ),
     ];
     if env::var(BLESS).is_ok_and(|value| value == "1") {
-        fs::create_dir_all(docs).expect("the crate can be written");
+        fs::create_dir_all(docs.join("rustdoc")).expect("the crate can be written");
         for (path, text) in &files {
             fs::write(path, text).expect("the crate can be written");
         }
@@ -43,6 +48,16 @@ pub(crate) fn compare_or_bless() {
          {BLESS}=1 cargo test -p axiomatic-capacity --test simulations\n\
          look at the difference, and commit it."
     );
+}
+
+/// The page with the picture in the place of the link to it.
+fn drawn(page: &str, chart: &str) -> String {
+    let is_link = |line: &str| line.starts_with("![") && line.ends_with(&format!("({CHART})"));
+    let lines = page
+        .lines()
+        .map(|line| if is_link(line) { chart } else { line });
+    let drawn: Vec<&str> = lines.collect();
+    drawn.join("\n") + "\n"
 }
 
 fn page() -> String {
