@@ -540,7 +540,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bulkhead, queue, a place taken, a slot handed over, taken up and given back",
         allocations: 0,
-        instructions: 2160,
+        instructions: 1945,
         subject: || {
             let bulkhead = bulkhead(waits());
             bulkhead.resize(slots(1));

@@ -84,7 +84,7 @@ impl Config {
     /// [`ConfigError`] says which value cannot work, and why.
     pub fn build(self) -> Result<AdaptiveLimit, ConfigError> {
         self.partitions.check()?;
-        let (max_wait, most_waiting, order) = self.when_full.parts()?;
+        let (max_wait, most_waiting, order) = self.when_full.parts(&self.partitions)?;
         let parts = Parts {
             name: self.name,
             mode: self.mode,

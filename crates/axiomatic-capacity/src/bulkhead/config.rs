@@ -59,7 +59,7 @@ pub enum WhenFull {
     /// all the same.
     Wait {
         /// How many may wait, in each partition. Their places are made with
-        /// the bulkhead, about 150 bytes each.
+        /// the bulkhead, 128 bytes each.
         max_waiting: u32,
         /// How long each of them may.
         max_wait: Duration,
@@ -199,7 +199,7 @@ impl Config {
             return Err(ConfigError::Limit(limit));
         }
         self.partitions.check()?;
-        let (max_wait, most_waiting, order) = self.when_full.parts()?;
+        let (max_wait, most_waiting, order) = self.when_full.parts(&self.partitions)?;
         let parts = Parts {
             name: self.name,
             mode: self.mode,
@@ -220,11 +220,15 @@ impl Config {
 }
 
 impl WhenFull {
-    /// The most places to wait in.
+    /// The most places to wait in, those of all partitions together and of who
+    /// is in none: 128 MiB of them.
     pub const MOST_WAITING: u32 = 1 << 20;
 
     /// How long, how many, in which order; or why not.
-    pub(crate) fn parts(self) -> Result<(Duration, u32, Order), ConfigError> {
+    pub(crate) fn parts(
+        self,
+        partitions: &Partitions,
+    ) -> Result<(Duration, u32, Order), ConfigError> {
         match self {
             WhenFull::Reject => Ok((Duration::ZERO, 0, Order::Fifo)),
             WhenFull::Wait {
@@ -232,7 +236,9 @@ impl WhenFull {
                 max_wait,
                 order,
             } => {
-                if !(1..=Self::MOST_WAITING).contains(&max_waiting) {
+                let lines = 1 + partitions.shares.len() as u64;
+                let places = u64::from(max_waiting) * lines;
+                if places == 0 || places > u64::from(Self::MOST_WAITING) {
                     return Err(ConfigError::MaxWaiting(max_waiting));
                 }
                 Ok((max_wait, max_waiting, order))

@@ -12,7 +12,7 @@ pub enum ConfigError {
     /// There are more slots than [`Config::MOST`].
     Limit(u32),
     /// There are no places to wait in, or more than
-    /// [`WhenFull::MOST_WAITING`].
+    /// [`WhenFull::MOST_WAITING`] in all partitions together.
     MaxWaiting(u32),
     /// There are more partitions than [`Config::MOST_PARTITIONS`].
     Partitions(usize),
@@ -30,7 +30,8 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::MaxWaiting(places) => write!(
                 f,
-                "there are 1 to {} places to wait in, and not {places}",
+                "there are 1 to {} places to wait in, of all partitions together: {places} for \
+                 each will not do",
                 WhenFull::MOST_WAITING
             ),
             ConfigError::Partitions(count) => write!(

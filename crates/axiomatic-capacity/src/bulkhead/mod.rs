@@ -113,9 +113,10 @@
 //! no other. A refusal is a load, and a count on a line of the thread's own. No
 //! lock is taken, no clock read and nothing allocated, unless somebody waits:
 //! then each that comes or goes takes the queue's lock for a few steps, and reads
-//! the coarse clock. Memory is 700 bytes, 2 KiB for each line that can wait, and
-//! 150 bytes for each place to wait in. `cargo xtask bench bulkhead` measures it
-//! beside its peers, and `tests/costs.rs` holds it to its instructions.
+//! the coarse clock. Memory is 1.5 kB on two processors and half of that by key,
+//! 256 bytes for each partition, 2 KiB for each line that can wait, and 128 bytes
+//! for each place to wait in. `cargo xtask bench bulkhead` measures it beside its
+//! peers, and `tests/costs.rs` holds it to its instructions.
 //!
 //! # When not to use it
 //!

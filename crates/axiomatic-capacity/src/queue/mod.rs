@@ -143,6 +143,9 @@ impl<G> Queue<G> {
     /// Who is next at `now`, leaving out the lines of a set.
     pub(crate) fn next(&self, now: Instant, blocked: Lines) -> Option<Next> {
         let end = self.serves(now);
+        if let ([line], false) = (&*self.lines, blocked.has(0)) {
+            return line.first(end).map(Next);
+        }
         let firsts = self.lines.iter().enumerate().filter_map(|(index, line)| {
             let first = line.first(end)?;
             (!blocked.has(index as u16)).then_some(first)

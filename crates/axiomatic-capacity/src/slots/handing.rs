@@ -179,10 +179,13 @@ impl Slots {
             return;
         }
         let before = std::mem::replace(&mut waiting.flagged, now);
-        let words = self.partitions.iter().map(|partition| &partition.word);
-        for (line, word) in (COMMON..).zip([&self.common].into_iter().chain(words)) {
-            if before.has(line) != now.has(line) {
-                word.set_waiting(now.has(line));
+        let changed = |line| (before.has(line) != now.has(line)).then(|| now.has(line));
+        if let Some(waited) = changed(COMMON) {
+            self.common.set_waiting(waited);
+        }
+        for (line, partition) in (1..).zip(&self.partitions) {
+            if let Some(waited) = changed(line) {
+                partition.word.set_waiting(waited);
             }
         }
     }

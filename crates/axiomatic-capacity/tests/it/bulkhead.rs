@@ -146,6 +146,12 @@ fn a_configuration_that_cannot_work_is_refused_by_name() {
         error(config().when_full(wait(most))),
         Some(ConfigError::MaxWaiting(most))
     );
+    let half = config().partitions(shares(&[("a", 1)]));
+    let each = WhenFull::MOST_WAITING / 2 + 1;
+    assert_eq!(
+        error(half.when_full(wait(each))),
+        Some(ConfigError::MaxWaiting(each))
+    );
     assert_eq!(
         error(config().partitions(shares(&[("a", 60), ("b", 41)]))),
         Some(ConfigError::Shares)
