@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use axiomatic_capacity::adaptive::{AdaptiveLimit, Ask, Config, LimitAlgorithm, Sample, Step, Why};
+use axiomatic_capacity::adaptive::{AdaptiveLimit, Ask, Bounds, Config, LimitAlgorithm, Seeker};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{BoxError, Name, Outcome, Pattern, Reason, Rejected};
 use harness::{
@@ -38,9 +38,12 @@ const BOXED: &str = "ours, boxed error";
 const COARSE: &str = "ours, coarse clock";
 const PARTS_COARSE: &str = "floor:parts, coarse clock";
 
-/// What makes the limit of ours.
+/// What makes the limit of ours: the default, held to one limit, so that all
+/// subjects have as many slots throughout.
 fn algorithm(limit: u32) -> impl LimitAlgorithm + 'static {
-    Fixed(limit)
+    let bounds = Bounds::between(limit, limit).starting_at(limit);
+    let algorithm = Seeker::config(1).within(bounds).build();
+    algorithm.expect("the bounds are in order")
 }
 
 fn main() -> ExitCode {
@@ -309,23 +312,6 @@ const STEP: u64 = 100;
 #[repr(align(128))]
 struct Own(u64);
 
-/// A limit that stays: for what does not depend on who makes it.
-#[derive(Debug)]
-struct Fixed(u32);
-
-impl LimitAlgorithm for Fixed {
-    fn initial(&self) -> u32 {
-        self.0
-    }
-
-    fn step(&mut self, _: &Sample) -> Step {
-        Step {
-            limit: self.0,
-            why: Why::Steady,
-        }
-    }
-}
-
 fn ours(clock: Clock) -> AdaptiveLimit {
     let config = Config::new(algorithm(SLOTS)).named("database").clock(clock);
     config.build().expect("the configuration is valid")
@@ -333,7 +319,7 @@ fn ours(clock: Clock) -> AdaptiveLimit {
 
 /// Its only slot is taken for ever, whatever the algorithm.
 fn full() -> AdaptiveLimit {
-    let config = Config::new(Fixed(1)).named("database");
+    let config = Config::new(algorithm(1)).named("database");
     let limit = config.build().expect("the configuration is valid");
     let permit = limit.admit_owned(Ask::default(), limit.now());
     std::mem::forget(permit.expect("there is a slot"));
