@@ -202,7 +202,10 @@ fn wait<M: Meter>(
         return Poll::Ready(settled);
     }
     ready!(timer.poll(waiting, cx));
-    Poll::Ready(Err(waiting.too_late()))
+    match waiting.too_late() {
+        Some(rejected) => Poll::Ready(Err(rejected)),
+        None => unreachable!("it was pending"),
+    }
 }
 
 impl<S: Clone, E, B: Clone, G: Clone> Clone for QueuedService<S, E, B, G> {

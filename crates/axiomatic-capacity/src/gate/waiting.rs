@@ -7,7 +7,7 @@ use axiomatic_core::Rejected;
 use axiomatic_core::time::Instant;
 
 use super::core::HeldCore;
-use super::{Meter, OwnedPermit, Token};
+use super::{Meter, OwnedPermit};
 use crate::queue::{Ticket, Waiter};
 
 /// A place in the queue: a future of the permit, or of the refusal.
@@ -18,19 +18,23 @@ use crate::queue::{Ticket, Waiter};
 /// next.
 #[must_use = "a place in the queue is given up when it is dropped"]
 pub struct Waiting<M: Meter> {
-    core: HeldCore<M>,
     /// None once it is settled.
-    ticket: Option<Ticket>,
+    place: Option<Place<M>>,
     waiter: Waiter,
     /// The queue knows whom to wake.
     was_polled: bool,
 }
 
+/// A place, and where it is.
+struct Place<M: Meter> {
+    core: HeldCore<M>,
+    ticket: Ticket,
+}
+
 impl<M: Meter> Waiting<M> {
     pub(crate) fn new(core: HeldCore<M>, ticket: Ticket, waiter: Waiter) -> Self {
         Waiting {
-            core,
-            ticket: Some(ticket),
+            place: Some(Place { core, ticket }),
             waiter,
             was_polled: false,
         }
@@ -41,20 +45,16 @@ impl<M: Meter> Waiting<M> {
         self.waiter.until
     }
 
-    /// Leaves the queue, because it is too late.
-    pub fn give_up(mut self) -> Rejected {
+    /// Leaves the queue, because it is too late; none, if it was told already
+    /// what became of it.
+    pub fn give_up(mut self) -> Option<Rejected> {
         self.too_late()
     }
 
-    pub(crate) fn too_late(&mut self) -> Rejected {
-        self.leave();
-        self.core.refuse(self.waiter.too_late)
-    }
-
-    fn leave(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.core.slots.leave(ticket);
-        }
+    pub(crate) fn too_late(&mut self) -> Option<Rejected> {
+        let Place { core, ticket } = self.place.take()?;
+        core.slots.leave(ticket);
+        Some(core.refuse(self.waiter.too_late))
     }
 }
 
@@ -63,34 +63,38 @@ impl<M: Meter> Future for Waiting<M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let Some(ticket) = &this.ticket else {
+        let Some(Place { core, ticket }) = &this.place else {
             panic!("polled after it was ready");
         };
         let was_polled = std::mem::replace(&mut this.was_polled, true);
-        let Poll::Ready(settled) = this.core.slots.poll(ticket, was_polled, cx) else {
+        let Poll::Ready(settled) = core.slots.poll(ticket, was_polled, cx) else {
             return Poll::Pending;
         };
-        this.ticket = None;
+        // Its reference is the permit's from now on.
+        let Some(Place { core, .. }) = this.place.take() else {
+            unreachable!("it was looked at");
+        };
         Poll::Ready(match settled {
-            Ok(taken) => {
-                let token: Result<Token, Rejected> = this.core.granted(taken, &this.waiter);
-                token.map(|token| OwnedPermit::begin(this.core.clone(), token))
-            }
-            Err(reason) => Err(this.core.refuse(reason)),
+            Ok(taken) => core
+                .granted(taken, &this.waiter)
+                .map(|token| OwnedPermit::begin(core, token)),
+            Err(reason) => Err(core.refuse(reason)),
         })
     }
 }
 
 impl<M: Meter> Drop for Waiting<M> {
     fn drop(&mut self) {
-        self.leave();
+        if let Some(Place { core, ticket }) = self.place.take() {
+            core.slots.leave(ticket);
+        }
     }
 }
 
 impl<M: Meter> fmt::Debug for Waiting<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiting")
-            .field("is_settled", &self.ticket.is_none())
+            .field("is_settled", &self.place.is_none())
             .field("until", &self.waiter.until)
             .finish_non_exhaustive()
     }
