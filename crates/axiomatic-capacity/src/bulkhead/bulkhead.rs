@@ -93,10 +93,12 @@ impl Bulkhead {
     ///
     /// # Errors
     ///
-    /// [`Rejected`] with [`Reason::Full`](axiomatic_core::Reason::Full) if it
-    /// weighs more than there is or nobody waits here, with `QueueFull` if
-    /// there is no place left that it could have, with `Expired` if its
-    /// deadline has passed. The future says those too, and `WaitedTooLong`.
+    /// Where there is no slot: [`Rejected`] with
+    /// [`Reason::Full`](axiomatic_core::Reason::Full) if it weighs more than
+    /// there is or nobody waits here, with `QueueFull` if there is no place left
+    /// that it could have, with `Expired` if its deadline has passed. The future
+    /// says those too, and `WaitedTooLong`. A slot that is free is given without
+    /// a look at the clock.
     #[inline(always)]
     pub fn admit_or_wait(&self, ask: Ask) -> Result<Admission, Rejected> {
         self.0.admit_or_wait(ask)
