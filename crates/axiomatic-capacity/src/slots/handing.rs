@@ -130,6 +130,9 @@ impl Slots {
         let mut blocked = Lines::default();
         let mut taker = Taker::Queue;
         let more = loop {
+            if waiting.queue.is_empty() {
+                break More::No;
+            }
             if wakers.is_full() {
                 break More::Yes;
             }
