@@ -25,7 +25,7 @@ use axiomatic_core::keyed::WhenFull as WhenFullOfKeys;
 use axiomatic_core::repeat::{Always, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{
-    BoxError, Carrier, Classify, Context, Mode, Outcome, Plain, Ratio, Refusable, Rejected,
+    BoxError, Carrier, Classify, Context, Mode, Outcome, Plain, Ratio, Refusable, Rejected, Settle,
 };
 use axiomatic_failure::circuit_breaker::{
     Adaptive, CircuitBreaker, CircuitBreakerLayer, Config, HalfOpen, KeyedCircuitBreaker, OpenFor,
@@ -675,27 +675,42 @@ impl http_body::Body for Body {
     }
 }
 
-/// The permit outlives the call, in the body; the contract is kept until
-/// there, and what a dropped body holds comes back.
+/// A layer whose permits outlive the call, in the body: the contract is kept
+/// until there, and what a dropped body holds comes back.
+fn at_body_end<'a, L, P>(
+    layer: L,
+) -> Subject<'a, impl Service<Request, Response = Response, Error = BoxError> + Clone + 'a>
+where
+    L: Layer<HttpProbe<Request>> + 'a,
+    L::Service: Service<
+            http::Request<Request>,
+            Response = http::Response<PermitBody<Body, P>>,
+            Error = BoxError,
+        > + Clone
+        + 'a,
+    P: Settle + 'a,
+{
+    Subject::from_fn(move |inner: Probe| {
+        let request: fn(http::Request<Request>) -> Request = http::Request::into_body;
+        let answer: fn(Response) -> _ = |response| http::Response::new(Body(response.id()));
+        let inner = MapResponse::new(MapRequest::new(inner, request), answer);
+        let outer = MapResponse::new(layer.layer(inner), |response: http::Response<_>| {
+            let body: &PermitBody<Body, P> = response.body();
+            Response::new(body.get_ref().0)
+        });
+        MapRequest::new(outer, http::Request::new)
+    })
+}
+
 #[test]
 fn a_circuit_breaker_to_the_end_of_the_body_keeps_the_contract() {
     Contract::new(Class::Direct, || {
         let breaker = breaker();
         let layer = breaker.layer().with_binding(Http.to_body_end());
         let relenting = breaker.clone();
-        Subject::from_fn(move |inner: Probe| {
-            let inner = MapRequest::new(inner, http::Request::into_body);
-            let inner = MapResponse::new(inner, |response: Response| {
-                http::Response::new(Body(response.id()))
-            });
-            let outer = MapResponse::new(layer.layer(inner), |response: http::Response<_>| {
-                let body: &PermitBody<Body, _> = response.body();
-                Response::new(body.get_ref().0)
-            });
-            MapRequest::new(outer, http::Request::new)
-        })
-        .refuse(move || breaker.force_open())
-        .relent(move || relenting.force_closed())
+        at_body_end(layer)
+            .refuse(move || breaker.force_open())
+            .relent(move || relenting.force_closed())
     })
     .assert();
 }

@@ -84,6 +84,7 @@
 //! | [`Policy`], [`Client`], [`Scenario`] | what is judged, who calls, and the story |
 //! | [`Series`], [`Bin`] | what became of each request, detection, recovery, goodput, percentiles |
 //! | [`Table`], [`Chart`], [`Panel`] | Markdown and SVG that a test can compare with a file |
+//! | [`compare_or_bless`] | does that |
 //!
 //! # Guarantees
 //!
@@ -125,6 +126,7 @@ mod arrivals;
 mod chart;
 mod dependency;
 mod float;
+mod golden;
 mod judged;
 mod policy;
 mod random;
@@ -138,6 +140,7 @@ pub use agenda::Agenda;
 pub use arrivals::{Arrivals, Rate};
 pub use chart::{Chart, Color, Panel};
 pub use dependency::{Answer, Dependency, Restart};
+pub use golden::{BLESS, compare_or_bless};
 pub use policy::{Call, End, NaiveRetry, Policy};
 pub use random::Random;
 pub use scenario::{Client, Scenario};

@@ -244,18 +244,7 @@ fn a_bulkhead_to_the_end_of_the_body_keeps_the_contract() {
         let bulkhead = bulkhead(2);
         let layer = bulkhead.layer().with_binding(Http.to_body_end());
         let counted = bulkhead.clone();
-        Subject::from_fn(move |inner: Probe| {
-            let inner = MapRequest::new(inner, http::Request::into_body);
-            let inner = MapResponse::new(inner, |response: Response| {
-                http::Response::new(Body(response.id()))
-            });
-            let outer = MapResponse::new(layer.layer(inner), |response: http::Response<_>| {
-                let body: &PermitBody<Body, _> = response.body();
-                Response::new(body.get_ref().0)
-            });
-            MapRequest::new(outer, http::Request::new)
-        })
-        .held(move || counted.snapshot().in_flight() as usize)
+        at_body_end(layer).held(move || counted.snapshot().in_flight() as usize)
     })
     .assert();
 }

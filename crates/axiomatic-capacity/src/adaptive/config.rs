@@ -4,21 +4,16 @@ use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Clock;
 use axiomatic_core::{Mode, Name};
 
-use super::{AdaptiveLimit, LimitAlgorithm, Metered};
-use crate::bulkhead::{Barging, ConfigError, Partitions, WhenFull};
-use crate::gate::{Core, Handle, Parts};
-use crate::slots::{COMMON, MOST_SLOTS, Plan};
+use super::{AdaptiveLimit, ConfigError, LimitAlgorithm, Metered, Partitions, WhenFull};
+use crate::gate::{Core, Handle, Settings};
+use crate::slots::{COMMON, MOST_SLOTS};
 
 /// What an adaptive limit is made by.
 #[derive(Debug)]
 pub struct Config {
     algorithm: Box<dyn LimitAlgorithm>,
-    name: Name,
-    mode: Mode,
     window: Duration,
-    when_full: WhenFull,
-    partitions: Partitions,
-    clock: Clock,
+    settings: Settings,
 }
 
 impl Config {
@@ -27,25 +22,21 @@ impl Config {
     pub fn new(algorithm: impl LimitAlgorithm + 'static) -> Self {
         Config {
             algorithm: Box::new(algorithm),
-            name: Name::UNNAMED,
-            mode: Mode::Enforce,
             window: Duration::from_millis(100),
-            when_full: WhenFull::Reject,
-            partitions: Partitions::default(),
-            clock: Clock::Precise,
+            settings: Settings::by(Clock::Precise),
         }
     }
 
     /// The name in rejections, events and metrics.
     pub fn named(mut self, name: impl Into<Name>) -> Self {
-        self.name = name.into();
+        self.settings.name = name.into();
         self
     }
 
     /// Whether it acts on its decisions, to begin with. In shadow the limit
     /// moves, and refuses nobody.
     pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
+        self.settings.mode = mode;
         self
     }
 
@@ -59,13 +50,13 @@ impl Config {
 
     /// What becomes of a call that finds no slot, as for a bulkhead.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
-        self.when_full = when_full;
+        self.settings.when_full = when_full;
         self
     }
 
     /// Guarantees, as shares of whatever the limit is.
     pub fn partitions(mut self, partitions: Partitions) -> Self {
-        self.partitions = partitions;
+        self.settings.partitions = partitions;
         self
     }
 
@@ -73,7 +64,7 @@ impl Config {
     /// one costs a tenth, and is right where calls take fifty ticks, 200 ms on
     /// many a machine.
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+        self.settings.clock = clock;
         self
     }
 
@@ -83,24 +74,10 @@ impl Config {
     ///
     /// [`ConfigError`] says which value cannot work, and why.
     pub fn build(self) -> Result<AdaptiveLimit, ConfigError> {
-        self.partitions.check()?;
-        let (max_wait, most_waiting, order) = self.when_full.parts(&self.partitions)?;
-        let parts = Parts {
-            name: self.name,
-            mode: self.mode,
-            plan: Plan {
-                limit: self.algorithm.initial().clamp(1, MOST_SLOTS),
-                shares: self.partitions.shares,
-                sharing: self.partitions.sharing,
-                most_waiting,
-                order,
-                barging: Barging::Forbidden,
-                clock: self.clock.clone(),
-            },
-            max_wait,
-            compact: false,
-        };
-        let meter = Metered::new(self.algorithm, self.window, self.clock);
+        let limit = self.algorithm.initial().clamp(1, MOST_SLOTS);
+        let clock = self.settings.clock.clone();
+        let parts = self.settings.parts(limit)?;
+        let meter = Metered::new(self.algorithm, self.window, clock);
         let core = Shared::new(Core::new(&parts, meter));
         Ok(AdaptiveLimit(Handle { core, line: COMMON }))
     }

@@ -75,7 +75,8 @@
 //! additions on lines of the thread's own. No lock is taken; one call in a window
 //! reads all lines and runs the step, some microseconds, and whoever would do so
 //! at the same time does not wait for it. Nothing is allocated. Memory is that of
-//! a bulkhead and 2.2 KiB for each line, of which there are two for a processor.
+//! a bulkhead, 2.2 KiB for each line, of which there are two for a processor and
+//! one more, and 4 KiB for what the lines said last.
 //! `cargo xtask bench adaptive` measures it beside its peers.
 //!
 //! # How it works

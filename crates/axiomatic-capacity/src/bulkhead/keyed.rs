@@ -98,7 +98,7 @@ where
         when_full: WhenCrowded,
     ) -> Result<Self, ConfigError> {
         let aside = config.clone().mode(Mode::Off).build_compact()?;
-        let mode = ModeCell::new(config.mode);
+        let mode = ModeCell::new(config.settings.mode);
         let limit = Arc::new(Setting::new(u64::from(config.limit.get())));
         let of_new = Arc::clone(&limit);
         let config = config.mode(Mode::Enforce);

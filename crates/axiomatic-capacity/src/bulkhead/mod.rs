@@ -113,10 +113,10 @@
 //! no other. A refusal is a load, and a count on a line of the thread's own. No
 //! lock is taken, no clock read and nothing allocated, unless somebody waits:
 //! then each that comes or goes takes the queue's lock for a few steps, and reads
-//! the coarse clock. Memory is 1.5 kB on two processors and half of that by key,
-//! 256 bytes for each partition, 2 KiB for each line that can wait, and 128 bytes
-//! for each place to wait in. `cargo xtask bench bulkhead` measures it beside its
-//! peers, and `tests/costs.rs` holds it to its instructions.
+//! the coarse clock. Memory is 1.5 kB on two processors and 1 kB by key, 256 bytes
+//! for each partition, 2 KiB for each line that can wait, and 128 bytes for each
+//! place to wait in. `cargo xtask bench bulkhead` measures it beside its peers, and
+//! `tests/costs.rs` holds it to its instructions.
 //!
 //! # When not to use it
 //!
@@ -177,7 +177,6 @@ mod bulkhead;
 #[cfg(feature = "keyed")]
 mod by_key;
 mod config;
-mod error;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod unmetered;
@@ -186,14 +185,14 @@ use axiomatic_core::{BoxError, Plain};
 
 pub use self::bulkhead::Bulkhead;
 pub use crate::gate::{
-    Ask, ByPartition, ByWeight, Gate, Limiter, Partition, PartitionSnapshot, Snapshot,
+    Ask, ByPartition, ByWeight, ConfigError, Gate, Limiter, Partition, PartitionSnapshot,
+    Partitions, Snapshot, WhenFull,
 };
 pub use crate::queue::Order;
 pub use crate::slots::{Barging, Sharing};
 #[cfg(feature = "keyed")]
 pub use by_key::{ByKey, KeyedBulkheadLayer};
-pub use config::{Config, Partitions, WhenFull};
-pub use error::ConfigError;
+pub use config::Config;
 #[cfg(feature = "keyed")]
 pub use keyed::KeyedBulkhead;
 pub use unmetered::Unmetered;

@@ -4,6 +4,7 @@
 
 mod ask;
 mod core;
+mod error;
 mod excess_cell;
 mod future;
 #[expect(
@@ -20,12 +21,14 @@ mod queued;
 mod reserving;
 mod selectors;
 mod service;
+mod settings;
 mod snapshot;
 mod telemetry;
 mod token;
 mod waiting;
 
 pub use ask::Ask;
+pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use gate::{Admission, Gate, Limiter};
 #[cfg(feature = "tokio")]
@@ -37,6 +40,7 @@ pub use queued::{QueuedResponseFuture, QueuedService};
 pub use reserving::ReservingService;
 pub use selectors::{ByPartition, ByWeight, Partition};
 pub use service::LimitService;
+pub use settings::{Partitions, WhenFull};
 pub use snapshot::{PartitionSnapshot, Snapshot};
 pub use waiting::Waiting;
 
@@ -44,4 +48,5 @@ pub(crate) use self::core::{Core, Parts};
 pub(crate) use gate::Sealed;
 pub(crate) use handle::Handle;
 pub(crate) use meter::Meter;
+pub(crate) use settings::Settings;
 pub(crate) use token::Token;

@@ -3,16 +3,12 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, fs};
 
-use axiomatic_sim::{Chart, Color, Panel, Table};
+use axiomatic_sim::{BLESS, Chart, Color, Panel, Table};
 
 use crate::judge::{SEEDS, figures};
 use crate::policies::{GRADIENT, POLICIES, SEEKER, VEGAS};
 use crate::stories::{self, ALL, Bound, Unit, s};
-
-/// Set to 1, it has the files written instead of compared.
-const BLESS: &str = "AXIOMATIC_BLESS";
 
 const CHART: &str = "simulation-capacity-steps.svg";
 
@@ -28,19 +24,7 @@ pub(crate) fn compare_or_bless() {
             drawn(&page(), &chart()),
         ),
     ];
-    if env::var(BLESS).is_ok_and(|value| value == "1") {
-        fs::create_dir_all(docs.join("rustdoc")).expect("the crate can be written");
-        for (path, text) in &files {
-            fs::write(path, text).expect("the crate can be written");
-        }
-        return;
-    }
-    let is_old = |(path, text): &&(PathBuf, String)| {
-        // Git may have turned the line ends around.
-        let found = fs::read_to_string(path).unwrap_or_default();
-        found.replace("\r\n", "\n") != *text
-    };
-    let old: Vec<_> = files.iter().filter(is_old).map(|(path, _)| path).collect();
+    let old = axiomatic_sim::compare_or_bless(&files).expect("the crate can be written");
     assert!(
         old.is_empty(),
         "the simulations no longer say what these files say: {old:#?}\n\

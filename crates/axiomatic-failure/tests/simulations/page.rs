@@ -3,19 +3,15 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, fs};
 
 use axiomatic_core::Ratio;
-use axiomatic_sim::{Chart, Panel, Table};
+use axiomatic_sim::{BLESS, Chart, Panel, Table};
 
 use crate::judge::{SEEDS, median, verdicts};
 use crate::policies::{
     ACCEPTING, CLASSIC, IN_FLIGHT, POLICIES, PROMPT, RAMP, SHORT, STEERING, WITHOUT,
 };
 use crate::stories::{self, ALL, Story, Tell};
-
-/// Set to 1, it has the files written instead of compared.
-const BLESS: &str = "AXIOMATIC_BLESS";
 
 /// The charts: a file, the story whose first run it shows, and the policies.
 const CHARTS: &[(&str, Tell, &[&str])] = &[
@@ -68,19 +64,7 @@ pub(crate) fn compare_or_bless() {
         files.push((folder.join("simulations.md"), page(reader)));
         files.push((folder.join("choosing.md"), choosing(reader)));
     }
-    if env::var(BLESS).is_ok_and(|value| value == "1") {
-        fs::create_dir_all(docs.join("rustdoc")).expect("the crate can be written");
-        for (path, text) in &files {
-            fs::write(path, text).expect("the crate can be written");
-        }
-        return;
-    }
-    let is_old = |(path, text): &&(PathBuf, String)| {
-        // Git may have turned the line ends around.
-        let found = fs::read_to_string(path).unwrap_or_default();
-        found.replace("\r\n", "\n") != *text
-    };
-    let old: Vec<_> = files.iter().filter(is_old).map(|(path, _)| path).collect();
+    let old = axiomatic_sim::compare_or_bless(&files).expect("the crate can be written");
     assert!(
         old.is_empty(),
         "the simulations no longer say what these files say: {old:#?}\n\

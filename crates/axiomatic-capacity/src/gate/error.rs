@@ -3,7 +3,8 @@ use std::fmt;
 
 use axiomatic_core::Name;
 
-use super::{Config, WhenFull};
+use super::WhenFull;
+use crate::bulkhead::Config;
 
 /// Why a bulkhead cannot work, or an adaptive limit.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
