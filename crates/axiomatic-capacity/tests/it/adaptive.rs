@@ -112,6 +112,24 @@ fn a_window_is_told_as_it_was() {
     assert!((9_600..=10_400).contains(&median), "{median}");
 }
 
+#[test]
+fn who_began_before_a_window_is_in_flight_in_it_too() {
+    let told = Told::of(20);
+    let (limit, clock) = limit(&told);
+    let long: Vec<_> = (0..12).map(|_| limit.admit(clock.now()).unwrap()).collect();
+    for _ in 0..10 {
+        call(&limit, &clock, 10 * MILLI, Outcome::Success);
+    }
+    assert_eq!(told.steps(), 1);
+    clock.advance(100 * MILLI);
+    // Nobody is let in meanwhile.
+    for permit in long {
+        permit.record(clock.now(), Outcome::Success);
+    }
+    assert_eq!(told.steps(), 2);
+    assert!(told.last().most_in_flight >= 12);
+}
+
 /// After a window with a median of 10 ms, 20 ms are long.
 fn after_a_window() -> (Told, AdaptiveLimit, ManualClock) {
     let told = Told::of(5);

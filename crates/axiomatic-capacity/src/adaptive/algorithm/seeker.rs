@@ -260,9 +260,10 @@ impl Seeker {
         }
     }
 
-    /// Calls are dropped: less at once, but only once for a round trip. What
-    /// was dropped took longer than twice the median, or it would not count
-    /// as dropped.
+    /// Calls are dropped: less at once, but only once for a round trip, which
+    /// is taken to be two: what times out takes longer than what is answered.
+    /// While nothing was ever answered, nobody knows what that is, and each
+    /// window counts.
     fn back_off(&mut self, sample: &Sample) -> Why {
         if let Some(probe) = self.probe.take() {
             self.limit = probe.before;
