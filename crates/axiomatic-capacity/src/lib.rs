@@ -23,6 +23,7 @@ pub mod adaptive;
 pub mod bulkhead;
 mod gate;
 mod queue;
+pub mod rate_limit;
 mod slots;
 
 pub use gate::{
