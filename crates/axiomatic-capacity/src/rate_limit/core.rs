@@ -14,7 +14,7 @@ use super::line::Grant;
 use super::rule::{Ask, Rule, Verdict, steady};
 use super::telemetry::Telemetry;
 use super::terms::{Flow, Terms};
-use super::word_cell::{Step, Word};
+use super::word_cell::{Answer, Look, Step, Word};
 use super::{ConfigError, Inheritance, Quota, WhenLimited};
 
 #[derive(Debug)]
@@ -58,6 +58,16 @@ enum Lack {
     Forever,
 }
 
+/// What a refusal has to say. It comes in registers, and is told in words where
+/// it is looked at: to read as a whole what was just written to memory in parts
+/// takes longer than all the rest.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// For so many nanoseconds, if nobody else comes.
+    For(u64),
+    Forever,
+}
+
 impl Core {
     pub(crate) fn new(
         name: Name,
@@ -89,41 +99,48 @@ impl Core {
         if self.mode.is_off() {
             return Ok(Taken::nothing(now, cells));
         }
-        if self.rule == STEADY
-            && let Some((generation, grant)) = self.word.grant(|terms| steady(terms, now, cells))
-        {
-            return Ok(Taken {
-                grant,
-                due: now,
-                cells,
-                generation: Some(generation),
-            });
+        if self.rule == STEADY {
+            match self.word.grant(|terms| steady(terms, now, cells)) {
+                Answer::Granted(generation, grant) => {
+                    return Ok(Taken {
+                        grant,
+                        due: now,
+                        cells,
+                        generation: Some(generation),
+                    });
+                }
+                Answer::TooLong(look, end) => {
+                    if let Some(refusal) = self.refused_at_once(now, look, end) {
+                        return Err(self.told(refusal));
+                    }
+                }
+                Answer::Unclear => {}
+            }
         }
         self.admit_otherwise(now, cells)
+            .map_err(|refusal| self.told(refusal))
     }
 
-    /// By another algorithm, or where nothing is left.
+    /// Refuses by a steady line that would end there. None, if it is not
+    /// refused, or not by these terms.
     #[inline(never)]
-    fn admit_otherwise(&self, now: Instant, cells: u32) -> Result<Taken, Rejected> {
-        // Said by itself, so that it is made for it: refusals are to be cheap.
-        let decided = if self.rule == STEADY {
-            self.decide(now, cells, |terms, state| {
-                STEADY.take(terms, state, now, cells)
-            })
-        } else {
-            let rule = self.rule;
-            self.decide(now, cells, |terms, state| {
-                rule.take(terms, state, now, cells)
-            })
-        };
-        decided.or_else(|lack| {
-            let ask = Ask {
-                cells,
-                until: now,
-                most_ahead: 0,
-            };
-            self.lacks(now, &ask, lack)
+    fn refused_at_once(&self, now: Instant, look: Look, end: u64) -> Option<Refusal> {
+        if self.has_holes.load() > 0 || self.mode.load() != Mode::Enforce {
+            return None;
+        }
+        let due = |terms: &Terms| terms.steady_when(end.saturating_sub(terms.burst));
+        let due = self.word.confirm(look, due)?;
+        Some(self.refuse(now, Lack::Until(due)))
+    }
+
+    /// By another algorithm, or where terms change.
+    #[inline(never)]
+    fn admit_otherwise(&self, now: Instant, cells: u32) -> Result<Taken, Refusal> {
+        let rule = self.rule;
+        self.decide(now, cells, |terms, state| {
+            rule.take(terms, state, now, cells)
         })
+        .or_else(|lack| self.lacks(now, &Ask::at_once(now, cells), lack))
     }
 
     /// Takes so much, now or for later.
@@ -144,6 +161,7 @@ impl Core {
             rule.reserve(terms, state, now, ask)
         })
         .or_else(|lack| self.lacks(now, ask, lack))
+        .map_err(|refusal| self.told(refusal))
     }
 
     /// What may be put off as far as the limit is configured to, and no further
@@ -219,7 +237,7 @@ impl Core {
                     continue;
                 }
             };
-            return Err(self.refuse(now, lack));
+            return Err(self.told(self.refuse(now, lack)));
         }
     }
 
@@ -275,7 +293,7 @@ impl Core {
     /// Somebody finds nothing left.
     #[cold]
     #[inline(never)]
-    fn lacks(&self, now: Instant, ask: &Ask, lack: Lack) -> Result<Taken, Rejected> {
+    fn lacks(&self, now: Instant, ask: &Ask, lack: Lack) -> Result<Taken, Refusal> {
         if let Some(taken) = self.fill(now, ask) {
             return Ok(taken);
         }
@@ -287,29 +305,48 @@ impl Core {
         Err(self.refuse(now, lack))
     }
 
-    fn refuse(&self, now: Instant, lack: Lack) -> Rejected {
-        let reason = match self.when_limited {
+    /// Refuses, and counts it.
+    #[inline(always)]
+    fn refuse(&self, now: Instant, lack: Lack) -> Refusal {
+        self.count_refusal(self.reason());
+        match lack {
+            Lack::Until(due) => Refusal::For(due.as_nanos().saturating_sub(now.as_nanos())),
+            Lack::Forever => Refusal::Forever,
+        }
+    }
+
+    /// A refusal in words.
+    #[inline(always)]
+    fn told(&self, refusal: Refusal) -> Rejected {
+        let rejected = self.rejected(self.reason());
+        match refusal {
+            Refusal::For(wait) => rejected.with_retry_after_nanos(wait),
+            Refusal::Forever => rejected,
+        }
+    }
+
+    #[inline(always)]
+    fn reason(&self) -> Reason {
+        match self.when_limited {
             WhenLimited::Shed => Reason::Shed,
             WhenLimited::Reject | WhenLimited::Wait { .. } => Reason::Limited,
-        };
-        let rejected = self.turn_away(reason);
-        match lack {
-            Lack::Until(due) => {
-                let wait = due.as_nanos().saturating_sub(now.as_nanos());
-                rejected.with_retry_after_nanos(wait)
-            }
-            Lack::Forever => rejected,
         }
     }
 
     /// A refusal that is counted.
     pub(crate) fn turn_away(&self, reason: Reason) -> Rejected {
-        self.refused.count();
-        self.telemetry.refused(reason);
+        self.count_refusal(reason);
         self.rejected(reason)
     }
 
+    #[inline(always)]
+    fn count_refusal(&self, reason: Reason) {
+        self.refused.count();
+        self.telemetry.refused(reason);
+    }
+
     /// A refusal in words that is counted as nothing.
+    #[inline(always)]
     pub(crate) fn rejected(&self, reason: Reason) -> Rejected {
         Rejected::new(Pattern::RateLimiter, reason).with_name(self.name)
     }

@@ -31,6 +31,18 @@ pub(crate) struct Ask {
     pub(crate) most_ahead: u32,
 }
 
+impl Ask {
+    /// What is not put off at all.
+    #[inline(always)]
+    pub(crate) fn at_once(now: Instant, cells: u32) -> Self {
+        Ask {
+            cells,
+            until: now,
+            most_ahead: 0,
+        }
+    }
+}
+
 /// What is decided.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

@@ -148,7 +148,7 @@ impl Terms {
             return Instant::from_nanos(0);
         }
         let nanos = match flow {
-            Flow::Steady => self.since.saturating_add(self.first(target)),
+            Flow::Steady => return self.steady_when(target),
             Flow::Stepped => {
                 let steps = target.div_ceil(self.pace);
                 self.since
@@ -159,16 +159,30 @@ impl Terms {
         Instant::from_nanos(nanos)
     }
 
-    /// The first nanosecond of a steady flow at which it is so late. The
-    /// inverse is good for that to one or two of them.
+    /// The same of a steady flow, of a time after the beginning.
+    #[inline(always)]
+    pub(crate) fn steady_when(&self, target: u64) -> Instant {
+        Instant::from_nanos(self.since.saturating_add(self.first(target)))
+    }
+
+    /// The first nanosecond of a steady flow at which it is so late.
+    ///
+    /// The inverse leads there, or to less than two nanoseconds before, since
+    /// it is short by less than 2⁻⁶³ of one for each of less than 2⁵⁸ units;
+    /// and what the pace lacks beyond [`LATEST`] is less than one more. Steps
+    /// are counted, not to go on for ever where pace and inverse are not of the
+    /// same terms, which is found out afterwards.
+    #[inline(always)]
     fn first(&self, target: u64) -> u64 {
         let about = (u128::from(target) * u128::from(self.inverse)) >> 63;
         let mut nanos = u64::try_from(about).unwrap_or(u64::MAX);
-        while self.steady(nanos) < target && nanos < u64::MAX {
-            nanos += 1;
-        }
-        while nanos > 0 && self.steady(nanos - 1) >= target {
-            nanos -= 1;
+        let mut product = u128::from(nanos) * u128::from(self.pace) + LACKING;
+        for _ in 0..3 {
+            if (product >> 64) as u64 >= target {
+                break;
+            }
+            nanos = nanos.saturating_add(1);
+            product = product.wrapping_add(u128::from(self.pace));
         }
         nanos
     }

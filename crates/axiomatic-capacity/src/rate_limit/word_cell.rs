@@ -57,7 +57,7 @@ pub(super) enum Step<T> {
 
 /// A state with its generation: what only an unchanged word is exchanged from.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-struct Look(u64);
+pub(super) struct Look(u64);
 
 const SHIFT: u32 = 6;
 const GENERATION: u64 = (1 << SHIFT) - 1;
@@ -89,6 +89,18 @@ pub(super) struct Bid {
     pub(super) latest: u64,
 }
 
+/// What becomes of a bid.
+pub(super) enum Answer {
+    /// It is granted, by the terms of a generation.
+    Granted(u8, Grant),
+    /// The line is too long: with it, it would end there. That is so if what was
+    /// looked at is [confirmed](Word::confirm).
+    TooLong(Look, u64),
+    /// The terms do not say, or change at this moment: who is told so decides
+    /// anew.
+    Unclear,
+}
+
 impl Word {
     pub(super) fn new(terms: &Terms, state: u64) -> Self {
         Word {
@@ -100,34 +112,40 @@ impl Word {
         }
     }
 
-    /// Grants what is bid under the terms, as often as another was faster, and
-    /// says in which generation; nothing, if the line is too long, or if the
-    /// terms change at this moment: who is told so decides anew.
+    /// Grants what is bid under the terms, as often as another was faster,
+    /// unless the line is too long.
     ///
     /// The terms are those of the generation that is announced beside them, so
     /// that a processor need not wait for the state to find them. And the
     /// states of one generation are ordered as the words are, so between the
     /// load and the exchange there is one comparison and one addition: together
     /// that is half of the time that `decide` takes. Linearises at the exchange,
-    /// which fails if the generation is another. Lock-free.
+    /// which fails if the generation is another, or at the load that found the
+    /// line too long. Lock-free.
     #[inline(always)]
-    pub(super) fn grant(&self, bid: impl Fn(&Terms) -> Option<Bid>) -> Option<(u8, Grant)> {
+    pub(super) fn grant(&self, bid: impl Fn(&Terms) -> Option<Bid>) -> Answer {
         // ORDERING: Acquire: observes the terms of the generation; pairs with
         // the Release in `switch`.
         let generation = self.places.announced.load(Ordering::Acquire);
         let [even, odd] = &self.places.all;
         let bid = if generation & 1 == 0 {
-            bid(&even.load())?
+            bid(&even.load())
         } else {
-            bid(&odd.load())?
+            bid(&odd.load())
+        };
+        let Some(bid) = bid else {
+            return Answer::Unclear;
         };
         let [time, latest] = [bid.time, bid.latest].map(|at| Look::of(at, generation).0);
         // ORDERING: Relaxed: the terms were found without it.
         let mut look = Look(self.state.load(Ordering::Relaxed));
         loop {
             let next = line::next(look.0, time, bid.units << SHIFT).end;
-            if look.generation() != generation || next > latest {
-                return None;
+            if look.generation() != generation {
+                return Answer::Unclear;
+            }
+            if next > latest {
+                return Answer::TooLong(look, Look(next).state());
             }
             // ORDERING: Release: the terms were read before; pairs with the
             // Acquire in `switch`, as in `decide`. Relaxed on failure: as the
@@ -144,11 +162,20 @@ impl Word {
                         end: Look(next).state(),
                         units: bid.units,
                     };
-                    return Some((generation as u8, grant));
+                    return Answer::Granted(generation as u8, grant);
                 }
                 Err(now) => look = Look(now),
             }
         }
+    }
+
+    /// What follows from the terms of what was looked at, unless others have
+    /// come meanwhile: then what was read of them before, here and by whoever
+    /// looked, may be of two minds.
+    #[inline(always)]
+    pub(super) fn confirm<T>(&self, look: Look, of: impl FnOnce(&Terms) -> T) -> Option<T> {
+        let said = of(&self.places.of(look.generation()).load());
+        self.reread(look).is_none().then_some(said)
     }
 
     /// Decides by the generation, its terms and the state, as often as another
