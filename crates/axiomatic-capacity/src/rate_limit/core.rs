@@ -110,8 +110,9 @@ impl Core {
                     });
                 }
                 Answer::TooLong(look, end) => {
-                    if let Some(refusal) = self.refused_at_once(now, look, end) {
-                        return Err(self.told(refusal));
+                    if let Some(wait) = self.wait_at_end(now, look, end) {
+                        let rejected = self.turn_away(self.reason());
+                        return Err(rejected.with_retry_after_nanos(wait));
                     }
                 }
                 Answer::Unclear => {}
@@ -121,16 +122,16 @@ impl Core {
             .map_err(|refusal| self.told(refusal))
     }
 
-    /// Refuses by a steady line that would end there. None, if it is not
-    /// refused, or not by these terms.
+    /// For how long a steady line refuses that would end there. None, if it does
+    /// not, or not by these terms.
     #[inline(never)]
-    fn refused_at_once(&self, now: Instant, look: Look, end: u64) -> Option<Refusal> {
+    fn wait_at_end(&self, now: Instant, look: Look, end: u64) -> Option<u64> {
         if self.has_holes.load() > 0 || self.mode.load() != Mode::Enforce {
             return None;
         }
         let due = |terms: &Terms| terms.steady_when(end.saturating_sub(terms.burst));
         let due = self.word.confirm(look, due)?;
-        Some(self.refuse(now, Lack::Until(due)))
+        Some(due.as_nanos().saturating_sub(now.as_nanos()))
     }
 
     /// By another algorithm, or where terms change.
@@ -306,7 +307,6 @@ impl Core {
     }
 
     /// Refuses, and counts it.
-    #[inline(always)]
     fn refuse(&self, now: Instant, lack: Lack) -> Refusal {
         self.count_refusal(self.reason());
         match lack {
@@ -334,6 +334,7 @@ impl Core {
     }
 
     /// A refusal that is counted.
+    #[inline(always)]
     pub(crate) fn turn_away(&self, reason: Reason) -> Rejected {
         self.count_refusal(reason);
         self.rejected(reason)
