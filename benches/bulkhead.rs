@@ -34,7 +34,7 @@ use axiomatic_core::keyed::WhenFull as WhenCrowded;
 use axiomatic_core::{BoxError, Name, Pattern, Ratio, Reason, Rejected};
 use harness::{
     BARE, Bare, Busy, Line, OURS, Operation, PARTS, Slots, Suite, allocations, by_hand,
-    coarse_nanos, instructions, keep_ready, occupy, peer, ratio, time,
+    coarse_nanos, enter_a_runtime, instructions, keep_ready, occupy, peer, ratio, runtime, time,
 };
 use tokio::sync::Semaphore;
 use tower::limit::{ConcurrencyLimit, GlobalConcurrencyLimitLayer};
@@ -665,21 +665,4 @@ fn tower_ready(operation: &mut Operation) {
             move || by_hand(&mut service).is_ok()
         }
     });
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build();
-    runtime.expect("a runtime")
-}
-
-/// Enters a runtime for the rest of the thread's life, for those who make a
-/// timer that they then do not need.
-fn enter_a_runtime() {
-    thread_local!(static ENTERED: () = {
-        let runtime = Box::leak(Box::new(runtime()));
-        std::mem::forget(runtime.enter());
-    });
-    ENTERED.with(|()| ());
 }

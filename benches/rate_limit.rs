@@ -32,8 +32,8 @@ use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{BoxError, Name, Pattern, Reason, Rejected};
 use governor::clock::{FakeRelativeClock, MonotonicClock};
 use harness::{
-    BARE, Bare, Line, OURS, Operation, PARTS, Suite, allocations, by_hand, coarse_nanos, peer,
-    poll_by_hand, ratio, time,
+    BARE, Bare, Line, OURS, Operation, PARTS, Suite, allocations, by_hand, coarse_nanos,
+    enter_a_runtime, peer, poll_by_hand, ratio, time,
 };
 use pingora_limits::rate::Rate as Pingora;
 use throttle_net::Throttle;
@@ -254,7 +254,11 @@ fn weighted(operation: &mut Operation) {
         let limiter = Arc::new(full_ratelimit());
         move || {
             let limiter = limiter.clone();
-            move || limiter.try_wait_n(u64::from(black_box(WEIGHT).get())).is_ok()
+            move || {
+                limiter
+                    .try_wait_n(u64::from(black_box(WEIGHT).get()))
+                    .is_ok()
+            }
         }
     });
 }
@@ -976,17 +980,4 @@ fn tower_ready(operation: &mut Operation) {
             }
         })
         .note("of one thread: nothing is shared");
-}
-
-/// Enters a runtime for the rest of the thread's life, for those who make a
-/// timer that they then do not need.
-fn enter_a_runtime() {
-    thread_local!(static ENTERED: () = {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build();
-        let runtime = Box::leak(Box::new(runtime.expect("a runtime")));
-        std::mem::forget(runtime.enter());
-    });
-    ENTERED.with(|()| ());
 }

@@ -24,6 +24,9 @@ use axiomatic_capacity::bulkhead::{
     Admission, Ask, Bulkhead, Config as BulkheadConfig, KeyedBulkhead, Order, Partitions, Sharing,
     WhenFull,
 };
+use axiomatic_capacity::rate_limit::{
+    Algorithm, Config as RateLimitConfig, Quota, RateLimitLayer, RateLimiter, WhenLimited,
+};
 use axiomatic_core::backoff::Backoff;
 use axiomatic_core::budget::{Budget, Call, Class, Deposits, RetryBudget};
 use axiomatic_core::histogram::LatencyHistogram;
@@ -558,6 +561,144 @@ const CLAIMS: &[Claim] = &[
         },
     },
     Claim {
+        operation: "rate limiter, mechanism, admitted",
+        allocations: 0,
+        instructions: 121,
+        subject: || {
+            let limiter = limiter(Algorithm::Gcra);
+            Box::new(move || assert!(black_box(limiter.admit(now())).is_ok()))
+        },
+    },
+    Claim {
+        operation: "rate limiter, mechanism, admitted at a cost",
+        allocations: 0,
+        instructions: 121,
+        subject: || {
+            let limiter = limiter(Algorithm::Gcra);
+            Box::new(move || {
+                let permit = limiter.admit_weighing(now(), black_box(slots(3)));
+                assert!(black_box(permit).is_ok());
+            })
+        },
+    },
+    Claim {
+        operation: "rate limiter, mechanism, refused",
+        allocations: 0,
+        instructions: 202,
+        subject: || {
+            let limiter = spent();
+            Box::new(move || assert!(black_box(limiter.admit(now())).is_err()))
+        },
+    },
+    Claim {
+        operation: "rate limiter, mechanism, a token bucket, admitted",
+        allocations: 0,
+        instructions: 206,
+        subject: || {
+            let limiter = limiter(Algorithm::TokenBucket);
+            Box::new(move || assert!(black_box(limiter.admit(now())).is_ok()))
+        },
+    },
+    Claim {
+        operation: "rate limiter, mechanism, a fixed window, admitted",
+        allocations: 0,
+        instructions: 200,
+        subject: || {
+            let limiter = limiter(Algorithm::FixedWindow);
+            Box::new(move || assert!(black_box(limiter.admit(now())).is_ok()))
+        },
+    },
+    Claim {
+        operation: "rate limiter, mechanism, a sliding window, admitted",
+        allocations: 0,
+        instructions: 279,
+        subject: || {
+            let limiter = limiter(Algorithm::SlidingWindow);
+            Box::new(move || assert!(black_box(limiter.admit(now())).is_ok()))
+        },
+    },
+    Claim {
+        operation: "rate limiter, mechanism, warm, admitted",
+        allocations: 0,
+        instructions: 284,
+        subject: || {
+            let limiter = limiter(Algorithm::WarmUp {
+                length: Duration::from_secs(1),
+                cold_factor: 3.try_into().expect("some"),
+                cools_after: Duration::from_secs(3_600),
+            });
+            let early = Instant::from_nanos(now().as_nanos() - 60_000_000_000);
+            limiter.admit(early).expect("the first");
+            Box::new(move || assert!(black_box(limiter.admit(now())).is_ok()))
+        },
+    },
+    Claim {
+        operation: "rate limiter, mechanism, reserved and cancelled",
+        allocations: 0,
+        instructions: 361,
+        subject: || {
+            let limiter = limiter(Algorithm::Gcra);
+            Box::new(move || {
+                let reservation = limiter.reserve(now(), slots(1), now());
+                black_box(reservation.expect("some is left")).cancel(now());
+            })
+        },
+    },
+    Claim {
+        operation: "rate limiter, mechanism, waited for nothing",
+        allocations: 0,
+        instructions: 270,
+        subject: || {
+            let limiter = limiter(Algorithm::Gcra);
+            Box::new(move || {
+                let waiting = pin!(limiter.wait(slots(1), None));
+                let mut context = Context::from_waker(Waker::noop());
+                assert_eq!(waiting.poll(&mut context), Poll::Ready(Ok(())));
+            })
+        },
+    },
+    Claim {
+        operation: "rate limiter, layer, answered",
+        allocations: 0,
+        instructions: 121,
+        subject: || {
+            let layer = limiter(Algorithm::Gcra).layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "rate limiter, layer, refused",
+        allocations: 0,
+        instructions: 216,
+        subject: || {
+            let layer = spent().layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_err()))
+        },
+    },
+    Claim {
+        operation: "rate limiter, waiting layer, answered",
+        allocations: 0,
+        instructions: 308,
+        subject: || {
+            let layer = limiter(Algorithm::Gcra).waiting_layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "rate limiter, layer, two limits as one, answered",
+        allocations: 0,
+        instructions: 367,
+        subject: || {
+            let limits = (limiter(Algorithm::Gcra), limiter(Algorithm::Gcra));
+            let layer = RateLimitLayer::new(limits);
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
         operation: "adaptive limit, mechanism, answered",
         allocations: 0,
         instructions: 200,
@@ -625,6 +766,34 @@ fn full(when_full: WhenFull) -> Bulkhead {
     bulkhead.resize(slots(1));
     std::mem::forget(bulkhead.admit_owned(Ask::default()).expect("a slot"));
     bulkhead
+}
+
+/// Nobody uses it up. Windows are of as many as they count.
+fn limiter(algorithm: Algorithm) -> RateLimiter {
+    let count = slots(Algorithm::MOST_IN_WINDOW);
+    let quota = Quota::per_second(count);
+    let quota = match algorithm {
+        Algorithm::FixedWindow | Algorithm::SlidingWindow => quota,
+        _ => quota.burst(NonZeroU32::MAX),
+    };
+    let config = RateLimitConfig::new(quota).algorithm(algorithm);
+    // In windows nobody waits.
+    let config = match algorithm {
+        Algorithm::Gcra => config.when_limited(WhenLimited::Wait {
+            max_wait: Duration::from_secs(1),
+            max_waiting: slots(10),
+        }),
+        _ => config,
+    };
+    config.clock(Clock::Source(now)).build().expect("valid")
+}
+
+/// What there is in an hour was had.
+fn spent() -> RateLimiter {
+    let config = RateLimitConfig::new(Quota::per_hour(slots(1)));
+    let limiter = config.clock(Clock::Source(now)).build().expect("valid");
+    limiter.admit(now()).expect("the first");
+    limiter
 }
 
 /// Its clock stands, so no window ends.

@@ -70,7 +70,7 @@ mod slots;
 mod suite;
 
 pub(crate) use goal::{allocations, instructions, ratio, time};
-pub(crate) use service::{Bare, by_hand, poll_by_hand};
+pub(crate) use service::{Bare, by_hand, enter_a_runtime, poll_by_hand, runtime};
 pub(crate) use slots::{Busy, Slots, keep_ready, occupy};
 pub(crate) use suite::{Case, Operation, Suite};
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use tokio::runtime::Runtime;
 use tower_service::Service;
 
 /// A service that is always ready and answers at once with its request.
@@ -96,4 +97,22 @@ fn parked<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
             Poll::Pending => thread::park(),
         }
     }
+}
+
+/// A runtime of the calling thread, with a clock.
+pub(crate) fn runtime() -> Runtime {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    runtime.expect("a runtime")
+}
+
+/// Enters a runtime for the rest of the thread's life, for those who make a
+/// timer that they then do not need.
+pub(crate) fn enter_a_runtime() {
+    thread_local!(static ENTERED: () = {
+        let runtime = Box::leak(Box::new(runtime()));
+        std::mem::forget(runtime.enter());
+    });
+    ENTERED.with(|()| ());
 }

@@ -102,12 +102,7 @@ impl Core {
         if self.rule == STEADY {
             match self.word.grant(|terms| steady(terms, now, cells)) {
                 Answer::Granted(generation, grant) => {
-                    return Ok(Taken {
-                        grant,
-                        due: now,
-                        cells,
-                        generation: Some(generation),
-                    });
+                    return Ok(Taken::at_once(now, cells, generation, grant));
                 }
                 Answer::TooLong(look, end) => {
                     if let Some(wait) = self.wait_at_end(now, look, end) {
@@ -145,6 +140,7 @@ impl Core {
     }
 
     /// Takes so much, now or for later.
+    #[inline]
     pub(crate) fn reserve(&self, now: Instant, ask: &Ask) -> Result<Taken, Rejected> {
         if self.mode.is_off() {
             return Ok(Taken::nothing(now, ask.cells));
@@ -153,6 +149,19 @@ impl Core {
             // Nobody waits in shadow.
             return self.admit(now, ask.cells);
         }
+        if self.rule == STEADY
+            && self.has_holes.load() == 0
+            && let Answer::Granted(generation, grant) =
+                self.word.grant(|terms| steady(terms, now, ask.cells))
+        {
+            return Ok(Taken::at_once(now, ask.cells, generation, grant));
+        }
+        self.reserve_otherwise(now, ask)
+    }
+
+    /// By another algorithm, for later, or in a place that was given up.
+    #[inline(never)]
+    fn reserve_otherwise(&self, now: Instant, ask: &Ask) -> Result<Taken, Rejected> {
         // What others left is sooner than what is behind everybody.
         if let Some(taken) = self.fill(now, ask) {
             return Ok(taken);
@@ -472,6 +481,16 @@ impl Core {
 }
 
 impl Taken {
+    #[inline(always)]
+    fn at_once(now: Instant, cells: u32, generation: u8, grant: Grant) -> Self {
+        Taken {
+            grant,
+            due: now,
+            cells,
+            generation: Some(generation),
+        }
+    }
+
     fn nothing(now: Instant, cells: u32) -> Self {
         Taken {
             grant: Grant { end: 0, units: 0 },

@@ -223,7 +223,7 @@ impl RateLimiter {
     /// long it would have to wait, if nobody else came.
     #[cfg(feature = "tokio")]
     pub async fn wait(&self, cost: NonZeroU32, until: Option<Instant>) -> Result<(), Rejected> {
-        let mut waiting = pin!(Waiting::begin(self, &(), until, cost)?);
+        let mut waiting = pin!(Waiting::begin(&self, &(), until, cost)?);
         waiting.as_mut().await;
         waiting.used();
         Ok(())
