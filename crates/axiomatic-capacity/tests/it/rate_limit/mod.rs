@@ -1,5 +1,6 @@
 //! What a rate limiter promises.
 
 mod algorithms;
+mod layers;
 mod mechanism;
 mod oracle;
