@@ -70,6 +70,7 @@ mod idempotent;
 #[cfg(feature = "axum")]
 mod inherited;
 pub mod propagation;
+pub mod rate_limit;
 pub mod rejection;
 pub mod replay;
 pub mod retry_after;

@@ -112,6 +112,7 @@ mod layer;
 mod respond;
 mod service;
 mod spread;
+mod wording;
 
 pub use future::ResponseFuture;
 pub use layer::RejectionLayer;
