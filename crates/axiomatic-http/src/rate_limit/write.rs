@@ -1,3 +1,4 @@
+use std::fmt::Write;
 use std::time::Duration;
 
 use axiomatic_core::Name;
@@ -51,55 +52,53 @@ pub fn limit_value(policy: Name, remaining: u64, more_after: Option<Duration>) -
 }
 
 fn policy_member(policy: &Policy) -> String {
-    let mut text = quoted(policy.name());
-    parameter(&mut text, ";q=", policy.quota());
     let window = retry_after::rounded_up(policy.window());
-    parameter(&mut text, ";w=", window);
-    text
+    member(policy.name(), &[(";q=", policy.quota()), (";w=", window)])
 }
 
 fn limit_member(policy: Name, remaining: u64, more_after: Option<Duration>) -> String {
-    let mut text = quoted(policy);
-    parameter(&mut text, ";r=", remaining);
-    if let Some(wait) = more_after {
-        parameter(&mut text, ";t=", retry_after::rounded_up(wait));
+    match more_after.map(retry_after::rounded_up) {
+        Some(wait) => member(policy, &[(";r=", remaining), (";t=", wait)]),
+        None => member(policy, &[(";r=", remaining)]),
     }
-    text
 }
 
-/// A name as a string of structured fields, which knows printable ASCII and
+/// A name and its parameters, in a string without room to spare: then the
+/// value that is made of it is made without another allocation.
+///
+/// The name is a string of structured fields, which knows printable ASCII and
 /// nothing else (RFC 9651, 3.3.3); what is not has an underscore in its place.
-fn quoted(name: Name) -> String {
-    let name = name.as_str();
-    // With room for two parameters of 15 digits.
-    let mut text = String::with_capacity(name.len() + 40);
+fn member(name: Name, parameters: &[(&str, u64)]) -> String {
+    let is_escaped = |letter| matches!(letter, '"' | '\\');
+    let letters = name.as_str().chars();
+    let lengths = letters
+        .clone()
+        .map(|letter| 1 + usize::from(is_escaped(letter)));
+    let quoted = 2 + lengths.sum::<usize>();
+    let numbers = parameters
+        .iter()
+        .map(|(key, number)| key.len() + digits(*number));
+
+    let mut text = String::with_capacity(quoted + numbers.sum::<usize>());
     text.push('"');
-    for letter in name.chars() {
+    for letter in letters {
         match letter {
-            '"' | '\\' => text.extend(['\\', letter]),
+            letter if is_escaped(letter) => text.extend(['\\', letter]),
             ' '..='~' => text.push(letter),
             _ => text.push('_'),
         }
     }
     text.push('"');
+    for (key, number) in parameters {
+        // Writing into a string does not fail.
+        let _ = write!(text, "{key}{}", (*number).min(MOST));
+    }
     text
 }
 
-/// An integer of structured fields has 15 digits at most.
-fn parameter(text: &mut String, key: &str, number: u64) {
-    let mut digits = [0; 15];
-    let mut start = digits.len();
-    let mut number = number.min(MOST);
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    text.push_str(key);
-    text.extend(digits[start..].iter().copied().map(char::from));
+fn digits(number: u64) -> usize {
+    let power = number.min(MOST).checked_ilog10();
+    power.map_or(1, |power| power as usize + 1)
 }
 
 /// One line for the whole list, as far as there is one: some clients read the

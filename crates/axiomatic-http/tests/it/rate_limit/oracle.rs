@@ -177,7 +177,7 @@ fn expected(headers: &HeaderMap) -> Option<Option<Heard>> {
         let unit = item.parameters.iter().rfind(|(key, _)| key == "qu");
         unit.is_none_or(|(_, unit)| *unit == Bare::Text("requests".into()))
     };
-    let mut least: Option<(u64, Option<u64>, Heard)> = None;
+    let mut least: Option<(u64, Option<Duration>, Heard)> = None;
     for limit in &limits {
         let (Bare::Text(name) | Bare::Token(name)) = &limit.value else {
             continue;
@@ -192,6 +192,7 @@ fn expected(headers: &HeaderMap) -> Option<Option<Heard>> {
         if !policy.is_none_or(of_requests) {
             continue;
         }
+        let wait = wait.map(seconds);
         let before = least.as_ref();
         if before.is_none_or(|(r, t, _)| (remaining, Reverse(wait)) < (*r, Reverse(*t))) {
             let told = policy.and_then(promise).unwrap_or_default();
@@ -200,9 +201,7 @@ fn expected(headers: &HeaderMap) -> Option<Option<Heard>> {
     }
     if let Some((remaining, wait, told)) = least {
         let told = told.with_remaining(remaining);
-        return Some(Some(
-            wait.map_or(told, |t| told.with_more_after(seconds(t))),
-        ));
+        return Some(Some(wait.map_or(told, |t| told.with_more_after(t))));
     }
     let strictest = policies
         .iter()
