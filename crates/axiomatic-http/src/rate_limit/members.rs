@@ -33,7 +33,7 @@ impl Member<'_> {
 /// What a member is, before its parameters.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Value<'h> {
-    /// A string, or a token as drafts before the ninth have it.
+    /// A string, or a token as some have it.
     Named(Cow<'h, str>),
     /// A number in thousandths, which is what there may be.
     Thousandths(u64),

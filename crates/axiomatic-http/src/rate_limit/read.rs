@@ -2,7 +2,7 @@ use std::cmp::Reverse;
 use std::time::{Duration, SystemTime};
 
 use axiomatic_core::allowance::Heard;
-use http::header::DATE;
+use http::header::{AGE, DATE};
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::members::{self, Member, Value};
@@ -20,18 +20,29 @@ pub fn heed(
     headers: &HeaderMap,
     now: impl Fn() -> SystemTime,
 ) -> Option<Heard> {
-    let told = current(headers)
-        .or_else(|| seventh_draft(headers))
-        .or_else(|| separate(headers, &now))
-        .or_else(|| promises(headers))
-        .unwrap_or_default();
+    let told = if is_old(headers) {
+        Heard::nothing()
+    } else {
+        current(headers)
+            .or_else(|| seventh_draft(headers))
+            .or_else(|| separate(headers, &now))
+            .or_else(|| promises(headers))
+            .unwrap_or_default()
+    };
     // Beside a redirection it is about something else (RFC 9110, 10.2.3).
     let is_error = status.is_client_error() || status.is_server_error();
-    let heard = match retry_after::wait(headers, now).filter(|_| is_error) {
+    let wait = is_error.then(|| retry_after::wait(headers, now)).flatten();
+    let heard = match wait {
         Some(wait) => told.with_retry_after(wait),
         None => told,
     };
     (!heard.is_nothing()).then_some(heard)
+}
+
+/// Whether it comes out of a cache: then it speaks of another moment, and maybe
+/// to somebody else.
+fn is_old(headers: &HeaderMap) -> bool {
+    headers.get(AGE).is_some_and(|age| age != "0")
 }
 
 /// What is left under each of several policies, as since the eighth draft.
@@ -102,8 +113,9 @@ fn left(told: Heard, remaining: u64, more_after: Option<Duration>) -> Heard {
 fn seventh_draft(headers: &HeaderMap) -> Option<Heard> {
     let keys = ["limit", "remaining", "reset"];
     let [quota, remaining, reset] = members::dictionary(headers, &LIMIT, keys);
+    let remaining = remaining?;
     let told = with_quota(quota, &members::list(headers, &POLICY));
-    Some(left(told, remaining?, reset.map(seconds)))
+    Some(left(told, remaining, reset.map(seconds)))
 }
 
 /// A quota, and its window as the policies of the drafts up to the seventh
@@ -147,15 +159,18 @@ fn separate(headers: &HeaderMap, now: &impl Fn() -> SystemTime) -> Option<Heard>
     SEPARATE.iter().find_map(|[limit, remaining, reset]| {
         let limits = members::list(headers, limit);
         let quota = limits.first().and_then(count);
+        let remaining = only(headers, remaining).and_then(whole);
+        // A moment says nothing without them.
+        quota.or(remaining)?;
         let mut told = with_quota(quota, &limits);
         if told.window().is_none() {
             told = with_quota(quota, &members::list(headers, &POLICY));
         }
+        let Some(remaining) = remaining else {
+            return Some(told);
+        };
         let more_after = only(headers, reset).map(|millis| until(millis, headers, now));
-        match only(headers, remaining).and_then(whole) {
-            Some(remaining) => Some(left(told, remaining, more_after)),
-            None => quota.map(|_| told),
-        }
+        Some(left(told, remaining, more_after))
     })
 }
 

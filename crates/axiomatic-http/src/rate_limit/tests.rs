@@ -142,7 +142,7 @@ fn the_current_draft_is_read() {
     )]);
     assert_eq!(tie.unwrap().more_after(), Some(9 * SECOND));
     assert_eq!(tie.unwrap().wait(), 9 * SECOND);
-    // Tokens for names, as in the eighth; parameters that nobody knows, and a
+    // A token for a name, as some have it; parameters that nobody knows, and a
     // partition; the last of two with one key.
     let odd = heard(&[(
         "ratelimit",
@@ -305,6 +305,17 @@ fn what_is_malformed_is_ignored() {
     );
     let other = heard(&[("ratelimit", r#""a";t=9, "b";r=4"#)]);
     assert_eq!(other.unwrap().remaining(), Some(4));
+}
+
+#[test]
+fn what_comes_out_of_a_cache_speaks_of_another_moment() {
+    let left = |age| {
+        let fields = [("ratelimit", r#""a";r=0;t=9"#), ("age", age)];
+        heard(&fields).map(|heard| heard.wait())
+    };
+    assert_eq!(left("0"), Some(9 * SECOND));
+    assert_eq!(left("1"), None);
+    assert_eq!(left("3600"), None);
 }
 
 #[test]
