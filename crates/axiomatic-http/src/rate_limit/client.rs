@@ -78,3 +78,71 @@ fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[')?.strip_suffix(']')?;
     bare.parse().ok().map(IpAddr::V6)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn key(text: &str) -> String {
+        client_key(text.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_network_of_one_host_is_one_client() {
+        assert_eq!(key("192.0.2.7"), "192.0.2.7");
+        assert_eq!(key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(key("2001:db8:1:2:ffff:ffff:ffff:ffff"), "2001:db8:1:2::");
+        assert_eq!(key("2001:db8:1:3::1"), "2001:db8:1:3::");
+        assert_eq!(key("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(key("::1"), "::");
+    }
+
+    fn hop(lines: &[&str], trusted_hops: usize) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let line = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+            headers.append(&FORWARDED_FOR, line);
+        }
+        forwarded_for(&headers, trusted_hops).map(|address| address.to_string())
+    }
+
+    // tower-governor takes the leftmost, which the client writes.
+    #[test]
+    fn what_the_client_claims_is_not_believed() {
+        for claimed in ["10.0.0.1", "unknown", "", "1.1.1.1, 2.2.2.2", "\u{fc}"] {
+            let line = format!("{claimed}, 203.0.113.9");
+            assert_eq!(hop(&[&line], 1).as_deref(), Some("203.0.113.9"));
+            assert_eq!(
+                hop(&[claimed, "203.0.113.9"], 1).as_deref(),
+                Some("203.0.113.9")
+            );
+            let line = format!("{line}, 10.1.1.1");
+            assert_eq!(hop(&[&line], 2).as_deref(), Some("203.0.113.9"));
+        }
+    }
+
+    #[test]
+    fn who_did_not_come_by_all_proxies_has_no_address() {
+        assert_eq!(hop(&[], 1), None);
+        assert_eq!(hop(&["203.0.113.9"], 0), None);
+        assert_eq!(hop(&["203.0.113.9"], 2), None);
+        assert_eq!(hop(&["10.0.0.1, unknown"], 1), None);
+        assert_eq!(hop(&["10.0.0.1, "], 1), None);
+        assert_eq!(hop(&["10.0.0.1, 300.0.0.1"], 1), None);
+    }
+
+    #[test]
+    fn an_address_is_read_with_its_port_and_in_brackets() {
+        for (text, expected) in [
+            ("203.0.113.9", "203.0.113.9"),
+            ("\t203.0.113.9 ", "203.0.113.9"),
+            ("203.0.113.9:4711", "203.0.113.9"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[2001:db8::7]:4711", "2001:db8::7"),
+        ] {
+            assert_eq!(hop(&[text], 1).as_deref(), Some(expected), "{text}");
+        }
+    }
+}

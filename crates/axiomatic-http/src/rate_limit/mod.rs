@@ -174,12 +174,7 @@ mod read;
 mod tests;
 mod write;
 
-use std::time::SystemTime;
-
-use axiomatic_core::allowance::{Allowance, Announce, Heard, Heed};
-use http::{HeaderName, Response};
-
-use crate::Http;
+use http::HeaderName;
 
 pub use client::{client_key, forwarded_for};
 pub use read::heed;
@@ -195,14 +190,6 @@ pub static LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// digits (RFC 9651, 3.3.1).
 const MOST: u64 = 999_999_999_999_999;
 
-impl<B> Announce<Response<B>> for Http {
-    fn announce(&self, response: &mut Response<B>, allowance: impl FnOnce() -> Allowance) {
-        announce(response.headers_mut(), &allowance());
-    }
-}
-
-impl<B> Heed<Response<B>> for Http {
-    fn heed(&self, response: &Response<B>) -> Option<Heard> {
-        heed(response.status(), response.headers(), SystemTime::now)
-    }
-}
+// For the links on this page.
+#[cfg(doc)]
+use axiomatic_core::allowance::Heard;
