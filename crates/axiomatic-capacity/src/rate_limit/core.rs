@@ -1,5 +1,6 @@
 //! What the handles share.
 
+use std::num::NonZeroU32;
 use std::sync::PoisonError;
 
 use axiomatic_core::mode_cell::ModeCell;
@@ -10,9 +11,9 @@ use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
 use super::holes::Holes;
 use super::line::Grant;
-use super::rule::{Ask, Rule, Verdict};
+use super::rule::{Ask, Rule, Verdict, steady};
 use super::telemetry::Telemetry;
-use super::terms::Terms;
+use super::terms::{Flow, Terms};
 use super::word_cell::{Step, Word};
 use super::{ConfigError, Inheritance, Quota, WhenLimited};
 
@@ -37,8 +38,9 @@ pub(crate) struct Core {
 }
 
 /// What was granted, to be given back.
+#[expect(unnameable_types, reason = "what a gate takes is nobody's business")]
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub struct Taken {
     grant: Grant,
     /// From when on it is good.
     pub(crate) due: Instant,
@@ -46,6 +48,8 @@ pub(crate) struct Taken {
     /// None of what was let in without a grant: in shadow, or switched off.
     generation: Option<u8>,
 }
+
+const STEADY: Rule = Rule::Line(Flow::Steady);
 
 /// Why there is no grant.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -85,11 +89,34 @@ impl Core {
         if self.mode.is_off() {
             return Ok(Taken::nothing(now, cells));
         }
-        let rule = self.rule;
-        self.decide(now, cells, |terms, state| {
-            rule.take(terms, state, now, cells)
-        })
-        .or_else(|lack| {
+        if self.rule == STEADY
+            && let Some((generation, grant)) = self.word.grant(|terms| steady(terms, now, cells))
+        {
+            return Ok(Taken {
+                grant,
+                due: now,
+                cells,
+                generation: Some(generation),
+            });
+        }
+        self.admit_otherwise(now, cells)
+    }
+
+    /// By another algorithm, or where nothing is left.
+    #[inline(never)]
+    fn admit_otherwise(&self, now: Instant, cells: u32) -> Result<Taken, Rejected> {
+        // Said by itself, so that it is made for it: refusals are to be cheap.
+        let decided = if self.rule == STEADY {
+            self.decide(now, cells, |terms, state| {
+                STEADY.take(terms, state, now, cells)
+            })
+        } else {
+            let rule = self.rule;
+            self.decide(now, cells, |terms, state| {
+                rule.take(terms, state, now, cells)
+            })
+        };
+        decided.or_else(|lack| {
             let ask = Ask {
                 cells,
                 until: now,
@@ -117,6 +144,23 @@ impl Core {
             rule.reserve(terms, state, now, ask)
         })
         .or_else(|lack| self.lacks(now, ask, lack))
+    }
+
+    /// What may be put off as far as the limit is configured to, and no further
+    /// than `until`.
+    pub(crate) fn ask(&self, now: Instant, until: Option<Instant>, cost: NonZeroU32) -> Ask {
+        let (most, most_ahead) = match self.when_limited {
+            WhenLimited::Wait {
+                max_wait,
+                max_waiting,
+            } => (now + max_wait, max_waiting.get()),
+            WhenLimited::Reject | WhenLimited::Shed => (now, 0),
+        };
+        Ask {
+            cells: cost.get(),
+            until: until.map_or(most, |until| until.min(most)),
+            most_ahead,
+        }
     }
 
     /// Takes a place that somebody gave up.

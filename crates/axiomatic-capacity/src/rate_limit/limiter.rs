@@ -1,14 +1,19 @@
 use std::fmt;
 use std::num::NonZeroU32;
+#[cfg(feature = "tokio")]
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Rejected};
 
 use super::core::Core;
 use super::rule::Ask;
-use super::{ConfigError, Inheritance, Permit, Quota, Reservation, Snapshot, Standing};
+use super::{
+    ConfigError, Inheritance, Permit, Quota, RateLimitLayer, Reservation, Snapshot, Standing,
+};
+#[cfg(feature = "tokio")]
+use super::{WaitingRateLimitLayer, waiting::Waiting};
 
 /// So many in a time: a handle to one limit, cheap to clone.
 ///
@@ -171,6 +176,59 @@ impl RateLimiter {
         &self.0.clock
     }
 
+    /// A tower layer that refuses what is beyond the limit. Its services, and
+    /// those of other layers, share it.
+    pub fn layer(&self) -> RateLimitLayer {
+        RateLimitLayer::new(self.clone())
+    }
+
+    /// A tower layer whose calls wait until they are due, as
+    /// [`WhenLimited::Wait`](super::WhenLimited::Wait) says.
+    #[cfg(feature = "tokio")]
+    pub fn waiting_layer(&self) -> WaitingRateLimitLayer {
+        WaitingRateLimitLayer::new(self.clone())
+    }
+
+    /// Waits until a call is due that costs so much, as
+    /// [`WhenLimited::Wait`](super::WhenLimited::Wait) says and not longer than
+    /// `until`. Who waits is served in the order in which it asked. Dropped, it
+    /// gives its place up.
+    ///
+    /// ```
+    /// # use axiomatic_capacity::rate_limit::{Config, Quota, WhenLimited};
+    /// # use std::num::NonZeroU32;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ten = NonZeroU32::new(10).ok_or("nothing")?;
+    /// let limiter = Config::new(Quota::per_second(ten).paced())
+    ///     .when_limited(WhenLimited::Wait {
+    ///         max_wait: Duration::from_millis(150),
+    ///         max_waiting: ten,
+    ///     })
+    ///     .build()?;
+    /// let one = NonZeroU32::MIN;
+    /// limiter.wait(one, None).await?;
+    /// limiter.wait(one, None).await?;
+    /// let (third, fourth) = tokio::join!(limiter.wait(one, None), limiter.wait(one, None));
+    /// assert!(third.is_ok());
+    /// assert!(fourth.is_err(), "200 ms are too long, which it is told at once");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] at once, if it cannot have it in time: `Limited`, with how
+    /// long it would have to wait, if nobody else came.
+    #[cfg(feature = "tokio")]
+    pub async fn wait(&self, cost: NonZeroU32, until: Option<Instant>) -> Result<(), Rejected> {
+        let mut waiting = pin!(Waiting::begin(self, &(), until, cost)?);
+        waiting.as_mut().await;
+        waiting.used();
+        Ok(())
+    }
+
     /// What it is like now, by its clock.
     pub fn snapshot(&self) -> Snapshot {
         let now = self.0.clock.now();
@@ -195,18 +253,5 @@ impl fmt::Debug for RateLimiter {
             .field("name", &self.0.name)
             .field("quota", &self.0.quota())
             .finish_non_exhaustive()
-    }
-}
-
-/// What a client may do when a server tells it of its limit.
-impl RateLimiter {
-    /// At most so many are left.
-    pub(super) fn leave(&self, now: Instant, cells: u32) {
-        self.0.leave(now, cells);
-    }
-
-    /// Nothing is left for so long.
-    pub(super) fn pause(&self, now: Instant, wait: Duration) {
-        self.0.pause(now, now + wait);
     }
 }

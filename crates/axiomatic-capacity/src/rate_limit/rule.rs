@@ -5,6 +5,7 @@ use axiomatic_core::time::Instant;
 use super::line::{self, Grant};
 use super::sliding::{self, Window};
 use super::terms::{FURTHEST, Flow, LATEST, Ramp, Terms};
+use super::word_cell::Bid;
 use super::{ConfigError, Inheritance, Quota};
 
 /// How a quota is kept.
@@ -41,6 +42,20 @@ pub(crate) enum Verdict {
     TooMuch,
     /// The terms have to begin anew.
     Renew,
+}
+
+/// What is bid for at once on a steady line: the one decision that has to be
+/// fast. It grants what [`Rule::take`] does.
+#[inline(always)]
+pub(crate) fn steady(terms: &Terms, now: Instant, cells: u32) -> Option<Bid> {
+    let time = terms.at(&Flow::Steady, now);
+    let units = terms.units_of(cells);
+    let is_possible = time <= LATEST && units <= terms.burst;
+    is_possible.then(|| Bid {
+        time,
+        units,
+        latest: time + terms.burst,
+    })
 }
 
 impl Rule {
