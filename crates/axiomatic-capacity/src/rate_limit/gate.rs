@@ -1,6 +1,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+use axiomatic_core::allowance::Allowance;
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Reason, Rejected};
 
@@ -29,6 +30,18 @@ pub trait Gate<Req>: Sealed {
     /// Gives back what was not used.
     #[doc(hidden)]
     fn give_back(&self, taken: Self::Taken, now: Instant);
+
+    /// What is left to who sent such a request.
+    #[doc(hidden)]
+    fn left(&self, request: &Req, now: Instant) -> Allowance;
+
+    /// What is told of that in an answer: nothing, unless it was asked for.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn announced(&self, request: &Req, now: Instant) -> Option<Allowance> {
+        let _ = (request, now);
+        None
+    }
 
     /// A refusal that is counted.
     #[doc(hidden)]
@@ -76,6 +89,10 @@ impl<Req> Gate<Req> for RateLimiter {
 
     fn give_back(&self, taken: Taken, now: Instant) {
         self.0.give_back(now, taken);
+    }
+
+    fn left(&self, _: &Req, now: Instant) -> Allowance {
+        self.0.standing(now).allowance(self.0.name)
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {
@@ -143,6 +160,10 @@ where
 
     fn give_back(&self, taken: G::Taken, now: Instant) {
         self.gate.give_back(taken, now);
+    }
+
+    fn left(&self, request: &Req, now: Instant) -> Allowance {
+        self.gate.left(request, now)
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {

@@ -1,6 +1,7 @@
 //! Rates: so many in a time, and the rest is refused or waits. Work in progress:
 //! the essay comes with the mechanism.
 
+mod announcing;
 mod config;
 mod core;
 mod error;
@@ -9,6 +10,7 @@ mod gate;
 mod holes;
 mod inheritance;
 mod layer;
+mod learning;
 mod limiter;
 mod line;
 mod permit;
@@ -27,6 +29,7 @@ mod waiting;
 mod waiting_service;
 mod word_cell;
 
+pub use announcing::Announcing;
 pub use config::{Algorithm, Config, WhenLimited};
 pub use error::ConfigError;
 pub use future::ResponseFuture;
@@ -35,6 +38,7 @@ pub use inheritance::Inheritance;
 pub use layer::RateLimitLayer;
 #[cfg(feature = "tokio")]
 pub use layer::WaitingRateLimitLayer;
+pub use learning::{HeedingFuture, HeedingService, LearningRateLimitLayer};
 pub use limiter::RateLimiter;
 pub use permit::Permit;
 pub use quota::Quota;

@@ -7,6 +7,7 @@
 
 use std::num::NonZeroU32;
 
+use axiomatic_core::allowance::Allowance;
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Reason, Rejected};
 
@@ -38,6 +39,16 @@ impl<A: Gate<Req>, B: Gate<Req>, Req> Gate<Req> for (A, B) {
     fn give_back(&self, (first, second): Self::Taken, now: Instant) {
         self.0.give_back(first, now);
         self.1.give_back(second, now);
+    }
+
+    /// Of the one that has less left.
+    fn left(&self, request: &Req, now: Instant) -> Allowance {
+        let (first, second) = (self.0.left(request, now), self.1.left(request, now));
+        if second.remaining() < first.remaining() {
+            second
+        } else {
+            first
+        }
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {
@@ -88,6 +99,10 @@ impl<A: Gate<Req>, B: Gate<Req>, C: Gate<Req>, Req> Gate<Req> for (A, B, C) {
 
     fn give_back(&self, taken: Self::Taken, now: Instant) {
         Gate::<Req>::give_back(&nested(self), taken, now);
+    }
+
+    fn left(&self, request: &Req, now: Instant) -> Allowance {
+        nested(self).left(request, now)
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {
@@ -141,6 +156,10 @@ impl<G: Gate<Req>, Req> Gate<Req> for &G {
 
     fn give_back(&self, taken: G::Taken, now: Instant) {
         (**self).give_back(taken, now);
+    }
+
+    fn left(&self, request: &Req, now: Instant) -> Allowance {
+        (**self).left(request, now)
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {

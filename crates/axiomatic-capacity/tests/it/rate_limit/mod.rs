@@ -4,3 +4,4 @@ mod algorithms;
 mod layers;
 mod mechanism;
 mod oracle;
+mod telling;
