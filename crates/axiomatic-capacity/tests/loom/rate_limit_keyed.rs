@@ -1,5 +1,5 @@
-//! Models of the table of keys. Its sets have three slots here, and there is
-//! one of them.
+//! Models of the table of keys. Its sets have two lines of two slots here, and
+//! there is one of them.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -62,7 +62,7 @@ fn a_key_is_never_admitted_more_than_its_burst() {
 /// one that is free at 30. Callers at 32 and 36 choose different ones.
 fn two_to_choose_from() -> Limiter {
     let limiter = limiter(Quota::per_day(NonZeroU32::MIN));
-    for (key, at) in [(11, 10), (12, 6), (13, 60)] {
+    for (key, at) in [(11, 10), (12, 6), (13, 60), (14, 60)] {
         assert_eq!(admitted(&limiter, key, hour(at), 1), 1);
     }
     limiter
@@ -105,7 +105,7 @@ fn a_key_that_is_evicted_while_it_spends_loses_nothing_it_spent() {
     bounded_model(|| {
         let limiter = limiter(hourly(2));
         // It and one that stays; and one that leaves no slot.
-        for (key, at) in [(1, 5), (12, 40), (13, 40)] {
+        for (key, at) in [(1, 5), (12, 40), (13, 40), (14, 40)] {
             assert_eq!(admitted(&limiter, key, hour(at), 1), 1);
         }
         let other = in_thread(&limiter, |limiter| admitted(limiter, 2, hour(9), 1));

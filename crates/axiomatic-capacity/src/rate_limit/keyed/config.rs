@@ -19,18 +19,19 @@ pub struct Table {
 
 impl Table {
     /// What a set of slots takes, and the least that a table has.
-    pub const SET: u64 = 64;
+    pub const SET: u64 = 128;
 
     /// For so many keys that have something spent at a time, 16 bytes each:
-    /// 16 MiB for a million. Of so many, 0.83 % find all slots taken, if they
-    /// all are there, and [`WhenCrowded`] says what becomes of them.
+    /// 16 MiB for a million. If they all are there, one in 220 new keys finds
+    /// all slots taken, and [`WhenCrowded`] says what becomes of it.
     pub const fn for_keys(keys: NonZeroU32) -> Self {
         Table {
             bytes: keys.get() as u64 * 16,
         }
     }
 
-    /// Twice as much: 32 bytes a key, and 0.014 % find all slots taken.
+    /// Twice as much: 32 bytes a key, and one in 200,000 finds all slots
+    /// taken.
     #[must_use]
     pub const fn roomy(mut self) -> Self {
         self.bytes = self.bytes.saturating_mul(2);

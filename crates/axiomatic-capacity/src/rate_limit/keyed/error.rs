@@ -12,7 +12,7 @@ pub enum ConfigError {
     /// More than one in two microseconds for each key. A single limiter can
     /// keep it.
     TooFast(Quota),
-    /// More bytes than 2^32 sets of 64.
+    /// More bytes than 2^32 sets of 128.
     Table(u64),
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "{quota}, for each key: that is more than 1 in 2 µs")
             }
             ConfigError::Table(bytes) => {
-                write!(f, "a table of {bytes} bytes is more than 256 GiB")
+                write!(f, "a table of {bytes} bytes is more than 512 GiB")
             }
         }
     }

@@ -3,7 +3,7 @@
 use axiomatic_core::number_cell::{SpreadTally, Tally};
 
 use super::pace::{Decision, Pace};
-use super::set_cell::{SLOTS, Set};
+use super::set_cell::{Place, SLOTS, Set, Slot};
 use super::word::{Tag, Word};
 use super::{ConfigError, Table, WhenCrowded};
 
@@ -40,13 +40,6 @@ pub(super) enum Verdict {
     AdmitCrowded,
 }
 
-/// A key's place.
-#[derive(Copy, Clone)]
-struct Place<'s> {
-    set: &'s Set,
-    tag: Tag,
-}
-
 /// What came of trying.
 enum Tried {
     Done(Verdict),
@@ -78,10 +71,7 @@ impl Sets {
     #[inline(always)]
     fn place(&self, hash: u64) -> Place<'_> {
         let set = (u128::from(hash) * self.sets.len() as u128) >> 64;
-        Place {
-            set: &self.sets[set as usize],
-            tag: Tag::of(hash),
-        }
+        self.sets[set as usize].of(Tag::of(hash))
     }
 
     /// Decides on a call of a key, which costs no more than the burst.
@@ -91,9 +81,21 @@ impl Sets {
     #[inline(always)]
     pub(super) fn admit(&self, hash: u64, pace: &Pace, call: Call) -> Verdict {
         let place = self.place(hash);
-        if let Some((slot, word)) = place.set.find(place.tag) {
+        if let Some((slot, word)) = place.find_at_home() {
             if !word.is_claim() {
-                if let Tried::Done(verdict) = place.decide(slot, word, pace, call) {
+                if let Tried::Done(verdict) = decide(place, slot, word, pace, call) {
+                    return verdict;
+                }
+            }
+        }
+        self.not_at_home(place, pace, call)
+    }
+
+    #[inline(never)]
+    fn not_at_home(&self, place: Place<'_>, pace: &Pace, call: Call) -> Verdict {
+        if let Some((slot, word)) = place.find_beside() {
+            if !word.is_claim() {
+                if let Tried::Done(verdict) = decide(place, slot, word, pace, call) {
                     return verdict;
                 }
             }
@@ -122,16 +124,15 @@ impl Sets {
     #[cold]
     #[inline(never)]
     fn settle(&self, place: Place<'_>, pace: &Pace, call: Call) -> Verdict {
-        let Place { set, tag } = place;
         let mut seen = None;
         loop {
-            let words = set.look_again();
-            let of_key = |from: usize| {
-                let rest = words.iter().copied().enumerate().skip(from);
-                rest.filter(|(_, word)| word.is_of(tag))
-            };
-            if let Some((slot, word)) = of_key(0).find(|(_, word)| !word.is_claim()) {
-                match place.decide(slot, word, pace, call) {
+            let words = place.look_again();
+            let mut of_key = words
+                .iter()
+                .filter(|(_, word)| word.is_of(place.tag))
+                .copied();
+            if let Some((slot, word)) = of_key.clone().find(|(_, word)| !word.is_claim()) {
+                match decide(place, slot, word, pace, call) {
                     Tried::Done(verdict) => return verdict,
                     Tried::Lost => {
                         seen = None;
@@ -139,47 +140,48 @@ impl Sets {
                     }
                 }
             }
-            let Some((slot, claim)) = of_key(0).next() else {
+            let Some((slot, claim)) = of_key.next() else {
                 match self.claim(place, &words, call) {
                     Ok(claimed) => seen = claimed,
                     Err(verdict) => return verdict,
                 }
                 continue;
             };
-            let mut others = of_key(slot + 1).peekable();
+            let mut others = of_key.peekable();
             if others.peek().is_none() && seen == Some((slot, claim)) {
                 // All of the burst is there, so it is admitted.
-                if let Tried::Done(verdict) = place.decide(slot, claim, pace, call) {
+                if let Tried::Done(verdict) = decide(place, slot, claim, pace, call) {
                     return verdict;
                 }
                 seen = None;
                 continue;
             }
             for (other, word) in others {
-                set.exchange(other, word, Word::EMPTY);
+                place.exchange(other, word, Word::EMPTY);
             }
             seen = Some((slot, claim));
         }
     }
 
     /// Claims a slot: an empty one, or else one whose key has nothing spent,
-    /// which nobody can tell from one that was never there. Where there is
-    /// none, what was chosen is done.
+    /// which nobody can tell from one that was never there; at home, or else
+    /// beside it. Where there is none, what was chosen is done.
     fn claim(
         &self,
         place: Place<'_>,
-        words: &[Word; SLOTS],
+        words: &[(Slot, Word); SLOTS],
         call: Call,
-    ) -> Result<Option<(usize, Word)>, Verdict> {
-        let slots = || words.iter().copied().enumerate();
-        let empty = slots().find(|(_, word)| *word == Word::EMPTY);
-        let free = empty.or_else(|| slots().find(|(_, word)| word.is_free(call.now)));
+    ) -> Result<Option<(Slot, Word)>, Verdict> {
+        let free = words
+            .iter()
+            .filter(|(_, word)| word.is_free(call.now))
+            .min_by_key(|(slot, word)| (!slot.is_at_home(), *word != Word::EMPTY));
         let (slot, word) = match free {
-            Some(free) => free,
+            Some(free) => *free,
             None => self.of_crowd(words, call)?,
         };
         let claim = Word::claim(place.tag, self.inserted.count());
-        if !place.set.exchange(slot, word, claim) {
+        if !place.exchange(slot, word, claim) {
             return Ok(None);
         }
         if free.is_none() {
@@ -191,13 +193,11 @@ impl Sets {
     }
 
     /// The slot whose key is idle first, if that one shall go.
-    fn of_crowd(&self, words: &[Word; SLOTS], call: Call) -> Result<(usize, Word), Verdict> {
-        let entries = words.iter().copied().enumerate();
-        let soonest = entries
-            .filter(|(_, word)| !word.is_claim())
-            .min_by_key(|(_, word)| word.ahead(call.now));
+    fn of_crowd(&self, words: &[(Slot, Word); SLOTS], call: Call) -> Result<(Slot, Word), Verdict> {
+        let entries = words.iter().filter(|(_, word)| !word.is_claim());
+        let soonest = entries.min_by_key(|(_, word)| word.ahead(call.now));
         let verdict = match (self.when_crowded, soonest) {
-            (WhenCrowded::EvictSoonestIdle, Some(victim)) => return Ok(victim),
+            (WhenCrowded::EvictSoonestIdle, Some(victim)) => return Ok(*victim),
             (WhenCrowded::Admit, _) => Verdict::AdmitCrowded,
             (_, Some((_, word))) => Verdict::RefuseCrowded(word.arrival(call.now)),
             // As many keys are being inserted here as there are slots.
@@ -209,7 +209,7 @@ impl Sets {
 
     /// What a key has left.
     pub(super) fn left(&self, hash: u64, pace: &Pace, now: u64) -> u32 {
-        let arrival = match self.place(hash).entry() {
+        let arrival = match entry(self.place(hash)) {
             Some((_, word)) => word.arrival(now),
             None => now,
         };
@@ -219,10 +219,10 @@ impl Sets {
     /// Gives a key cells back. Lock-free; linearises at the exchange.
     pub(super) fn refund(&self, hash: u64, pace: &Pace, call: Call) {
         let place = self.place(hash);
-        while let Some((slot, word)) = place.entry() {
+        while let Some((slot, word)) = entry(place) {
             let arrival = word.arrival(call.now);
             let back = Word::entry(place.tag, pace.refund(arrival, call.now, call.cost));
-            if place.set.exchange(slot, word, back) {
+            if place.exchange(slot, word, back) {
                 return;
             }
         }
@@ -232,8 +232,8 @@ impl Sets {
     /// the exchange.
     pub(super) fn forget(&self, hash: u64) -> bool {
         let place = self.place(hash);
-        while let Some((slot, word)) = place.entry() {
-            if place.set.exchange(slot, word, Word::EMPTY) {
+        while let Some((slot, word)) = entry(place) {
+            if place.exchange(slot, word, Word::EMPTY) {
                 return true;
             }
         }
@@ -244,52 +244,49 @@ impl Sets {
     /// how many hold a key with something spent.
     pub(super) fn sample(&self, most: usize, now: u64) -> (u64, u64) {
         let stride = self.sets.len().div_ceil(most.max(1));
-        let looked_at = self.sets.iter().step_by(stride).map(Set::look);
+        let any = Tag::of(0);
+        let looked_at = self
+            .sets
+            .iter()
+            .step_by(stride)
+            .map(|set| set.of(any).look());
         looked_at.fold((0, 0), |(live, slots), words| {
-            let here = words.iter().filter(|word| !word.is_free(now)).count();
+            let here = words.iter().filter(|(_, word)| !word.is_free(now)).count();
             (live + here as u64, slots + SLOTS as u64)
         })
     }
 }
 
-impl Place<'_> {
-    /// The entry of the tag.
-    fn entry(&self) -> Option<(usize, Word)> {
-        let words = self.set.look().into_iter().enumerate();
-        words
-            .into_iter()
-            .find(|(_, word)| word.is_of(self.tag) && !word.is_claim())
-    }
+/// The entry of a tag.
+fn entry(place: Place<'_>) -> Option<(Slot, Word)> {
+    let mut words = place.look().into_iter();
+    words.find(|(_, word)| word.is_of(place.tag) && !word.is_claim())
+}
 
-    /// Decides by a word that was seen, and writes what comes of it. One of
-    /// those words is a claim that becomes the entry.
-    #[inline(always)]
-    fn decide(&self, slot: usize, word: Word, pace: &Pace, call: Call) -> Tried {
-        let Call { now, cost } = call;
-        let spent = if word.is_claim() {
-            now
-        } else {
-            word.arrival(now)
-        };
-        match pace.decide(spent, now, cost) {
-            Decision::Admit { arrival, left } => {
-                if self
-                    .set
-                    .exchange(slot, word, Word::entry(self.tag, arrival))
-                {
-                    Tried::Done(Verdict::Admit(left))
-                } else {
-                    Tried::Lost
-                }
+/// Decides by a word that was seen, and writes what comes of it. A claim
+/// becomes the entry so.
+#[inline(always)]
+fn decide(place: Place<'_>, slot: Slot, word: Word, pace: &Pace, call: Call) -> Tried {
+    let Call { now, cost } = call;
+    let spent = if word.is_claim() {
+        now
+    } else {
+        word.arrival(now)
+    };
+    match pace.decide(spent, now, cost) {
+        Decision::Admit { arrival, left } => {
+            if place.exchange(slot, word, Word::entry(place.tag, arrival)) {
+                Tried::Done(Verdict::Admit(left))
+            } else {
+                Tried::Lost
             }
-            Decision::Refuse { until, pull_back } => {
-                if let Some(arrival) = pull_back {
-                    // If another was quicker, it did the same or knew better.
-                    self.set
-                        .exchange(slot, word, Word::entry(self.tag, arrival));
-                }
-                Tried::Done(Verdict::Refuse(until))
+        }
+        Decision::Refuse { until, pull_back } => {
+            if let Some(arrival) = pull_back {
+                // If another was quicker, it did the same or knew better.
+                place.exchange(slot, word, Word::entry(place.tag, arrival));
             }
+            Tried::Done(Verdict::Refuse(until))
         }
     }
 }

@@ -27,6 +27,12 @@ impl Tag {
     pub(super) fn of(hash: u64) -> Self {
         Tag((hash as u16).max(1))
     }
+
+    /// Which of the two lines of a set is its home.
+    #[inline(always)]
+    pub(super) fn home(self) -> usize {
+        usize::from(self.0 & 1)
+    }
 }
 
 impl Word {
