@@ -4,7 +4,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use axiomatic_capacity::rate_limit::keyed::{Config, Table, WhenCrowded};
+use axiomatic_capacity::rate_limit::keyed::{Config, KeyHasher, Table, WhenCrowded};
 use axiomatic_capacity::rate_limit::{KeyedRateLimiter, Quota};
 use axiomatic_core::hash::Seed;
 use axiomatic_core::models::{bounded_model, long_model, model};
@@ -58,11 +58,19 @@ fn a_key_is_never_admitted_more_than_its_burst() {
     });
 }
 
-/// One a day, and two slots to choose from: one that is free at 34 hours, and
-/// one that is free at 30. Callers at 32 and 36 choose different ones.
+/// The first keys that are at home in the line where key 1 is, or beside it.
+fn keys(at_home: bool) -> impl Iterator<Item = u64> {
+    let hasher = KeyHasher::new(Seed::fixed(7));
+    let line = move |key| hasher.number(key) & 1;
+    (11..).filter(move |key| (line(*key) == line(1)) == at_home)
+}
+
+/// One a day, and two slots to choose from: the first is free at 34 hours, the
+/// second at 30. Callers at 32 and 36 choose different ones.
 fn two_to_choose_from() -> Limiter {
     let limiter = limiter(Quota::per_day(NonZeroU32::MIN));
-    for (key, at) in [(11, 10), (12, 6), (13, 60), (14, 60)] {
+    let here = keys(true).zip([10, 6]);
+    for (key, at) in here.chain(keys(false).zip([60, 60])) {
         assert_eq!(admitted(&limiter, key, hour(at), 1), 1);
     }
     limiter
@@ -104,9 +112,9 @@ fn three_that_insert_a_key_share_one_burst() {
 fn a_key_that_is_evicted_while_it_spends_loses_nothing_it_spent() {
     bounded_model(|| {
         let limiter = limiter(hourly(2));
-        // It and one that stays; and one that leaves no slot.
-        for (key, at) in [(1, 5), (12, 40), (13, 40), (14, 40)] {
-            assert_eq!(admitted(&limiter, key, hour(at), 1), 1);
+        assert_eq!(admitted(&limiter, 1, hour(5), 1), 1);
+        for key in keys(true).take(1).chain(keys(false).take(2)) {
+            assert_eq!(admitted(&limiter, key, hour(40), 1), 1);
         }
         let other = in_thread(&limiter, |limiter| admitted(limiter, 2, hour(9), 1));
         let own = admitted(&limiter, 1, hour(9), 1);
