@@ -8,6 +8,7 @@ mod model;
 mod partitions;
 mod queued;
 mod queued_layer;
+mod rate_limit;
 mod rate_limit_keyed;
 mod regressions;
 mod reserving;
