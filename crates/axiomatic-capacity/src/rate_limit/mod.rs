@@ -90,9 +90,8 @@
 //! - Several limits take all or nothing
 //!   (`several_limits_decide_as_one_and_take_all_or_nothing`,
 //!   `who_waits_for_several_limits_is_due_when_it_is_by_all`).
-//! - Clones, and services of one layer, share the limit
-//!   (`clones_and_layers_share_one_limit`), which those of tower's layer cannot be
-//!   made to.
+//! - Clones, and services of one layer, share the limit, which those of tower's
+//!   cannot be made to (`clones_and_layers_share_one_limit`).
 //! - What was idle begins slowly, if that is asked for
 //!   (`what_was_idle_begins_slowly_and_gets_warm`, `what_is_cold_gets_warm_once`).
 //! - A server's word makes a client ask for less, and never for more
