@@ -119,7 +119,7 @@ impl Keys {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
-        (self.state >> 32) * self.count >> 32
+        ((self.state >> 32) * self.count) >> 32
     }
 }
 
