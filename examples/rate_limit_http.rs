@@ -14,12 +14,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axiomatic_capacity::rate_limit::{Config, Quota, RateLimiter};
-use axiomatic_core::allowance::{Allowance, Policy};
 use axiomatic_core::time::{Clock, ManualClock};
-use axiomatic_core::{Announce, BoxError, Heed};
+use axiomatic_core::{BoxError, Heed};
 use axiomatic_http::{Http, RejectionLayer};
 use axum::Router;
-use axum::response::Response;
 use axum::routing::get;
 use http::header::RETRY_AFTER;
 use http_body_util::Empty;
@@ -33,36 +31,14 @@ use tower::make::Shared;
 /// How long it takes until one is given back.
 const EACH: Duration = Duration::from_millis(2_500);
 
-/// What a caller can keep to: three at once, in the time in which three come
-/// back.
-fn policy(limiter: &RateLimiter) -> Policy {
-    let at_once = limiter.quota().at_once().get();
-    Policy::new(limiter.name(), at_once.into(), EACH * at_once)
-}
-
-/// What is left of it now, and until when that is all.
-fn left(limiter: &RateLimiter) -> Allowance {
-    let standing = limiter.peek(limiter.clock().now());
-    let policy = policy(limiter);
-    let used = policy.quota().saturating_sub(standing.available());
-    // All that were used come back one after the other; this is the first.
-    let others = EACH * u32::try_from(used.saturating_sub(1)).unwrap_or(u32::MAX);
-    let more_after = standing.full_after().saturating_sub(others);
-    Allowance::new(policy, standing.available(), more_after)
-}
-
 async fn start(limiter: RateLimiter) -> Result<SocketAddr, BoxError> {
     let router = Router::new().route("/search", get(async || "found\n"));
-    let announced = policy(&limiter);
+    let announced = limiter.policy();
     let service = ServiceBuilder::new()
         // Refusals become answers, and may say of which policy.
         .layer(RejectionLayer::new().exact().announcing([announced]))
-        .layer(limiter.layer().with_binding(Http))
-        // What was let in is told what is left after it.
-        .map_response(move |mut response: Response| {
-            Http.announce(&mut response, || left(&limiter));
-            response
-        })
+        // What is let in is told what is left after it.
+        .layer(limiter.layer().with_binding(Http).announcing())
         .service(router);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;

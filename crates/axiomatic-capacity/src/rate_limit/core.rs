@@ -433,7 +433,7 @@ impl Core {
         // missed is told again.
         let period = u64::try_from(told.period().as_nanos()).unwrap_or(u64::MAX);
         let heard = mix(mix(period) ^ u64::from(told.count().get()));
-        if self.heard.load() == heard {
+        if self.heard.load() == heard || told.check().is_err() {
             return;
         }
         let lowered = {
