@@ -108,7 +108,7 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
         if call.cost > pace.burst {
             return shared.refuse(None);
         }
-        match shared.sets.admit(hash, &pace, call) {
+        match shared.sets.admit(hash, pace, call) {
             Verdict::Admit(left) => Ok(Permit {
                 left: Some(pace.cells(left)),
             }),
@@ -128,7 +128,7 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
     {
         let shared = &*self.shared;
         let hash = key.hash(&shared.hasher);
-        shared.sets.left(hash, &shared.pace.load(), micros(now))
+        shared.sets.left(hash, shared.pace.load(), micros(now))
     }
 
     /// Gives a key cells back that were spent on what was not done. It never
@@ -144,7 +144,7 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
             cost: cost.get(),
         };
         let hash = key.hash(&shared.hasher);
-        shared.sets.refund(hash, &shared.pace.load(), call);
+        shared.sets.refund(hash, shared.pace.load(), call);
     }
 
     /// Lets a key begin anew; false if there is no trace of it. One that
