@@ -90,7 +90,7 @@ where
                 arrivals: Keyed::new(cap, when_full, |_| Arrival::new()),
                 pace: PaceCell::new(pace),
                 mode: ModeCell::new(Mode::Enforce),
-                said: Said::new(name.into()),
+                said: Said::new(name.into(), &quota),
             }),
         })
     }

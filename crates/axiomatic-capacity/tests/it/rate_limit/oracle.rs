@@ -274,7 +274,8 @@ impl Bucket {
         let (period, capacity) = (self.period(), self.capacity());
         let cells = |level: i128| level * period / old_period;
         // In large parts, so that it fits.
-        let share = |level: i128| (level >> 20) * (capacity / PARTS) / (old_capacity / PARTS) << 20;
+        let share =
+            |level: i128| ((level >> 20) * (capacity / PARTS) / (old_capacity / PARTS)) << 20;
         let (level, slack) = match inheritance {
             Inheritance::AsIs => (cells(level), cells(self.slack)),
             Inheritance::Proportional => (share(level), share(self.slack)),
