@@ -70,10 +70,9 @@
 //!   `a_new_key_without_a_slot_passes_uncounted_if_that_was_chosen`,
 //!   `a_new_key_without_a_slot_takes_that_of_who_is_idle_first_if_that_was_chosen`).
 //! - Two keys with the same tag in the same set share an arrival, and have one
-//!   quota between them. It happens to a new key with a chance of 16 in 65,535
-//!   in a full table, 2.4 in ten thousand
-//!   (`a_stranger_shares_a_tag_by_sixteen_in_sixty_five_thousand`), and is
-//!   never to anybody's advantage.
+//!   quota between them, never more. In a full table it happens to a new key
+//!   with a chance of 16 in 65,535, which is 2.4 in ten thousand
+//!   (`a_stranger_shares_a_tag_by_sixteen_in_sixty_five_thousand`).
 //! - A refusal says when there is a cell, to a few microseconds, and then there
 //!   is (`each_key_has_its_quota_and_a_refusal_says_until_when`,
 //!   `a_burst_is_admitted_and_not_one_more`). What costs more than a burst is
