@@ -5,15 +5,15 @@
 //! `--cfg loom` also reaches tokio and hyper, which then do not compile.
 
 #[cfg(axiomatic_loom)]
-pub use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(axiomatic_loom)]
 pub use loom::sync::{Mutex, MutexGuard};
 #[cfg(axiomatic_shuttle)]
-pub use shuttle::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub use shuttle::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(axiomatic_shuttle)]
 pub use shuttle::sync::{Mutex, MutexGuard};
 #[cfg(not(any(axiomatic_loom, axiomatic_shuttle)))]
-pub use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(any(axiomatic_loom, axiomatic_shuttle)))]
 pub use std::sync::{Mutex, MutexGuard};
 

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use super::Quota;
+use super::{Algorithm, Quota};
 
 /// Why a limit of a rate cannot work.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,17 @@ pub enum ConfigError {
     /// What may come at once takes longer than [`Quota::LONGEST`] to come at
     /// the rate.
     Burst(Quota),
+    /// A window has no burst but its count.
+    WindowBurst(Quota),
+    /// A sliding window counts no more than
+    /// [`Algorithm::MOST_IN_WINDOW`](super::Algorithm::MOST_IN_WINDOW).
+    WindowCount(Quota),
+    /// Nobody waits for a sliding window, which promises nothing ahead.
+    WindowWait,
+    /// A limit that gets warm takes 1 ns to [`Quota::LONGEST`] for it.
+    WarmUp(Duration),
+    /// Nobody may wait: for no time, or no room.
+    Wait,
 }
 
 impl fmt::Display for ConfigError {
@@ -31,6 +42,23 @@ impl fmt::Display for ConfigError {
                 "{quota}: so many need longer than {:?} at that rate",
                 Quota::LONGEST
             ),
+            ConfigError::WindowBurst(quota) => {
+                write!(f, "{quota}: of a window all may come at once")
+            }
+            ConfigError::WindowCount(quota) => write!(
+                f,
+                "{quota}: a sliding window counts no more than {}",
+                Algorithm::MOST_IN_WINDOW
+            ),
+            ConfigError::WindowWait => {
+                f.write_str("nobody can wait for a sliding window, which promises nothing ahead")
+            }
+            ConfigError::WarmUp(length) => write!(
+                f,
+                "to get warm takes 1 ns to {:?}, and not {length:?}",
+                Quota::LONGEST
+            ),
+            ConfigError::Wait => f.write_str("who waits needs time and room to wait"),
         }
     }
 }

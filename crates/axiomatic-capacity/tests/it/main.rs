@@ -8,6 +8,7 @@ mod model;
 mod partitions;
 mod queued;
 mod queued_layer;
+mod rate_limit;
 mod regressions;
 mod reserving;
 mod support;

@@ -1,0 +1,401 @@
+//! What the handles share.
+
+use std::sync::PoisonError;
+
+use axiomatic_core::mode_cell::ModeCell;
+use axiomatic_core::number_cell::{Setting, SpreadTally};
+use axiomatic_core::sync::{Mutex, MutexGuard};
+use axiomatic_core::time::{Clock, Instant};
+use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
+
+use super::holes::Holes;
+use super::line::Grant;
+use super::rule::{Ask, Rule, Verdict};
+use super::telemetry::Telemetry;
+use super::terms::Terms;
+use super::word_cell::{Step, Word};
+use super::{ConfigError, Inheritance, Quota, WhenLimited};
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    word: Word,
+    rule: Rule,
+    pub(crate) mode: ModeCell,
+    pub(crate) name: Name,
+    pub(crate) clock: Clock,
+    pub(crate) when_limited: WhenLimited,
+    pub(crate) refused: SpreadTally,
+    pub(crate) would_refuse: SpreadTally,
+    telemetry: Telemetry,
+    /// Taken by whoever changes terms, and by nobody who asks.
+    quota: Mutex<Quota>,
+    /// Taken by whoever gives back, and while there are any by whoever finds
+    /// nothing left.
+    holes: Mutex<Holes>,
+    /// Whether there may be any.
+    has_holes: Setting,
+}
+
+/// What was granted, to be given back.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    grant: Grant,
+    /// From when on it is good.
+    pub(crate) due: Instant,
+    pub(crate) cells: u32,
+    /// None of what was let in without a grant: in shadow, or switched off.
+    generation: Option<u8>,
+}
+
+/// Why there is no grant.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Lack {
+    Until(Instant),
+    Forever,
+}
+
+impl Core {
+    pub(crate) fn new(
+        name: Name,
+        quota: Quota,
+        rule: Rule,
+        when_limited: WhenLimited,
+        mode: Mode,
+        clock: Clock,
+    ) -> Self {
+        Core {
+            word: Word::new(&rule.first_terms(&quota), 0),
+            rule,
+            mode: ModeCell::new(mode),
+            name,
+            clock,
+            when_limited,
+            refused: SpreadTally::new(),
+            would_refuse: SpreadTally::new(),
+            telemetry: Telemetry::new(name, &quota),
+            quota: Mutex::new(quota),
+            holes: Mutex::new(Holes::new()),
+            has_holes: Setting::new(0),
+        }
+    }
+
+    /// Takes so much, if it is there.
+    #[inline(always)]
+    pub(crate) fn admit(&self, now: Instant, cells: u32) -> Result<Taken, Rejected> {
+        if self.mode.is_off() {
+            return Ok(Taken::nothing(now, cells));
+        }
+        let rule = self.rule;
+        self.decide(now, cells, |terms, state| {
+            rule.take(terms, state, now, cells)
+        })
+        .or_else(|lack| {
+            let ask = Ask {
+                cells,
+                until: now,
+                most_ahead: 0,
+            };
+            self.lacks(now, &ask, lack)
+        })
+    }
+
+    /// Takes so much, now or for later.
+    pub(crate) fn reserve(&self, now: Instant, ask: &Ask) -> Result<Taken, Rejected> {
+        if self.mode.is_off() {
+            return Ok(Taken::nothing(now, ask.cells));
+        }
+        if self.mode.load() == Mode::Shadow {
+            // Nobody waits in shadow.
+            return self.admit(now, ask.cells);
+        }
+        // What others left is sooner than what is behind everybody.
+        if let Some(taken) = self.fill(now, ask) {
+            return Ok(taken);
+        }
+        let rule = self.rule;
+        self.decide(now, ask.cells, |terms, state| {
+            rule.reserve(terms, state, now, ask)
+        })
+        .or_else(|lack| self.lacks(now, ask, lack))
+    }
+
+    /// Takes a place that somebody gave up.
+    fn fill(&self, now: Instant, ask: &Ask) -> Option<Taken> {
+        if self.has_holes.load() == 0 {
+            return None;
+        }
+        let mut holes = self.lock_holes();
+        let (generation, terms) = self.enter(&mut holes);
+        let time = self.rule.line_at(&terms, now)?;
+        let units = terms.units_of(ask.cells);
+        let mut due = now;
+        let end = holes.take(units, time, |end| {
+            let grant = Grant { end, units };
+            due = self.rule.due(&terms, now, grant);
+            let ahead = grant.ready(terms.burst).saturating_sub(time);
+            due <= ask.until && ahead <= terms.units_of(ask.most_ahead)
+        });
+        self.has_holes.store(u64::from(!holes.is_empty()));
+        Some(Taken {
+            grant: Grant { end: end?, units },
+            due,
+            cells: ask.cells,
+            generation: Some(generation),
+        })
+    }
+
+    fn lock_holes(&self) -> MutexGuard<'_, Holes> {
+        self.holes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The terms under which these are places from now on.
+    fn enter(&self, holes: &mut Holes) -> (u8, Terms) {
+        let entered = self
+            .word
+            .decide(|generation, terms, _| Step::Stay((generation, *terms)));
+        holes.enter(entered.0);
+        entered
+    }
+
+    /// Whether there is something, without taking it.
+    pub(crate) fn peek(&self, now: Instant, cells: u32) -> Result<(), Rejected> {
+        // Whether a place is long enough that somebody gave up, who takes it
+        // finds out.
+        if self.mode.load() != Mode::Enforce || self.has_holes.load() > 0 {
+            return Ok(());
+        }
+        loop {
+            let (terms, state) = self.word.look();
+            let lack = match self.rule.take(&terms, state, now, cells) {
+                Verdict::Granted(..) => return Ok(()),
+                Verdict::Spent(due) => Lack::Until(due),
+                Verdict::TooMuch => Lack::Forever,
+                Verdict::Renew => {
+                    self.renew(now);
+                    continue;
+                }
+            };
+            return Err(self.refuse(now, lack));
+        }
+    }
+
+    #[inline(always)]
+    fn decide(
+        &self,
+        now: Instant,
+        cells: u32,
+        verdict: impl Fn(&Terms, u64) -> Verdict,
+    ) -> Result<Taken, Lack> {
+        loop {
+            let decided =
+                self.word
+                    .decide(|generation, terms, state| match verdict(terms, state) {
+                        Verdict::Granted(state, grant, due) => {
+                            let taken = Taken {
+                                grant,
+                                due,
+                                cells,
+                                generation: Some(generation),
+                            };
+                            Step::To(state, Ok(taken))
+                        }
+                        Verdict::Spent(due) => Step::Stay(Err(Some(Lack::Until(due)))),
+                        Verdict::TooMuch => Step::Stay(Err(Some(Lack::Forever))),
+                        Verdict::Renew => Step::Stay(Err(None)),
+                    });
+            match decided {
+                Ok(taken) => return Ok(taken),
+                Err(Some(lack)) => return Err(lack),
+                Err(None) => self.renew(now),
+            }
+        }
+    }
+
+    /// Begins the terms anew, unless another just has.
+    #[cold]
+    fn renew(&self, now: Instant) {
+        let quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        let (terms, state) = self.word.look();
+        let renewed = |terms: &Terms, state| self.rule.renewed(&quota, terms, state, now);
+        let Some((anew, _)) = renewed(&terms, state) else {
+            return;
+        };
+        self.word.switch(&anew, |old, state| {
+            // Somebody whose clock is behind may have been granted something
+            // meanwhile that makes it look less idle. Nothing is left then.
+            renewed(old, state)
+                .map_or_else(|| self.rule.leave(&anew, 0, now, 0), |(_, state)| state)
+        });
+    }
+
+    /// Somebody finds nothing left.
+    #[cold]
+    #[inline(never)]
+    fn lacks(&self, now: Instant, ask: &Ask, lack: Lack) -> Result<Taken, Rejected> {
+        if let Some(taken) = self.fill(now, ask) {
+            return Ok(taken);
+        }
+        if self.mode.load() == Mode::Shadow {
+            self.would_refuse.count();
+            self.telemetry.would_refuse();
+            return Ok(Taken::nothing(now, ask.cells));
+        }
+        Err(self.refuse(now, lack))
+    }
+
+    fn refuse(&self, now: Instant, lack: Lack) -> Rejected {
+        let reason = match self.when_limited {
+            WhenLimited::Shed => Reason::Shed,
+            WhenLimited::Reject | WhenLimited::Wait { .. } => Reason::Limited,
+        };
+        let rejected = self.turn_away(reason);
+        match lack {
+            Lack::Until(due) => {
+                let wait = due.as_nanos().saturating_sub(now.as_nanos());
+                rejected.with_retry_after_nanos(wait)
+            }
+            Lack::Forever => rejected,
+        }
+    }
+
+    /// A refusal that is counted.
+    pub(crate) fn turn_away(&self, reason: Reason) -> Rejected {
+        self.refused.count();
+        self.telemetry.refused(reason);
+        self.rejected(reason)
+    }
+
+    /// A refusal in words that is counted as nothing.
+    pub(crate) fn rejected(&self, reason: Reason) -> Rejected {
+        Rejected::new(Pattern::RateLimiter, reason).with_name(self.name)
+    }
+
+    /// What was granted and is not used. The last in line leaves no place
+    /// behind; of others it is kept for who comes next.
+    pub(crate) fn give_back(&self, now: Instant, taken: Taken) {
+        let Some(granted) = taken.generation else {
+            return;
+        };
+        let mut holes = self.lock_holes();
+        self.enter(&mut holes);
+        let Grant { end, units } = taken.grant;
+        let start = taken.grant.start();
+        let kept = self.word.decide(|generation, terms, state| {
+            if generation != granted {
+                return Step::Stay(None);
+            }
+            match self.rule.line_at(terms, now) {
+                None => {
+                    let cells = u32::try_from(units).unwrap_or(u32::MAX);
+                    Step::To(self.rule.refund(terms, state, now, cells), None)
+                }
+                Some(_) if state == end => Step::To(start, None),
+                // Behind the end, where somebody put back more than that.
+                Some(time) => Step::Stay((state > end).then_some(time)),
+            }
+        });
+        match kept {
+            Some(time) => holes.add(start, end, time),
+            None => self.retreat(&mut holes, granted, start),
+        }
+        self.has_holes.store(u64::from(!holes.is_empty()));
+    }
+
+    /// Cuts off the place that the line now ends with, if there is one.
+    fn retreat(&self, holes: &mut Holes, of: u8, end: u64) {
+        let start = holes.retreat(end);
+        if start == end {
+            return;
+        }
+        let is_cut = self.word.decide(|generation, _, state| {
+            if generation == of && state == end {
+                Step::To(start, true)
+            } else {
+                Step::Stay(false)
+            }
+        });
+        if !is_cut {
+            // Somebody came behind it meanwhile.
+            holes.add(start, end, 0);
+        }
+    }
+
+    /// Nothing that was given up is left.
+    fn forget_holes(&self) {
+        if self.has_holes.load() > 0 {
+            self.lock_holes().clear();
+            self.has_holes.store(0);
+        }
+    }
+
+    /// Puts so many back.
+    pub(crate) fn refund(&self, now: Instant, cells: u32) {
+        self.word
+            .decide(|_, terms, state| Step::To(self.rule.refund(terms, state, now, cells), ()));
+    }
+
+    /// Leaves at most so many.
+    pub(crate) fn leave(&self, now: Instant, cells: u32) {
+        self.forget_holes();
+        self.word
+            .decide(|_, terms, state| Step::To(self.rule.leave(terms, state, now, cells), ()));
+    }
+
+    /// Leaves nothing until then.
+    pub(crate) fn pause(&self, now: Instant, until: Instant) {
+        self.forget_holes();
+        self.word
+            .decide(|_, terms, state| Step::To(self.rule.pause(terms, state, now, until), ()));
+    }
+
+    /// Changes the quota.
+    pub(crate) fn update(
+        &self,
+        now: Instant,
+        quota: Quota,
+        inheritance: Inheritance,
+    ) -> Result<(), ConfigError> {
+        self.rule.check(&quota)?;
+        {
+            let mut current = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+            let (terms, _) = self.word.look();
+            let changed = self.rule.changed(&terms, &quota, now);
+            self.word.switch(&changed, |old, state| {
+                self.rule
+                    .inherited((old, state), &changed, inheritance, now)
+            });
+            *current = quota;
+        }
+        self.telemetry.updated(&quota);
+        Ok(())
+    }
+
+    pub(crate) fn quota(&self) -> Quota {
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many are available, when the next is, and when all are.
+    pub(crate) fn standing(&self, now: Instant) -> (u64, Instant, Instant) {
+        let (terms, state) = self.word.look();
+        let next = match self.rule.take(&terms, state, now, 1) {
+            Verdict::Spent(due) => due,
+            Verdict::Granted(..) | Verdict::TooMuch | Verdict::Renew => now,
+        };
+        (
+            self.rule.available(&terms, state, now),
+            next,
+            self.rule.full_at(&terms, state, now),
+        )
+    }
+}
+
+impl Taken {
+    fn nothing(now: Instant, cells: u32) -> Self {
+        Taken {
+            grant: Grant { end: 0, units: 0 },
+            due: now,
+            cells,
+            generation: None,
+        }
+    }
+}

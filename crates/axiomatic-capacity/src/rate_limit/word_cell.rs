@@ -1,0 +1,214 @@
+use axiomatic_core::sync::{AtomicU64, Ordering, fence};
+
+use super::terms::Terms;
+
+/// What was granted, in one word with the number of the terms that it was
+/// granted by: a decision under terms that are no longer good fails.
+///
+/// Layout    | 63..58 generation | 57..0 what the terms make of it: where the
+///           line ends, or the counts of windows |
+/// Invariant the generation only steps by one, under the lock of whoever
+///           changes terms; those of the generation are in the place of its
+///           last bit, and are not written while it lasts.
+/// Writers   `decide` (hot), `switch`. Readers `look`, and `decide`.
+/// Orderings `switch` releases the terms that it has written, and whoever loads
+///           the word acquires them. A place is written anew in the generation
+///           after its own: a decision that read such numbers finds another
+///           generation in the word.
+///
+/// The generation comes around after 64 switches: a call that sleeps through
+/// exactly as many, inside of its decision, and then finds the rest of the word
+/// as it was, decides by terms that were.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Word {
+    state: AtomicU64,
+    places: Places,
+}
+
+/// On lines of their own, which all processors share while only the state is
+/// written.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Places([Place; 2]);
+
+#[derive(Debug)]
+#[repr(align(64))]
+struct Place {
+    since: AtomicU64,
+    pace: AtomicU64,
+    inverse: AtomicU64,
+    burst: AtomicU64,
+    shift: AtomicU64,
+}
+
+/// What becomes of the state.
+pub(super) enum Step<T> {
+    /// This, if nobody came in between.
+    To(u64, T),
+    /// Nothing: it stays as it is.
+    Stay(T),
+}
+
+/// A state with its generation: what only an unchanged word is exchanged from.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+struct Look(u64);
+
+const GENERATION_SHIFT: u32 = 58;
+const STATE: u64 = (1 << GENERATION_SHIFT) - 1;
+
+impl Look {
+    fn generation(self) -> u8 {
+        (self.0 >> GENERATION_SHIFT) as u8
+    }
+
+    fn state(self) -> u64 {
+        self.0 & STATE
+    }
+
+    #[inline(always)]
+    fn with(self, state: u64) -> u64 {
+        debug_assert!(state <= STATE, "{state:#x} runs into the generation");
+        self.0 & !STATE | state
+    }
+}
+
+impl Word {
+    pub(super) fn new(terms: &Terms, state: u64) -> Self {
+        Word {
+            state: AtomicU64::new(state),
+            places: Places([Place::new(terms), Place::new(terms)]),
+        }
+    }
+
+    #[inline(always)]
+    fn place(&self, look: Look) -> &Place {
+        &self.places.0[usize::from(look.generation() & 1)]
+    }
+
+    /// Decides by the generation, its terms and the state, as often as another
+    /// was faster.
+    ///
+    /// Linearises at the exchange, or at the load of a step that stays. A lost
+    /// race means that another was granted something, or that there are new
+    /// terms, and is judged anew. Lock-free.
+    #[inline(always)]
+    pub(super) fn decide<T>(&self, mut step: impl FnMut(u8, &Terms, u64) -> Step<T>) -> T {
+        // ORDERING: Acquire: observes the terms of the generation; pairs with
+        // the Release in `switch`, whose sequence the exchanges continue.
+        let mut look = Look(self.state.load(Ordering::Acquire));
+        loop {
+            match step(look.generation(), &self.place(look).load(), look.state()) {
+                Step::To(state, decided) => {
+                    // ORDERING: Release: the terms were read before; pairs with
+                    // the Acquire in `switch`, after which their place may be
+                    // written. Acquire on failure: as the load.
+                    let exchanged = self.state.compare_exchange_weak(
+                        look.0,
+                        look.with(state),
+                        Ordering::Release,
+                        Ordering::Acquire,
+                    );
+                    match exchanged {
+                        Ok(_) => return decided,
+                        Err(now) => look = Look(now),
+                    }
+                }
+                Step::Stay(decided) => match self.reread(look) {
+                    None => return decided,
+                    Some(now) => look = now,
+                },
+            }
+        }
+    }
+
+    /// The word, if its generation is no longer that one: then the terms that
+    /// were read may be of two minds.
+    #[inline(always)]
+    fn reread(&self, look: Look) -> Option<Look> {
+        // ORDERING: Acquire: the terms were read before what follows; pairs
+        // with the Release fence in `switch`.
+        fence(Ordering::Acquire);
+        // ORDERING: Relaxed: the fence orders it, and what is judged by it is
+        // loaded anew.
+        let now = Look(self.state.load(Ordering::Relaxed));
+        if now.generation() == look.generation() {
+            return None;
+        }
+        // ORDERING: Acquire: as in `decide`.
+        Some(Look(self.state.load(Ordering::Acquire)))
+    }
+
+    /// The terms and the state at a moment.
+    pub(super) fn look(&self) -> (Terms, u64) {
+        self.decide(|_, terms, state| Step::Stay((*terms, state)))
+    }
+
+    /// Goes over to other terms, under which the state is another. Under the
+    /// lock of whoever changes terms.
+    ///
+    /// Linearises at the exchange; a lost race means that something was granted
+    /// under the old terms. Lock-free but for the lock.
+    pub(super) fn switch(&self, terms: &Terms, of: impl Fn(&Terms, u64) -> u64) {
+        // ORDERING: Relaxed: the generation is only changed under the lock that
+        // the caller has.
+        let mut look = Look(self.state.load(Ordering::Relaxed));
+        let generation = look.generation() + 1;
+        let old = self.place(look).load();
+        // ORDERING: Release: the generation before was seen to be over by those
+        // who see what is written now; pairs with the fence in `reread`.
+        fence(Ordering::Release);
+        self.places.0[usize::from(generation & 1)].store(terms);
+        loop {
+            let state = of(&old, look.state());
+            let next = Look(u64::from(generation) << GENERATION_SHIFT).with(state);
+            // ORDERING: AcqRel: publishes the terms; pairs with the Acquire in
+            // `decide`. Observes that whoever decided before has read its
+            // terms; pairs with the Release in `decide`. Relaxed on failure:
+            // only the state is new.
+            let exchanged =
+                self.state
+                    .compare_exchange_weak(look.0, next, Ordering::AcqRel, Ordering::Relaxed);
+            match exchanged {
+                Ok(_) => return,
+                Err(now) => look = Look(now),
+            }
+        }
+    }
+}
+
+impl Place {
+    fn new(terms: &Terms) -> Self {
+        Place {
+            since: AtomicU64::new(terms.since),
+            pace: AtomicU64::new(terms.pace),
+            inverse: AtomicU64::new(terms.inverse),
+            burst: AtomicU64::new(terms.burst),
+            shift: AtomicU64::new(terms.shift),
+        }
+    }
+
+    #[inline(always)]
+    fn load(&self) -> Terms {
+        // ORDERING: Relaxed: published with the generation, by which whoever
+        // decides finds out whether they belong together.
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        Terms {
+            since: load(&self.since),
+            pace: load(&self.pace),
+            inverse: load(&self.inverse),
+            burst: load(&self.burst),
+            shift: load(&self.shift),
+        }
+    }
+
+    fn store(&self, terms: &Terms) {
+        // ORDERING: Relaxed: published by the exchange in `switch`.
+        let store = |number: &AtomicU64, value| number.store(value, Ordering::Relaxed);
+        store(&self.since, terms.since);
+        store(&self.pace, terms.pace);
+        store(&self.inverse, terms.inverse);
+        store(&self.burst, terms.burst);
+        store(&self.shift, terms.shift);
+    }
+}

@@ -1,0 +1,5 @@
+//! What a rate limiter promises.
+
+mod algorithms;
+mod mechanism;
+mod oracle;
