@@ -15,7 +15,7 @@ use super::gcra::Limit;
 /// |---|---|---|
 /// | `FailOpen` | passes | no bound |
 /// | `FailClosed` | is refused, with [`Reason::Unreachable`](axiomatic_core::Reason::Unreachable) | a burst, and only if Redis came back without its data |
-/// | `LocalShare` | passes if the process's share has room | a burst, and `overshoot` |
+/// | `LocalShare` | passes if the process's share has room | a burst, `overshoot`, and what comes while some have not noticed that it is back |
 ///
 /// A burst comes back with Redis, since it was told of nothing that passed
 /// meanwhile, or forgot. [`Config::most_admitted`](super::Config::most_admitted)

@@ -34,7 +34,7 @@ impl Telemetry {
                 name = self.name.as_str(),
                 why = away.as_str(),
                 error = error.map(tracing::field::display),
-                "no answer"
+                "unanswered"
             );
         }
         #[cfg(feature = "metrics")]
