@@ -158,11 +158,20 @@ impl Core {
     }
 
     /// Gives tokens back, and says whether Redis was told.
-    pub(super) async fn give(&self, key: &[u8], limit: &Limit, count: NonZeroU32) -> bool {
+    async fn give(&self, key: &[u8], limit: &Limit, count: NonZeroU32) -> bool {
         let question = Question::give(self.prefix.name(key), limit, count);
         let told = self.store.ask(&question, &self.telemetry).await.is_ok();
         if told {
             self.counts.given_back.count();
+        }
+        told
+    }
+
+    /// Gives back what a call had taken.
+    pub(super) async fn refund(&self, key: &[u8], count: NonZeroU32) -> bool {
+        let told = self.give(key, &self.own.limit, count).await;
+        if let Some(leases) = &self.leases {
+            leases.forget_refusal(key, self.clock.now());
         }
         told
     }
@@ -174,12 +183,13 @@ impl Core {
         };
         loop {
             let taken = leases.take(expired_by);
-            if taken.is_empty() {
-                return;
-            }
+            let may_be_more = taken.len() == Leases::MOST_AT_ONCE;
             for (key, tokens) in taken {
                 // What Redis is not told of lapses: fewer pass, never more.
                 self.give(&key, &self.own.limit, tokens).await;
+            }
+            if !may_be_more {
+                return;
             }
         }
     }

@@ -18,13 +18,24 @@ local what = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
+-- The arrival time of a key in the parts of a limit. If they are of another
+-- size, since the quota is another, what there is of them is rounded up.
+local function in_parts(key, of)
+  if key.of ~= of then
+    if key.parts > 0 then
+      key.micros, key.parts = key.micros + 1, 0
+    end
+    key.of = of
+  end
+end
+
 local keys = {}
 local seen = {}
 local at = 2
 for i, name in ipairs(KEYS) do
   local key = seen[name]
   if not key then
-    key = { name = name, micros = now, parts = 0 }
+    key = { name = name, micros = now, parts = 0, of = tonumber(ARGV[at]) }
     seen[name] = key
     local value = redis.call('GET', name)
     if value then
@@ -32,13 +43,8 @@ for i, name in ipairs(KEYS) do
       if not micros then
         return redis.error_reply('ERR ' .. name .. ' holds no arrival time')
       end
-      micros, parts = tonumber(micros), tonumber(parts)
-      -- Parts of another size, since the quota is another: rounded up.
-      if tonumber(of) ~= tonumber(ARGV[at]) and parts > 0 then
-        micros, parts = micros + 1, 0
-      end
-      if micros >= now then
-        key.micros, key.parts = micros, parts
+      if tonumber(micros) >= now then
+        key.micros, key.parts, key.of = tonumber(micros), tonumber(parts), tonumber(of)
       end
     end
   end
@@ -56,7 +62,9 @@ local function after(micros, parts, other_micros, other_parts)
   return micros > other_micros or (micros == other_micros and parts > other_parts)
 end
 
-local function write(limit, micros, parts)
+local function write(limit)
+  in_parts(limit.key, limit.of)
+  local micros, parts = limit.key.micros, limit.key.parts
   if not after(micros, parts, now, 0) then
     redis.call('DEL', limit.key.name)
     return
@@ -72,6 +80,7 @@ local chosen = 0
 if what == 'give' then
   for _, limit in ipairs(keys) do
     local key, sum = limit.key, limit.sums[1]
+    in_parts(key, limit.of)
     key.micros, key.parts = key.micros - sum.micros, key.parts - sum.parts
     if key.parts < 0 then
       key.micros, key.parts = key.micros - 1, key.parts + limit.of
@@ -79,7 +88,7 @@ if what == 'give' then
     if not after(key.micros, key.parts, now, 0) then
       key.micros, key.parts = now, 0
     end
-    write(limit, key.micros, key.parts)
+    write(limit)
   end
   chosen = 1
 else
@@ -89,7 +98,8 @@ else
     local before = {}
     for i, limit in ipairs(keys) do
       local key, sum = limit.key, limit.sums[option]
-      before[i] = { key.micros, key.parts }
+      before[i] = { key.micros, key.parts, key.of }
+      in_parts(key, limit.of)
       local end_micros, end_parts = now + limit.burst_micros, limit.burst_parts
       -- No bucket is emptier than empty, whatever the clock did or the quota
       -- was.
@@ -111,18 +121,20 @@ else
       break
     end
     for i = #before, 1, -1 do
-      keys[i].key.micros, keys[i].key.parts = before[i][1], before[i][2]
+      local key = keys[i].key
+      key.micros, key.parts, key.of = before[i][1], before[i][2], before[i][3]
     end
   end
   if chosen > 0 and what == 'take' then
     for _, limit in ipairs(keys) do
-      write(limit, limit.key.micros, limit.key.parts)
+      write(limit)
     end
   end
 end
 
 local reply = { chosen }
 for _, limit in ipairs(keys) do
+  in_parts(limit.key, limit.of)
   reply[#reply + 1] = limit.key.micros - now
   reply[#reply + 1] = limit.key.parts
 end

@@ -20,7 +20,7 @@ const STEP: u32 = 20;
 /// Invariant tokens are spent before `until` and never after, each once; one
 ///           caller asks at a time.
 /// Writers   `spend`, and the one who asks: `granted`, `limited`, `released`;
-///           `take_expired` and `take_all` of who gives back.
+///           `unlimited`, `take_expired` and `take_all` of who gives back.
 ///           Readers `is_idle`, `tokens`.
 /// Orderings all Relaxed: the word is all there is.
 ///
@@ -145,6 +145,12 @@ impl LeaseCell {
         self.0.fetch_and(!ASKING, Ordering::Relaxed);
     }
 
+    /// There may be tokens again.
+    pub(super) fn unlimited(&self) {
+        // ORDERING: Relaxed: the word is all there is.
+        self.0.fetch_and(!LIMITED, Ordering::Relaxed);
+    }
+
     /// Takes what has expired, to be given back.
     pub(super) fn take_expired(&self, now: Instant) -> u32 {
         self.take(|word| word.is_over(now))
@@ -263,7 +269,10 @@ mod tests {
                             Spent::Ask(expired) => {
                                 back.fetch_add(u64::from(expired), Std::Relaxed);
                                 given.fetch_add(7, Std::Relaxed);
-                                let until = at(n / 100 + thread);
+                                // The answer takes a while, in which what is
+                                // left may expire.
+                                let now = at(n / 100 + 2);
+                                let until = at(n / 100 + 2 + thread);
                                 let lost = cell.granted(7, now, until);
                                 back.fetch_add(u64::from(lost), Std::Relaxed);
                             }

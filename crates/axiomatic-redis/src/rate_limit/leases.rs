@@ -8,9 +8,6 @@ use axiomatic_core::time::Instant;
 use super::Lease;
 use super::lease_cell::{LeaseCell, Spent};
 
-/// How many leases are given back in one go.
-const MOST_AT_ONCE: usize = 1_000;
-
 /// The tokens that a process holds, by key, in bounded memory. Keys without a
 /// place have no lease.
 pub(super) struct Leases {
@@ -50,6 +47,9 @@ pub(super) struct Asking {
 }
 
 impl Leases {
+    /// How many leases are taken in one go, to be given back.
+    pub(super) const MOST_AT_ONCE: usize = 1_000;
+
     pub(super) fn new(lease: Lease, keys: NonZeroU32) -> Self {
         Leases {
             lease,
@@ -92,11 +92,20 @@ impl Leases {
         sums
     }
 
+    /// There may be tokens again before the time that Redis said.
+    pub(super) fn forget_refusal(&self, key: &[u8], now: Instant) {
+        self.cells.with(key, now, |found| {
+            if let Some(kept) = found.value() {
+                kept.0.unlimited();
+            }
+        });
+    }
+
     /// Takes what has expired, of some keys, or everything.
     pub(super) fn take(&self, expired_by: Option<Instant>) -> Vec<(Box<[u8]>, NonZeroU32)> {
         let mut taken = Vec::new();
         self.cells.for_each(|key, kept| {
-            if taken.len() < MOST_AT_ONCE {
+            if taken.len() < Self::MOST_AT_ONCE {
                 let tokens = match expired_by {
                     Some(now) => kept.0.take_expired(now),
                     None => kept.0.take_all(),

@@ -182,8 +182,7 @@ impl RedisRateLimiter {
     /// [`Source::Lease`](super::Source::Lease), or more will pass than the
     /// quota says.
     pub async fn refund<K: AsRef<[u8]> + ?Sized>(&self, key: &K, count: NonZeroU32) -> bool {
-        let core = &self.0.core;
-        core.give(key.as_ref(), &core.own.limit, count).await
+        self.0.core.refund(key.as_ref(), count).await
     }
 
     /// Gives back what all leases hold. The last handle that is dropped does

@@ -49,6 +49,16 @@ async fn who_is_limited_is_told_so_without_asking_again() {
 }
 
 #[tokio::test]
+async fn what_is_refunded_can_be_taken_although_it_was_refused_before() {
+    let Some(redis) = Shared::find() else { return };
+    let limiter = redis.build(leasing(&redis, 10, 10));
+    limiter.admit_weighing("a", some(10)).await.unwrap();
+    assert!(limiter.admit("a").await.is_err());
+    assert!(limiter.refund("a", some(1)).await);
+    assert!(limiter.admit("a").await.is_ok());
+}
+
+#[tokio::test]
 async fn what_is_left_is_shared_out_by_halves() {
     let Some(redis) = Shared::find() else { return };
     let greedy = redis.build(leasing(&redis, 10, 8));

@@ -83,6 +83,20 @@ async fn a_key_that_is_claimed_twice_is_charged_twice() {
     assert_eq!(limiter.peek("a").await.unwrap().remaining(), 1);
 }
 
+/// Parts of a microsecond are of another size for each quota.
+#[tokio::test]
+async fn a_key_that_is_claimed_by_two_quotas_meets_both() {
+    let Some(redis) = Shared::find() else { return };
+    let limiter = redis.build(patient(&*redis.prefix, slowly(3), OnFailure::FailClosed));
+    let odd = Quota::new(some(7), Duration::from_secs(7 * 3_600 + 1)).burst(some(3));
+    let odd = limiter.quota(odd).unwrap();
+    let both = [Claim::of("a").by(odd), Claim::of("a")];
+    limiter.admit_all(&both).await.unwrap();
+    assert!(limiter.admit_all(&both).await.is_err());
+    limiter.admit_all(&both[..1]).await.unwrap();
+    assert!(limiter.admit_all(&both[1..]).await.is_err());
+}
+
 #[tokio::test]
 async fn what_is_refunded_can_be_taken_again_and_never_more_than_the_burst() {
     let Some(redis) = Shared::find() else { return };

@@ -144,7 +144,7 @@ fn the_script_does_exactly_what_fractions_say() {
     let redis = RefCell::new(shared.client.get_connection().unwrap());
     let script = script();
     let number = Cell::new(0);
-    let cases = ProptestConfig::with_cases(150);
+    let cases = ProptestConfig::with_cases(400);
     proptest!(cases, |(quota in quota(), steps in prop::collection::vec(step(), 1..60))| {
         number.set(number.get() + 1);
         let redis = &mut *redis.borrow_mut();
@@ -189,13 +189,16 @@ fn a_quota_that_changes_is_never_looser_for_the_parts_of_a_microsecond() {
         burst: 7_000,
     };
     let now = 1_800_000_000_000_000;
-    let (mut passed, mut spent) = ([0u64; 2], true);
-    while spent {
-        spent = false;
-        for (n, quota) in [thirds, sevenths].into_iter().enumerate() {
+    let (mut passed, mut goes_on) = ([0u64; 2], true);
+    while goes_on {
+        goes_on = false;
+        // Two thirds, and then five sevenths: were parts of the one taken for
+        // parts of the other, they would seem to be one microsecond.
+        for n in [0, 0, 1, 1, 1, 1, 1] {
+            let quota = [thirds, sevenths][n];
             let (fits, _) = ask(&mut redis, &script, ("take", &name, quota, 1), now);
             passed[n] += u64::from(fits);
-            spent |= fits;
+            goes_on |= fits;
         }
     }
     // A millisecond is in the bucket, and what passed is worth no more.
@@ -204,5 +207,5 @@ fn a_quota_that_changes_is_never_looser_for_the_parts_of_a_microsecond() {
         worth <= Duration::from_millis(1),
         "{passed:?} are {worth:?}"
     );
-    assert!(passed.iter().all(|passed| *passed > 400), "{passed:?}");
+    assert!(passed.iter().sum::<u64>() > 2_000, "{passed:?}");
 }
