@@ -5,6 +5,9 @@
 //! reports. It is one file, since a model is understood beside the others.
 #![cfg(axiomatic_loom)]
 
+#[path = "loom/rate_limit.rs"]
+mod rate_limit;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

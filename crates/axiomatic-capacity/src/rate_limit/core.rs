@@ -1,7 +1,9 @@
 //! What the handles share.
 
+use std::num::NonZeroU32;
 use std::sync::PoisonError;
 
+use axiomatic_core::hash::mix;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::{Setting, SpreadTally};
 use axiomatic_core::sync::{Mutex, MutexGuard};
@@ -10,11 +12,11 @@ use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
 use super::holes::Holes;
 use super::line::Grant;
-use super::rule::{Ask, Rule, Verdict};
+use super::rule::{Ask, Rule, Verdict, steady};
 use super::telemetry::Telemetry;
-use super::terms::Terms;
+use super::terms::{Flow, Terms};
 use super::word_cell::{Step, Word};
-use super::{ConfigError, Inheritance, Quota, WhenLimited};
+use super::{ConfigError, Inheritance, Quota, Standing, WhenLimited};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -28,7 +30,10 @@ pub(crate) struct Core {
     pub(crate) would_refuse: SpreadTally,
     telemetry: Telemetry,
     /// Taken by whoever changes terms, and by nobody who asks.
-    quota: Mutex<Quota>,
+    quota: Mutex<Quotas>,
+    /// The quota that was heard last, so that the lock is left alone by who
+    /// hears the same once more.
+    heard: Setting,
     /// Taken by whoever gives back, and while there are any by whoever finds
     /// nothing left.
     holes: Mutex<Holes>,
@@ -36,9 +41,17 @@ pub(crate) struct Core {
     has_holes: Setting,
 }
 
+/// The quota that is kept, and what nobody else may raise it above.
+#[derive(Debug)]
+struct Quotas {
+    kept: Quota,
+    most: Quota,
+}
+
 /// What was granted, to be given back.
+#[expect(unnameable_types, reason = "what a gate takes is nobody's business")]
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub struct Taken {
     grant: Grant,
     /// From when on it is good.
     pub(crate) due: Instant,
@@ -46,6 +59,8 @@ pub(crate) struct Taken {
     /// None of what was let in without a grant: in shadow, or switched off.
     generation: Option<u8>,
 }
+
+const STEADY: Rule = Rule::Line(Flow::Steady);
 
 /// Why there is no grant.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -73,7 +88,11 @@ impl Core {
             refused: SpreadTally::new(),
             would_refuse: SpreadTally::new(),
             telemetry: Telemetry::new(name, &quota),
-            quota: Mutex::new(quota),
+            quota: Mutex::new(Quotas {
+                kept: quota,
+                most: quota,
+            }),
+            heard: Setting::new(0),
             holes: Mutex::new(Holes::new()),
             has_holes: Setting::new(0),
         }
@@ -85,11 +104,34 @@ impl Core {
         if self.mode.is_off() {
             return Ok(Taken::nothing(now, cells));
         }
-        let rule = self.rule;
-        self.decide(now, cells, |terms, state| {
-            rule.take(terms, state, now, cells)
-        })
-        .or_else(|lack| {
+        if self.rule == STEADY
+            && let Some((generation, grant)) = self.word.grant(|terms| steady(terms, now, cells))
+        {
+            return Ok(Taken {
+                grant,
+                due: now,
+                cells,
+                generation: Some(generation),
+            });
+        }
+        self.admit_otherwise(now, cells)
+    }
+
+    /// By another algorithm, or where nothing is left.
+    #[inline(never)]
+    fn admit_otherwise(&self, now: Instant, cells: u32) -> Result<Taken, Rejected> {
+        // Said by itself, so that it is made for it: refusals are to be cheap.
+        let decided = if self.rule == STEADY {
+            self.decide(now, cells, |terms, state| {
+                STEADY.take(terms, state, now, cells)
+            })
+        } else {
+            let rule = self.rule;
+            self.decide(now, cells, |terms, state| {
+                rule.take(terms, state, now, cells)
+            })
+        };
+        decided.or_else(|lack| {
             let ask = Ask {
                 cells,
                 until: now,
@@ -117,6 +159,23 @@ impl Core {
             rule.reserve(terms, state, now, ask)
         })
         .or_else(|lack| self.lacks(now, ask, lack))
+    }
+
+    /// What may be put off as far as the limit is configured to, and no further
+    /// than `until`.
+    pub(crate) fn ask(&self, now: Instant, until: Option<Instant>, cost: NonZeroU32) -> Ask {
+        let (most, most_ahead) = match self.when_limited {
+            WhenLimited::Wait {
+                max_wait,
+                max_waiting,
+            } => (now + max_wait, max_waiting.get()),
+            WhenLimited::Reject | WhenLimited::Shed => (now, 0),
+        };
+        Ask {
+            cells: cost.get(),
+            until: until.map_or(most, |until| until.min(most)),
+            most_ahead,
+        }
     }
 
     /// Takes a place that somebody gave up.
@@ -214,9 +273,10 @@ impl Core {
     /// Begins the terms anew, unless another just has.
     #[cold]
     fn renew(&self, now: Instant) {
-        let quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        let quotas = self.lock_quotas();
+        let quota = &quotas.kept;
         let (terms, state) = self.word.look();
-        let renewed = |terms: &Terms, state| self.rule.renewed(&quota, terms, state, now);
+        let renewed = |terms: &Terms, state| self.rule.renewed(quota, terms, state, now);
         let Some((anew, _)) = renewed(&terms, state) else {
             return;
         };
@@ -357,35 +417,70 @@ impl Core {
     ) -> Result<(), ConfigError> {
         self.rule.check(&quota)?;
         {
-            let mut current = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
-            let (terms, _) = self.word.look();
-            let changed = self.rule.changed(&terms, &quota, now);
-            self.word.switch(&changed, |old, state| {
-                self.rule
-                    .inherited((old, state), &changed, inheritance, now)
-            });
-            *current = quota;
+            let mut quotas = self.lock_quotas();
+            quotas.most = quota;
+            self.keep(&mut quotas, now, quota, inheritance);
+            self.heard.store(0);
         }
         self.telemetry.updated(&quota);
         Ok(())
     }
 
-    pub(crate) fn quota(&self) -> Quota {
-        *self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes it to what somebody else says, as far as that is no more than
+    /// it was configured to be and can be kept.
+    pub(crate) fn lower(&self, now: Instant, told: Quota) {
+        // Two that are told apart are nearly never equal here, and one that is
+        // missed is told again.
+        let period = u64::try_from(told.period().as_nanos()).unwrap_or(u64::MAX);
+        let heard = mix(mix(period) ^ u64::from(told.count().get()));
+        if self.heard.load() == heard || told.check().is_err() {
+            return;
+        }
+        let lowered = {
+            let mut quotas = self.lock_quotas();
+            let quota = told.within(&quotas.most);
+            self.heard.store(heard);
+            if quota == quotas.kept || self.rule.check(&quota).is_err() {
+                return;
+            }
+            self.keep(&mut quotas, now, quota, Inheritance::AsIs);
+            quota
+        };
+        self.telemetry.updated(&lowered);
     }
 
-    /// How many are available, when the next is, and when all are.
-    pub(crate) fn standing(&self, now: Instant) -> (u64, Instant, Instant) {
+    fn keep(&self, quotas: &mut Quotas, now: Instant, quota: Quota, inheritance: Inheritance) {
+        let (terms, _) = self.word.look();
+        let changed = self.rule.changed(&terms, &quota, now);
+        self.word.switch(&changed, |old, state| {
+            self.rule
+                .inherited((old, state), &changed, inheritance, now)
+        });
+        quotas.kept = quota;
+    }
+
+    fn lock_quotas(&self) -> MutexGuard<'_, Quotas> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn quota(&self) -> Quota {
+        self.lock_quotas().kept
+    }
+
+    /// What is left. It takes nothing.
+    pub(crate) fn standing(&self, now: Instant) -> Standing {
         let (terms, state) = self.word.look();
         let next = match self.rule.take(&terms, state, now, 1) {
             Verdict::Spent(due) => due,
             Verdict::Granted(..) | Verdict::TooMuch | Verdict::Renew => now,
         };
-        (
-            self.rule.available(&terms, state, now),
-            next,
-            self.rule.full_at(&terms, state, now),
-        )
+        Standing {
+            quota: self.quota(),
+            available: self.rule.available(&terms, state, now),
+            next_after: next - now,
+            more_after: self.rule.more_at(&terms, state, now) - now,
+            full_after: self.rule.full_at(&terms, state, now) - now,
+        }
     }
 }
 

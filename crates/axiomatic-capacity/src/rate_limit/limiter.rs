@@ -1,14 +1,22 @@
 use std::fmt;
 use std::num::NonZeroU32;
+#[cfg(feature = "tokio")]
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axiomatic_core::allowance::{Heard, Policy};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Rejected};
 
 use super::core::Core;
 use super::rule::Ask;
-use super::{ConfigError, Inheritance, Permit, Quota, Reservation, Snapshot, Standing};
+use super::{
+    ConfigError, Inheritance, LearningRateLimitLayer, Permit, Quota, RateLimitLayer, Reservation,
+    Snapshot, Standing,
+};
+#[cfg(feature = "tokio")]
+use super::{WaitingRateLimitLayer, waiting::Waiting};
 
 /// So many in a time: a handle to one limit, cheap to clone.
 ///
@@ -120,14 +128,54 @@ impl RateLimiter {
 
     /// What is left, and when there is more. It takes nothing.
     pub fn peek(&self, now: Instant) -> Standing {
-        let (available, next, full) = self.0.standing(now);
-        Standing {
-            quota: self.0.quota(),
-            available,
-            next_after: next - now,
-            full_after: full - now,
+        self.0.standing(now)
+    }
+
+    /// Hears what a server says of its own limit, and keeps to it: a quota
+    /// that is lower than the configured one is taken over, of what is left
+    /// there is no more left here, and as long as a refusal says nothing is
+    /// asked for, at most [`LONGEST_PAUSE`](RateLimiter::LONGEST_PAUSE). It is
+    /// another's word, so it only ever makes a client ask for less than it was
+    /// configured to.
+    ///
+    /// ```
+    /// use axiomatic_capacity::rate_limit::{Config, Quota};
+    /// use axiomatic_core::allowance::Heard;
+    /// use axiomatic_core::time::Clock;
+    /// use std::num::NonZeroU32;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hundred = NonZeroU32::new(100).ok_or("nothing")?;
+    /// let limiter = Config::new(Quota::per_second(hundred)).build()?;
+    /// let now = Clock::Precise.now();
+    /// let window = Duration::from_secs(60);
+    /// let told = Heard::nothing().with_quota(30).with_window(window).with_remaining(2);
+    /// limiter.heed(now, &told);
+    /// assert_eq!(limiter.quota().to_string(), "30 per 60s, 30 at once");
+    /// assert_eq!(limiter.peek(now).available(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn heed(&self, now: Instant, heard: &Heard) {
+        let cells = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        if let (Some(quota), Some(window)) = (heard.quota(), heard.window())
+            && let Some(count) = NonZeroU32::new(cells(quota))
+        {
+            self.0.lower(now, Quota::new(count, window));
+        }
+        if let Some(remaining) = heard.remaining() {
+            self.0.leave(now, cells(remaining));
+        }
+        let wait = heard.wait().min(Self::LONGEST_PAUSE);
+        if !wait.is_zero() {
+            self.0.pause(now, now + wait);
         }
     }
+
+    /// The longest time for which a server's word keeps a client from asking:
+    /// an hour.
+    pub const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
     /// Changes the quota live: from then on nothing is granted by the old one.
     /// What was granted stays so, and reservations keep their times.
@@ -156,6 +204,11 @@ impl RateLimiter {
         self.0.mode.store(mode);
     }
 
+    /// What callers can keep to.
+    pub fn policy(&self) -> Policy {
+        self.quota().policy(self.0.name)
+    }
+
     /// Whether it acts on its decisions.
     pub fn mode(&self) -> Mode {
         self.0.mode.load()
@@ -169,6 +222,68 @@ impl RateLimiter {
     /// The clock that its layers read.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// A tower layer that refuses what is beyond the limit. Its services, and
+    /// those of other layers, share it.
+    pub fn layer(&self) -> RateLimitLayer {
+        RateLimitLayer::new(self.clone())
+    }
+
+    /// A tower layer whose calls wait until they are due, as
+    /// [`WhenLimited::Wait`](super::WhenLimited::Wait) says.
+    #[cfg(feature = "tokio")]
+    pub fn waiting_layer(&self) -> WaitingRateLimitLayer {
+        WaitingRateLimitLayer::new(self.clone())
+    }
+
+    /// A tower layer for a client, which keeps to its own limit and to what
+    /// servers say of theirs in their answers: see [`heed`](RateLimiter::heed).
+    /// The binding reads it, so it is one that knows the protocol:
+    /// `axiomatic_http::Http` reads `RateLimit`, `X-RateLimit-*` and
+    /// `Retry-After`.
+    pub fn learning_layer(&self) -> LearningRateLimitLayer {
+        LearningRateLimitLayer::new(self.clone())
+    }
+
+    /// Waits until a call is due that costs so much, as
+    /// [`WhenLimited::Wait`](super::WhenLimited::Wait) says and not longer than
+    /// `until`. Who waits is served in the order in which it asked. Dropped, it
+    /// gives its place up.
+    ///
+    /// ```
+    /// # use axiomatic_capacity::rate_limit::{Config, Quota, WhenLimited};
+    /// # use std::num::NonZeroU32;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ten = NonZeroU32::new(10).ok_or("nothing")?;
+    /// let limiter = Config::new(Quota::per_second(ten).paced())
+    ///     .when_limited(WhenLimited::Wait {
+    ///         max_wait: Duration::from_millis(150),
+    ///         max_waiting: ten,
+    ///     })
+    ///     .build()?;
+    /// let one = NonZeroU32::MIN;
+    /// limiter.wait(one, None).await?;
+    /// limiter.wait(one, None).await?;
+    /// let (third, fourth) = tokio::join!(limiter.wait(one, None), limiter.wait(one, None));
+    /// assert!(third.is_ok());
+    /// assert!(fourth.is_err(), "200 ms are too long, which it is told at once");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] at once, if it cannot have it in time: `Limited`, with how
+    /// long it would have to wait, if nobody else came.
+    #[cfg(feature = "tokio")]
+    pub async fn wait(&self, cost: NonZeroU32, until: Option<Instant>) -> Result<(), Rejected> {
+        let mut waiting = pin!(Waiting::begin(self, &(), until, cost)?);
+        waiting.as_mut().await;
+        waiting.used();
+        Ok(())
     }
 
     /// What it is like now, by its clock.
@@ -195,18 +310,5 @@ impl fmt::Debug for RateLimiter {
             .field("name", &self.0.name)
             .field("quota", &self.0.quota())
             .finish_non_exhaustive()
-    }
-}
-
-/// What a client may do when a server tells it of its limit.
-impl RateLimiter {
-    /// At most so many are left.
-    pub(super) fn leave(&self, now: Instant, cells: u32) {
-        self.0.leave(now, cells);
-    }
-
-    /// Nothing is left for so long.
-    pub(super) fn pause(&self, now: Instant, wait: Duration) {
-        self.0.pause(now, now + wait);
     }
 }

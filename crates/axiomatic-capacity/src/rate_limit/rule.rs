@@ -5,6 +5,7 @@ use axiomatic_core::time::Instant;
 use super::line::{self, Grant};
 use super::sliding::{self, Window};
 use super::terms::{FURTHEST, Flow, LATEST, Ramp, Terms};
+use super::word_cell::Bid;
 use super::{ConfigError, Inheritance, Quota};
 
 /// How a quota is kept.
@@ -41,6 +42,20 @@ pub(crate) enum Verdict {
     TooMuch,
     /// The terms have to begin anew.
     Renew,
+}
+
+/// What is bid for at once on a steady line: the one decision that has to be
+/// fast. It grants what [`Rule::take`] does.
+#[inline(always)]
+pub(crate) fn steady(terms: &Terms, now: Instant, cells: u32) -> Option<Bid> {
+    let time = terms.at(&Flow::Steady, now);
+    let units = terms.units_of(cells);
+    let is_possible = time <= LATEST && units <= terms.burst;
+    is_possible.then(|| Bid {
+        time,
+        units,
+        latest: time + terms.burst,
+    })
 }
 
 impl Rule {
@@ -157,6 +172,22 @@ impl Rule {
             return 1;
         }
         line::available(state, time, terms.burst) >> terms.shift
+    }
+
+    /// When there is one more than is available: of a limit at rest, when the
+    /// first would come back that is taken now.
+    pub(crate) fn more_at(self, terms: &Terms, state: u64, now: Instant) -> Instant {
+        let available = self.available(terms, state, now);
+        let Some(time) = self.line_at(terms, now) else {
+            return window(terms).more_at(state, now, available);
+        };
+        let more = (available + 1) << terms.shift;
+        let at = if more > terms.burst {
+            time + terms.units_of(1)
+        } else {
+            state.saturating_sub(terms.burst - more)
+        };
+        terms.when(&self.flow(), at).max(now)
     }
 
     /// By when all of it is available again, if nobody else comes.

@@ -116,9 +116,10 @@ impl Terms {
     /// Units in so many cells.
     #[inline(always)]
     pub(crate) fn units_of(&self, cells: u32) -> u64 {
-        // A cell is 2⁵⁵ units at most, and what costs more than a burst is
-        // refused: saturated, it is more than any burst.
-        u64::try_from(u128::from(cells) << self.shift).unwrap_or(u64::MAX)
+        // What costs more than a burst is refused, and a burst is under 2⁵⁶
+        // units: cut off, it is more than any burst.
+        let most = u64::MAX >> 1 >> self.shift;
+        u64::from(cells).min(most) << self.shift
     }
 
     /// Virtual time at an instant. An instant before the beginning is the
@@ -303,7 +304,10 @@ mod tests {
         ) {
             let terms = Terms::of(&quota, flow, Instant::from_nanos(start));
             let when = terms.when(&flow, target);
-            prop_assume!(when.as_nanos() < u64::MAX);
+            // Beyond the end of time.
+            if when.as_nanos() == u64::MAX {
+                return Ok(());
+            }
             prop_assert!(terms.at(&flow, when) >= target);
             let before = Instant::from_nanos(when.as_nanos().saturating_sub(1));
             prop_assert!(terms.at(&flow, before) < target);

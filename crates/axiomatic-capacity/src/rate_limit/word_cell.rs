@@ -1,12 +1,13 @@
 use axiomatic_core::sync::{AtomicU64, Ordering, fence};
 
+use super::line::{self, Grant};
 use super::terms::Terms;
 
 /// What was granted, in one word with the number of the terms that it was
 /// granted by: a decision under terms that are no longer good fails.
 ///
-/// Layout    | 63..58 generation | 57..0 what the terms make of it: where the
-///           line ends, or the counts of windows |
+/// Layout    | 63..6 what the terms make of it: where the line ends, or the
+///           counts of windows | 5..0 generation |
 /// Invariant the generation only steps by one, under the lock of whoever
 ///           changes terms; those of the generation are in the place of its
 ///           last bit, and are not written while it lasts.
@@ -30,7 +31,11 @@ pub(super) struct Word {
 /// written.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Places([Place; 2]);
+struct Places {
+    all: [Place; 2],
+    /// The generation, or the one before while terms change.
+    announced: AtomicU64,
+}
 
 #[derive(Debug)]
 #[repr(align(64))]
@@ -54,36 +59,96 @@ pub(super) enum Step<T> {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 struct Look(u64);
 
-const GENERATION_SHIFT: u32 = 58;
-const STATE: u64 = (1 << GENERATION_SHIFT) - 1;
+const SHIFT: u32 = 6;
+const GENERATION: u64 = (1 << SHIFT) - 1;
 
 impl Look {
-    fn generation(self) -> u8 {
-        (self.0 >> GENERATION_SHIFT) as u8
-    }
-
-    fn state(self) -> u64 {
-        self.0 & STATE
+    #[inline(always)]
+    fn of(state: u64, generation: u64) -> Self {
+        debug_assert!(state <= u64::MAX >> SHIFT, "{state:#x} has no room");
+        Look(state << SHIFT | generation & GENERATION)
     }
 
     #[inline(always)]
-    fn with(self, state: u64) -> u64 {
-        debug_assert!(state <= STATE, "{state:#x} runs into the generation");
-        self.0 & !STATE | state
+    fn generation(self) -> u64 {
+        self.0 & GENERATION
     }
+
+    #[inline(always)]
+    fn state(self) -> u64 {
+        self.0 >> SHIFT
+    }
+}
+
+/// What is asked for at once of a line: a grant of so much, at a time, that
+/// ends no later than some other.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Bid {
+    pub(super) time: u64,
+    pub(super) units: u64,
+    pub(super) latest: u64,
 }
 
 impl Word {
     pub(super) fn new(terms: &Terms, state: u64) -> Self {
         Word {
-            state: AtomicU64::new(state),
-            places: Places([Place::new(terms), Place::new(terms)]),
+            state: AtomicU64::new(Look::of(state, 0).0),
+            places: Places {
+                all: [Place::new(terms), Place::new(terms)],
+                announced: AtomicU64::new(0),
+            },
         }
     }
 
+    /// Grants what is bid under the terms, as often as another was faster, and
+    /// says in which generation; nothing, if the line is too long, or if the
+    /// terms change at this moment: who is told so decides anew.
+    ///
+    /// The terms are those of the generation that is announced beside them, so
+    /// that a processor need not wait for the state to find them. And the
+    /// states of one generation are ordered as the words are, so between the
+    /// load and the exchange there is one comparison and one addition: together
+    /// that is half of the time that `decide` takes. Linearises at the exchange,
+    /// which fails if the generation is another. Lock-free.
     #[inline(always)]
-    fn place(&self, look: Look) -> &Place {
-        &self.places.0[usize::from(look.generation() & 1)]
+    pub(super) fn grant(&self, bid: impl Fn(&Terms) -> Option<Bid>) -> Option<(u8, Grant)> {
+        // ORDERING: Acquire: observes the terms of the generation; pairs with
+        // the Release in `switch`.
+        let generation = self.places.announced.load(Ordering::Acquire);
+        let [even, odd] = &self.places.all;
+        let bid = if generation & 1 == 0 {
+            bid(&even.load())?
+        } else {
+            bid(&odd.load())?
+        };
+        let [time, latest] = [bid.time, bid.latest].map(|at| Look::of(at, generation).0);
+        // ORDERING: Relaxed: the terms were found without it.
+        let mut look = Look(self.state.load(Ordering::Relaxed));
+        loop {
+            let next = line::next(look.0, time, bid.units << SHIFT).end;
+            if look.generation() != generation || next > latest {
+                return None;
+            }
+            // ORDERING: Release: the terms were read before; pairs with the
+            // Acquire in `switch`, as in `decide`. Relaxed on failure: as the
+            // load.
+            let exchanged = self.state.compare_exchange_weak(
+                look.0,
+                next,
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+            match exchanged {
+                Ok(_) => {
+                    let grant = Grant {
+                        end: Look(next).state(),
+                        units: bid.units,
+                    };
+                    return Some((generation as u8, grant));
+                }
+                Err(now) => look = Look(now),
+            }
+        }
     }
 
     /// Decides by the generation, its terms and the state, as often as another
@@ -98,14 +163,16 @@ impl Word {
         // the Release in `switch`, whose sequence the exchanges continue.
         let mut look = Look(self.state.load(Ordering::Acquire));
         loop {
-            match step(look.generation(), &self.place(look).load(), look.state()) {
+            let generation = look.generation();
+            let terms = self.places.of(generation).load();
+            match step(generation as u8, &terms, look.state()) {
                 Step::To(state, decided) => {
                     // ORDERING: Release: the terms were read before; pairs with
                     // the Acquire in `switch`, after which their place may be
                     // written. Acquire on failure: as the load.
                     let exchanged = self.state.compare_exchange_weak(
                         look.0,
-                        look.with(state),
+                        Look::of(state, generation).0,
                         Ordering::Release,
                         Ordering::Acquire,
                     );
@@ -153,15 +220,15 @@ impl Word {
         // ORDERING: Relaxed: the generation is only changed under the lock that
         // the caller has.
         let mut look = Look(self.state.load(Ordering::Relaxed));
-        let generation = look.generation() + 1;
-        let old = self.place(look).load();
+        let old = self.places.of(look.generation()).load();
+        let generation = (look.generation() + 1) & GENERATION;
         // ORDERING: Release: the generation before was seen to be over by those
         // who see what is written now; pairs with the fence in `reread`.
         fence(Ordering::Release);
-        self.places.0[usize::from(generation & 1)].store(terms);
+        self.places.of(generation).store(terms);
         loop {
             let state = of(&old, look.state());
-            let next = Look(u64::from(generation) << GENERATION_SHIFT).with(state);
+            let next = Look::of(state, generation).0;
             // ORDERING: AcqRel: publishes the terms; pairs with the Acquire in
             // `decide`. Observes that whoever decided before has read its
             // terms; pairs with the Release in `decide`. Relaxed on failure:
@@ -170,10 +237,22 @@ impl Word {
                 self.state
                     .compare_exchange_weak(look.0, next, Ordering::AcqRel, Ordering::Relaxed);
             match exchanged {
-                Ok(_) => return,
+                Ok(_) => {
+                    // ORDERING: Release: publishes the terms; pairs with the
+                    // Acquire in `grant`.
+                    self.places.announced.store(generation, Ordering::Release);
+                    return;
+                }
                 Err(now) => look = Look(now),
             }
         }
+    }
+}
+
+impl Places {
+    #[inline(always)]
+    fn of(&self, generation: u64) -> &Place {
+        &self.all[(generation & 1) as usize]
     }
 }
 
