@@ -7,6 +7,8 @@
 
 #[path = "loom/rate_limit.rs"]
 mod rate_limit;
+#[path = "loom/rate_limit_keyed.rs"]
+mod rate_limit_keyed;
 
 use std::num::NonZeroU32;
 use std::time::Duration;

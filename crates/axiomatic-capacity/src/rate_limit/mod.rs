@@ -9,6 +9,7 @@ mod future;
 mod gate;
 mod holes;
 mod inheritance;
+pub mod keyed;
 mod layer;
 mod learning;
 mod limiter;
@@ -35,6 +36,9 @@ pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use gate::{ByCost, Gate, WaitingGate};
 pub use inheritance::Inheritance;
+#[cfg(feature = "keyed")]
+pub use keyed::ExactKeyedRateLimiter;
+pub use keyed::KeyedRateLimiter;
 pub use layer::RateLimitLayer;
 #[cfg(feature = "tokio")]
 pub use layer::WaitingRateLimitLayer;
