@@ -8,7 +8,7 @@ use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 use axiomatic_failure::circuit_breaker::State;
 
-use super::gcra::{Limit, Span, Verdict};
+use super::gcra::{Limit, Verdict};
 use super::key::Prefix;
 use super::leases::{Asking, Leased, Leases};
 use super::script::{Answer, Question};
@@ -334,17 +334,5 @@ impl Core {
             leases: self.leases.as_ref().map(Leases::snapshot),
             shares: self.shares.as_ref().map(Shares::snapshot),
         }
-    }
-}
-
-impl Decision {
-    /// Takes a limit into account: the one with the least left counts.
-    fn count(&mut self, limit: &Limit, ahead: Span) {
-        let remaining = limit.remaining(ahead);
-        self.remaining = Some(
-            self.remaining
-                .map_or(remaining, |least| least.min(remaining)),
-        );
-        self.full_after = self.full_after.max(Some(limit.full_after(ahead)));
     }
 }

@@ -3,8 +3,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axiomatic_capacity::rate_limit::Quota;
+use axiomatic_core::Name;
+use axiomatic_core::allowance::Allowance;
 
-use super::gcra::Limit;
+use super::gcra::{Limit, Span};
 
 /// Who let a call pass.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +60,8 @@ pub struct Decision {
     pub(super) source: Source,
     pub(super) remaining: Option<u32>,
     pub(super) full_after: Option<Duration>,
+    /// Of the limit with the least left, and how long until there is more.
+    pub(super) policy: Option<(Quota, Duration)>,
 }
 
 impl Decision {
@@ -66,6 +70,7 @@ impl Decision {
             source,
             remaining: None,
             full_after: None,
+            policy: None,
         }
     }
 
@@ -79,6 +84,25 @@ impl Decision {
     /// several limits, of the one with the least.
     pub fn remaining(&self) -> Option<u32> {
         self.remaining
+    }
+
+    /// What is left to who asked, to be told by a limiter of this name, if
+    /// Redis said it.
+    pub fn allowance(&self, name: Name) -> Option<Allowance> {
+        let (quota, more_after) = self.policy?;
+        let remaining = u64::from(self.remaining?);
+        let is_whole = self.source == Source::Store;
+        is_whole.then(|| Allowance::new(quota.policy(name), remaining, more_after))
+    }
+
+    /// Takes a limit into account: the one with the least left counts.
+    pub(super) fn count(&mut self, limit: &Limit, ahead: Span) {
+        let remaining = limit.remaining(ahead);
+        if self.remaining.is_none_or(|least| remaining < least) {
+            self.remaining = Some(remaining);
+            self.policy = Some((limit.quota(), limit.more_after(ahead)));
+        }
+        self.full_after = self.full_after.max(Some(limit.full_after(ahead)));
     }
 
     /// How long until a whole burst may pass again, where that is known.

@@ -4,23 +4,35 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use axiomatic_core::{Refusable, Rejected};
+use axiomatic_core::{Announce, Name, Refusable, Rejected};
 use pin_project::pin_project;
 use tower_service::Service;
 
-/// A wait for Redis.
-type Asking = Pin<Box<dyn Future<Output = Result<(), Rejected>> + Send>>;
+use super::Decision;
 
-/// The response of a [`RateLimitService`](super::RateLimitService): a wait for
-/// Redis, if it has to be asked, then for an instance that is ready, then the
-/// inner call.
+/// A wait for Redis.
+pub(super) type Asking = Pin<Box<dyn Future<Output = Result<Decision, Rejected>> + Send>>;
+
+/// The response of a [`RedisRateLimitService`](super::RedisRateLimitService): a
+/// wait for Redis, if it has to be asked, then for an instance that is ready,
+/// then the inner call.
 #[pin_project]
-pub struct ResponseFuture<S: Service<Req>, Req, E> {
-    /// Dropped before the inner call is over.
-    held: Option<(S, Req)>,
+pub struct ResponseFuture<S: Service<Req>, Req, E, B> {
+    /// What the inner call is made of, until it is.
+    held: Option<Held<S, Req>>,
+    /// Who writes what is left, and by which name, if anybody does.
+    announcing: Option<(Name, B)>,
+    /// What is left, once that is known.
+    decision: Option<Decision>,
     #[pin]
     state: State<S::Future>,
     error: PhantomData<fn() -> E>,
+}
+
+/// What the inner call is made of.
+pub(super) struct Held<S, Req> {
+    pub(super) service: S,
+    pub(super) request: Req,
 }
 
 #[pin_project(project = StateProjection)]
@@ -33,33 +45,52 @@ enum State<F> {
     Done,
 }
 
-impl<S: Service<Req>, Req, E> ResponseFuture<S, Req, E> {
-    pub(super) fn admitted(service: S, request: Req) -> Self {
-        Self::new(Some((service, request)), State::Readying)
+impl<S: Service<Req>, Req, E, B> ResponseFuture<S, Req, E, B> {
+    pub(super) fn admitted(
+        held: Held<S, Req>,
+        decision: Decision,
+        announcing: Option<(Name, B)>,
+    ) -> Self {
+        ResponseFuture {
+            held: Some(held),
+            announcing,
+            decision: Some(decision),
+            state: State::Readying,
+            error: PhantomData,
+        }
+    }
+
+    pub(super) fn asking(
+        held: Held<S, Req>,
+        asking: Asking,
+        announcing: Option<(Name, B)>,
+    ) -> Self {
+        ResponseFuture {
+            held: Some(held),
+            announcing,
+            decision: None,
+            state: State::Asking(asking),
+            error: PhantomData,
+        }
     }
 
     pub(super) fn refused(rejected: Rejected) -> Self {
-        Self::new(None, State::Refused(rejected))
-    }
-
-    pub(super) fn asking(asking: Asking, service: S, request: Req) -> Self {
-        Self::new(Some((service, request)), State::Asking(asking))
-    }
-
-    fn new(held: Option<(S, Req)>, state: State<S::Future>) -> Self {
         ResponseFuture {
-            held,
-            state,
+            held: None,
+            announcing: None,
+            decision: None,
+            state: State::Refused(rejected),
             error: PhantomData,
         }
     }
 }
 
-impl<S, Req, E> Future for ResponseFuture<S, Req, E>
+impl<S, Req, E, B> Future for ResponseFuture<S, Req, E, B>
 where
     S: Service<Req>,
     S::Error: Into<E>,
     E: Refusable,
+    B: Announce<S::Response>,
 {
     type Output = Result<S::Response, E>;
 
@@ -68,27 +99,36 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProjection::Called(call) => {
-                    let result = ready!(call.poll(cx));
+                    let mut result = ready!(call.poll(cx)).map_err(Into::into);
                     this.state.set(State::Done);
-                    return Poll::Ready(result.map_err(Into::into));
+                    if let (Some((name, binding)), Ok(response)) = (&this.announcing, &mut result) {
+                        let left = this.decision.and_then(|decision| decision.allowance(*name));
+                        if let Some(allowance) = left {
+                            binding.announce(response, || allowance);
+                        }
+                    }
+                    return Poll::Ready(result);
                 }
                 StateProjection::Asking(asking) => match ready!(asking.as_mut().poll(cx)) {
-                    Ok(()) => State::Readying,
+                    Ok(decision) => {
+                        *this.decision = Some(decision);
+                        State::Readying
+                    }
                     Err(rejected) => State::Refused(rejected),
                 },
                 StateProjection::Readying => {
-                    let Some((service, _)) = this.held else {
+                    let Some(held) = this.held else {
                         unreachable!("it is there until the call is made");
                     };
-                    if let Err(error) = ready!(service.poll_ready(cx)) {
+                    if let Err(error) = ready!(held.service.poll_ready(cx)) {
                         *this.held = None;
                         this.state.set(State::Done);
                         return Poll::Ready(Err(error.into()));
                     }
-                    let Some((mut service, request)) = this.held.take() else {
+                    let Some(mut held) = this.held.take() else {
                         unreachable!("it was there");
                     };
-                    State::Called(service.call(request))
+                    State::Called(held.service.call(held.request))
                 }
                 StateProjection::Refused(rejected) => {
                     let error = (*rejected).into();
@@ -103,7 +143,7 @@ where
     }
 }
 
-impl<S: Service<Req>, Req, E> fmt::Debug for ResponseFuture<S, Req, E> {
+impl<S: Service<Req>, Req, E, B> fmt::Debug for ResponseFuture<S, Req, E, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Refused(_) => "refused",

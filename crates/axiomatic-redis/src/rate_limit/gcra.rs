@@ -99,6 +99,16 @@ impl Limit {
         u32::try_from(cells).unwrap_or(u32::MAX)
     }
 
+    /// How long until one cell more fits than do now; of a bucket that is full,
+    /// how long one takes.
+    pub(super) fn more_after(&self, ahead: Span) -> Duration {
+        let more = NonZeroU32::MIN.saturating_add(self.remaining(ahead));
+        match self.judge(ahead, more) {
+            Verdict::After(wait) => wait,
+            Verdict::Fits(_) => Duration::ZERO,
+        }
+    }
+
     /// How long until the bucket is full.
     pub(super) fn full_after(&self, ahead: Span) -> Duration {
         let ahead = ahead.min(self.burst);

@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 use axiomatic_core::mode_cell::ModeCell;
-use axiomatic_core::{Mode, Name, Rejected};
+use axiomatic_core::{BoxError, Mode, Name, Plain, Rejected};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -15,8 +15,8 @@ use super::shares::Shares;
 use super::store::Store;
 use super::telemetry::Telemetry;
 use super::{
-    Claim, Config, ConfigError, ConnectError, Decision, OnFailure, RateLimitLayer, SharedQuota,
-    Snapshot, Standing,
+    ByKey, Claim, Config, ConfigError, ConnectError, Decision, OnFailure, RedisRateLimitLayer,
+    SharedQuota, Snapshot, Standing,
 };
 use axiomatic_capacity::rate_limit::Quota;
 
@@ -229,11 +229,11 @@ impl RedisRateLimiter {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn layer<Req, F>(&self, key_of: F) -> RateLimitLayer<F>
+    pub fn layer<Req, F>(&self, key_of: F) -> RedisRateLimitLayer<BoxError, Plain, ByKey<F>>
     where
         F: Fn(&Req) -> &str,
     {
-        RateLimitLayer::new(self.clone(), key_of)
+        RedisRateLimitLayer::new(self.clone(), ByKey::new(key_of))
     }
 
     pub(super) fn at_once(&self, key: &[u8], cost: NonZeroU32) -> AtOnce {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axiomatic_contract::{Class, Contract, Request, Subject};
-use axiomatic_core::{BoxError, Mode, Reason, Refusable, Rejected};
+use axiomatic_core::allowance::Allowance;
+use axiomatic_core::{Announce, BoxError, Mode, Reason, Refusable, Rejected};
 use axiomatic_redis::rate_limit::{Lease, OnFailure, RedisRateLimiter};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -63,6 +64,40 @@ async fn a_call_that_a_lease_pays_asks_nobody() {
         assert_eq!(service.ready().await.unwrap().call(n).await.unwrap(), n);
     }
     assert_eq!(limiter.snapshot().round_trips(), 1);
+}
+
+/// A protocol whose answers say what is left.
+#[derive(Clone)]
+struct Left;
+
+impl Announce<u64> for Left {
+    fn announce(&self, response: &mut u64, allowance: impl FnOnce() -> Allowance) {
+        let allowance = allowance();
+        assert_eq!(allowance.policy().name().as_str(), "announced");
+        assert_eq!(allowance.policy().quota(), 10);
+        let hour = Duration::from_secs(3_600);
+        assert!(allowance.more_after() <= hour && allowance.more_after() > hour * 9 / 10);
+        *response = allowance.remaining();
+    }
+}
+
+#[tokio::test]
+async fn a_request_costs_what_it_says_and_the_answer_says_what_is_left() {
+    let Some(redis) = Shared::find() else { return };
+    let config = patient(&*redis.prefix, slowly(10), OnFailure::FailClosed);
+    let limiter = redis.build(config.named("announced"));
+    let layer = limiter
+        .layer(|_: &u32| "all")
+        .weighing(|n: &u32| some(*n))
+        .announcing()
+        .with_binding(Left);
+    let mut service = layer.layer(service_fn(|_: u32| async { Ok::<u64, BoxError>(99) }));
+    assert_eq!(service.ready().await.unwrap().call(3).await.unwrap(), 7);
+    assert_eq!(service.ready().await.unwrap().call(5).await.unwrap(), 2);
+    let refused = service.ready().await.unwrap().call(3).await.unwrap_err();
+    assert_eq!(refused.rejected().unwrap().reason(), Reason::Limited);
+    limiter.set_mode(Mode::Off);
+    assert_eq!(service.ready().await.unwrap().call(3).await.unwrap(), 99);
 }
 
 /// Off, and refusing at once: what it does while it waits for Redis needs a
