@@ -1,4 +1,5 @@
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use axiomatic_core::number_cell::{SpreadTally, Tally};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 use axiomatic_failure::circuit_breaker::State;
+use tokio::time::timeout;
 
 use super::gcra::{Limit, Verdict};
 use super::key::Prefix;
-use super::leases::{Asking, Leased, Leases};
+use super::leases::{Asking, Entry, Leased, Leases};
 use super::script::{Answer, Question};
 use super::shares::Shares;
 use super::store::{Away, Store};
@@ -59,8 +61,17 @@ pub(super) enum AtOnce {
     Decided(Result<Decision, Rejected>),
     /// Redis is to be asked for more tokens than the call needs.
     Refill(Asking),
+    /// Another call asks already, for more than it needs.
+    Wait(Arc<Entry>),
     /// Redis is to be asked for what the call needs.
     Ask,
+}
+
+/// What came of a lease.
+enum Leasing {
+    Decided(Result<Decision, Rejected>),
+    /// What Redis said.
+    Told(Result<Answer, Away>),
 }
 
 impl Core {
@@ -87,6 +98,7 @@ impl Core {
                 AtOnce::Decided(self.refuse(Reason::Limited, Some(until - now)))
             }
             Leased::Refill(asking) => AtOnce::Refill(asking),
+            Leased::Wait(entry) => AtOnce::Wait(entry),
             Leased::None => AtOnce::Ask,
         }
     }
@@ -100,21 +112,67 @@ impl Core {
     ) -> Result<Decision, Rejected> {
         let answer = match at_once {
             AtOnce::Decided(decided) => return decided,
-            // A refill is a task of its own, so that a caller who leaves does
-            // not lose a batch. Who only learns that Redis is away needs none.
-            AtOnce::Refill(asking) if self.store.breaker().state() == State::Closed => {
-                let refill = Arc::clone(self).refill(key.into(), cost, asking);
-                tokio::spawn(refill).await.unwrap_or(Err(Away::Broken))
-            }
-            AtOnce::Refill(_) | AtOnce::Ask => {
-                let name = self.prefix.name(key);
-                let question = Question::take(name, &self.own.limit, &[cost]);
-                self.store.ask(&question, &self.telemetry).await
+            AtOnce::Ask => self.ask(key, cost).await,
+            AtOnce::Refill(_) | AtOnce::Wait(_) => {
+                // Who waited for another's answer has less time for its own.
+                let by_lease = self.decide_by_lease(key, cost, at_once);
+                match timeout(self.store.timeout(), by_lease).await {
+                    Ok(Leasing::Decided(decided)) => return decided,
+                    Ok(Leasing::Told(answer)) => answer,
+                    Err(_) => Err(Away::TimedOut),
+                }
             }
         };
         match answer {
             Ok(answer) => self.told(&answer, &[(self.own.limit, cost)]),
             Err(away) => self.decide_alone(away, &[(key, self.own, cost)]),
+        }
+    }
+
+    /// Asks for what a call needs.
+    async fn ask(&self, key: &[u8], cost: NonZeroU32) -> Result<Answer, Away> {
+        let question = Question::take(self.prefix.name(key), &self.own.limit, &[cost]);
+        self.store.ask(&question, &self.telemetry).await
+    }
+
+    /// Asks for a batch, or waits for what another call is told and looks
+    /// again: so a batch makes one round trip, however many call at a time.
+    async fn decide_by_lease(
+        self: &Arc<Self>,
+        key: &[u8],
+        cost: NonZeroU32,
+        mut at_once: AtOnce,
+    ) -> Leasing {
+        loop {
+            at_once = match at_once {
+                AtOnce::Decided(decided) => return Leasing::Decided(decided),
+                // A refill is a task of its own, so that a caller who leaves
+                // does not lose a batch. Who only learns that Redis is away
+                // needs none.
+                AtOnce::Refill(asking) if self.store.breaker().state() == State::Closed => {
+                    let refill = Arc::clone(self).refill(key.into(), cost, asking);
+                    let answer = tokio::spawn(refill).await;
+                    return Leasing::Told(answer.unwrap_or(Err(Away::Broken)));
+                }
+                AtOnce::Refill(asking) => {
+                    drop(asking);
+                    return Leasing::Told(self.ask(key, cost).await);
+                }
+                AtOnce::Ask => return Leasing::Told(self.ask(key, cost).await),
+                AtOnce::Wait(entry) => {
+                    let mut told = pin!(entry.told());
+                    // Before it looks again: what is told from here on is
+                    // heard.
+                    told.as_mut().enable();
+                    match self.at_once(key, cost) {
+                        AtOnce::Wait(_) => {
+                            told.await;
+                            self.at_once(key, cost)
+                        }
+                        other => other,
+                    }
+                }
+            };
         }
     }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axiomatic_core::keyed::{self, Found, Idle, Keyed, WhenFull};
 use axiomatic_core::time::Instant;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::Lease;
 use super::lease_cell::{LeaseCell, Spent};
@@ -15,11 +17,27 @@ pub(super) struct Leases {
     cells: Keyed<Box<[u8]>, Kept>,
 }
 
-struct Kept(Arc<LeaseCell>);
+struct Kept(Arc<Entry>);
+
+/// The lease of a key.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    cell: LeaseCell,
+    /// Tells those who wait for what somebody asked.
+    told: Notify,
+}
+
+impl Entry {
+    /// Completes when somebody who asked has an answer, if that is after this
+    /// was polled, or enabled, for the first time.
+    pub(super) fn told(&self) -> Notified<'_> {
+        self.told.notified()
+    }
+}
 
 impl Idle for Kept {
     fn is_idle(&self, _: Instant) -> bool {
-        Arc::strong_count(&self.0) == 1 && self.0.is_idle()
+        Arc::strong_count(&self.0) == 1 && self.0.cell.is_idle()
     }
 }
 
@@ -32,6 +50,9 @@ pub(super) enum Leased {
     Limited(Instant),
     /// This call is to ask for more than it needs.
     Refill(Asking),
+    /// Another call has asked, and this one is to look again when it was
+    /// told.
+    Wait(Arc<Entry>),
     /// The call pays for itself.
     None,
 }
@@ -40,7 +61,7 @@ pub(super) enum Leased {
 /// Dropped, it passes to the next.
 #[derive(Debug)]
 pub(super) struct Asking {
-    cell: Arc<LeaseCell>,
+    entry: Arc<Entry>,
     /// Tokens that had expired.
     pub(super) expired: u32,
     is_settled: bool,
@@ -69,12 +90,12 @@ impl Leases {
             let (Found::Own(kept) | Found::Shared(kept)) = found else {
                 return Leased::None;
             };
-            match kept.0.spend(now, cost.get()) {
+            match kept.0.cell.spend(now, cost.get()) {
                 Spent::Paid(left) => Leased::Paid(left),
                 Spent::Limited(until) => Leased::Limited(until),
-                Spent::Busy => Leased::None,
+                Spent::Busy => Leased::Wait(Arc::clone(&kept.0)),
                 Spent::Ask(expired) => Leased::Refill(Asking {
-                    cell: Arc::clone(&kept.0),
+                    entry: Arc::clone(&kept.0),
                     expired,
                     is_settled: false,
                 }),
@@ -96,7 +117,7 @@ impl Leases {
     pub(super) fn forget_refusal(&self, key: &[u8], now: Instant) {
         self.cells.with(key, now, |found| {
             if let Some(kept) = found.value() {
-                kept.0.unlimited();
+                kept.0.cell.unlimited();
             }
         });
     }
@@ -107,8 +128,8 @@ impl Leases {
         self.cells.for_each(|key, kept| {
             if taken.len() < Self::MOST_AT_ONCE {
                 let tokens = match expired_by {
-                    Some(now) => kept.0.take_expired(now),
-                    None => kept.0.take_all(),
+                    Some(now) => kept.0.cell.take_expired(now),
+                    None => kept.0.cell.take_all(),
                 };
                 taken.extend(NonZeroU32::new(tokens).map(|tokens| (key.clone(), tokens)));
             }
@@ -120,7 +141,7 @@ impl Leases {
     pub(super) fn held(&self) -> u64 {
         let mut held = 0;
         self.cells
-            .for_each(|_, kept| held += u64::from(kept.0.tokens()));
+            .for_each(|_, kept| held += u64::from(kept.0.cell.tokens()));
         held
     }
 
@@ -133,13 +154,13 @@ impl Asking {
     /// Redis gave some. Returns how many have to be given back.
     pub(super) fn granted(mut self, tokens: u32, now: Instant, until: Instant) -> u32 {
         self.is_settled = true;
-        self.expired + self.cell.granted(tokens, now, until)
+        self.expired + self.entry.cell.granted(tokens, now, until)
     }
 
     /// Redis has none before then. Returns how many have to be given back.
     pub(super) fn limited(mut self, until: Instant) -> u32 {
         self.is_settled = true;
-        self.cell.limited(until);
+        self.entry.cell.limited(until);
         self.expired
     }
 }
@@ -147,8 +168,9 @@ impl Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.cell.released();
+            self.entry.cell.released();
         }
+        self.entry.told.notify_waiters();
     }
 }
 

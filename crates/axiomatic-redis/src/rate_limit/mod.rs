@@ -80,8 +80,9 @@
 //!   (`several_limits_are_one_decision_and_one_round_trip`), on a cluster too
 //!   (`a_cluster_takes_several_limits_as_one_decision`), and by shares
 //!   (`several_limits_have_a_share_each_and_all_or_none_is_charged`).
-//! - A lease of `n` makes one round trip of `n`
-//!   (`a_lease_of_ten_makes_one_round_trip_of_ten`). A process holds no more of
+//! - A lease of `n` makes one round trip of `n`, however many call at a time
+//!   (`a_lease_of_ten_makes_one_round_trip_of_ten`,
+//!   `a_batch_makes_one_round_trip_however_many_call_at_a_time`). A process holds no more of
 //!   a key than a batch, and no token is lost or made up
 //!   (`all_processes_hold_no_more_than_a_batch_each_and_never_spend_more_than_there_is`,
 //!   `no_token_is_spent_twice_and_none_is_lost`,

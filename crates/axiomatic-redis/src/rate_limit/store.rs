@@ -73,6 +73,11 @@ impl Store {
         &self.breaker
     }
 
+    /// How long a call waits for an answer.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Questions that were sent, those without an answer, and how often the
     /// script was sent in full.
     pub(super) fn counts(&self) -> [u64; 3] {

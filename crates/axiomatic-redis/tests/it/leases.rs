@@ -32,6 +32,26 @@ async fn a_lease_of_ten_makes_one_round_trip_of_ten() {
     assert_eq!(rejected.reason(), Reason::Limited);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_makes_one_round_trip_however_many_call_at_a_time() {
+    let Some(redis) = Shared::find() else { return };
+    let limiter = redis.build(leasing(&redis, 10_000, 10));
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let limiter = limiter.clone();
+        callers.spawn(async move {
+            for _ in 0..100 {
+                limiter.admit("a").await.unwrap();
+            }
+        });
+    }
+    callers.join_all().await;
+    let snapshot = limiter.snapshot();
+    assert_eq!(snapshot.round_trips(), 500);
+    assert_eq!(snapshot.held(), 0);
+    assert_eq!(limiter.peek("a").await.unwrap().remaining(), 5_000);
+}
+
 #[tokio::test]
 async fn who_is_limited_is_told_so_without_asking_again() {
     let Some(redis) = Shared::find() else { return };
