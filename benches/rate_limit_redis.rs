@@ -61,7 +61,7 @@ async fn measure(quick: bool) -> Result<(), Box<dyn Error>> {
         }
     })
     .await;
-    for batch in [1, 10, 100] {
+    for batch in [1, 10, 100, 10_000] {
         let limiter = limiter(&client, batch)?;
         let name = match batch {
             1 => "ours".to_owned(),

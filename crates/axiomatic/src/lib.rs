@@ -11,6 +11,7 @@
 //! | [`adaptive`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`bulkhead`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`circuit_breaker`] | failure | `failure` | `axiomatic-failure` |
+//! | [`rate_limit`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
 //! | [`hedge`] | latency | `latency` | `axiomatic-latency` |
 //! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
@@ -98,6 +99,10 @@ pub use axiomatic_capacity::adaptive;
 #[cfg(feature = "capacity")]
 #[doc(inline)]
 pub use axiomatic_capacity::bulkhead;
+
+#[cfg(feature = "capacity")]
+#[doc(inline)]
+pub use axiomatic_capacity::rate_limit;
 
 #[cfg(feature = "failure")]
 #[doc(inline)]

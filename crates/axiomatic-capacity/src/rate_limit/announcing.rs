@@ -40,8 +40,8 @@ impl<G: Gate<Req>, Req> Gate<Req> for Announcing<G> {
         self.gate.take(request, now, cost)
     }
 
-    fn give_back(&self, taken: G::Taken, now: Instant) {
-        self.gate.give_back(taken, now);
+    fn give_back(&self, request: &Req, taken: G::Taken, now: Instant) {
+        self.gate.give_back(request, taken, now);
     }
 
     fn left(&self, request: &Req, now: Instant) -> Allowance {

@@ -27,9 +27,9 @@ pub trait Gate<Req>: Sealed {
     #[doc(hidden)]
     fn take(&self, request: &Req, now: Instant, cost: NonZeroU32) -> Result<Self::Taken, Rejected>;
 
-    /// Gives back what was not used.
+    /// Gives back what was not used of what a request took.
     #[doc(hidden)]
-    fn give_back(&self, taken: Self::Taken, now: Instant);
+    fn give_back(&self, request: &Req, taken: Self::Taken, now: Instant);
 
     /// What is left to who sent such a request.
     #[doc(hidden)]
@@ -68,6 +68,10 @@ pub trait WaitingGate<Req>: Gate<Req> {
         until: Option<Instant>,
         cost: NonZeroU32,
     ) -> Result<(Self::Taken, Instant), Rejected>;
+
+    /// Gives back what was reserved, when the request is gone.
+    #[doc(hidden)]
+    fn cancel(&self, taken: Self::Taken, now: Instant);
 }
 
 #[expect(unnameable_types, reason = "that nobody can name it is what seals")]
@@ -87,7 +91,7 @@ impl<Req> Gate<Req> for RateLimiter {
         self.0.admit(now, cost.get())
     }
 
-    fn give_back(&self, taken: Taken, now: Instant) {
+    fn give_back(&self, _: &Req, taken: Taken, now: Instant) {
         self.0.give_back(now, taken);
     }
 
@@ -119,6 +123,10 @@ impl<Req> WaitingGate<Req> for RateLimiter {
     ) -> Result<(Taken, Instant), Rejected> {
         let taken = self.0.reserve(now, &self.0.ask(now, until, cost))?;
         Ok((taken, taken.due))
+    }
+
+    fn cancel(&self, taken: Taken, now: Instant) {
+        self.0.give_back(now, taken);
     }
 }
 
@@ -158,8 +166,8 @@ where
         self.gate.take(request, now, (self.cost_of)(request))
     }
 
-    fn give_back(&self, taken: G::Taken, now: Instant) {
-        self.gate.give_back(taken, now);
+    fn give_back(&self, request: &Req, taken: G::Taken, now: Instant) {
+        self.gate.give_back(request, taken, now);
     }
 
     fn left(&self, request: &Req, now: Instant) -> Allowance {
@@ -194,6 +202,10 @@ where
     ) -> Result<(G::Taken, Instant), Rejected> {
         self.gate
             .reserve(request, now, until, (self.cost_of)(request))
+    }
+
+    fn cancel(&self, taken: G::Taken, now: Instant) {
+        self.gate.cancel(taken, now);
     }
 }
 

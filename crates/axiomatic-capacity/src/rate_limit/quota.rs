@@ -99,13 +99,22 @@ impl Quota {
         self.burst
     }
 
+    /// How long it takes until one comes, rounded up.
+    pub fn interval(&self) -> Duration {
+        self.time_of(NonZeroU32::MIN)
+    }
+
+    fn time_of(&self, cells: NonZeroU32) -> Duration {
+        let nanos = self.period.as_nanos() * u128::from(cells.get());
+        let nanos = nanos.div_ceil(u128::from(self.count.get()));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     /// What callers can keep to, by a limiter of this name: a burst, in the
     /// time in which it comes back. Of 100 a minute, 10 at once, it is 10 in
     /// 6 s.
     pub fn policy(&self, name: Name) -> Policy {
-        let nanos = self.period.as_nanos() * u128::from(self.burst.get());
-        let nanos = nanos.div_ceil(u128::from(self.count.get()));
-        let window = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let window = self.time_of(self.burst);
         Policy::new(name, u64::from(self.burst.get()), window)
     }
 

@@ -30,15 +30,15 @@ impl<A: Gate<Req>, B: Gate<Req>, Req> Gate<Req> for (A, B) {
         match self.1.take(request, now, cost) {
             Ok(second) => Ok((first, second)),
             Err(rejected) => {
-                self.0.give_back(first, now);
+                self.0.give_back(request, first, now);
                 Err(rejected)
             }
         }
     }
 
-    fn give_back(&self, (first, second): Self::Taken, now: Instant) {
-        self.0.give_back(first, now);
-        self.1.give_back(second, now);
+    fn give_back(&self, request: &Req, (first, second): Self::Taken, now: Instant) {
+        self.0.give_back(request, first, now);
+        self.1.give_back(request, second, now);
     }
 
     /// Of the one that has less left.
@@ -76,10 +76,15 @@ impl<A: WaitingGate<Req>, B: WaitingGate<Req>, Req> WaitingGate<Req> for (A, B) 
         match self.1.reserve(request, now, until, cost) {
             Ok((second, due_too)) => Ok(((first, second), due.max(due_too))),
             Err(rejected) => {
-                self.0.give_back(first, now);
+                self.0.cancel(first, now);
                 Err(rejected)
             }
         }
+    }
+
+    fn cancel(&self, (first, second): Self::Taken, now: Instant) {
+        self.0.cancel(first, now);
+        self.1.cancel(second, now);
     }
 }
 
@@ -97,8 +102,8 @@ impl<A: Gate<Req>, B: Gate<Req>, C: Gate<Req>, Req> Gate<Req> for (A, B, C) {
         nested(self).take(request, now, cost)
     }
 
-    fn give_back(&self, taken: Self::Taken, now: Instant) {
-        Gate::<Req>::give_back(&nested(self), taken, now);
+    fn give_back(&self, request: &Req, taken: Self::Taken, now: Instant) {
+        nested(self).give_back(request, taken, now);
     }
 
     fn left(&self, request: &Req, now: Instant) -> Allowance {
@@ -133,6 +138,10 @@ where
     ) -> Result<(Self::Taken, Instant), Rejected> {
         nested(self).reserve(request, now, until, cost)
     }
+
+    fn cancel(&self, taken: Self::Taken, now: Instant) {
+        WaitingGate::<Req>::cancel(&nested(self), taken, now);
+    }
 }
 
 type Nested<'g, A, B, C> = (&'g A, (&'g B, &'g C));
@@ -154,8 +163,8 @@ impl<G: Gate<Req>, Req> Gate<Req> for &G {
         (**self).take(request, now, cost)
     }
 
-    fn give_back(&self, taken: G::Taken, now: Instant) {
-        (**self).give_back(taken, now);
+    fn give_back(&self, request: &Req, taken: G::Taken, now: Instant) {
+        (**self).give_back(request, taken, now);
     }
 
     fn left(&self, request: &Req, now: Instant) -> Allowance {
@@ -184,5 +193,9 @@ impl<G: WaitingGate<Req>, Req> WaitingGate<Req> for &G {
         cost: NonZeroU32,
     ) -> Result<(G::Taken, Instant), Rejected> {
         (**self).reserve(request, now, until, cost)
+    }
+
+    fn cancel(&self, taken: G::Taken, now: Instant) {
+        (**self).cancel(taken, now);
     }
 }

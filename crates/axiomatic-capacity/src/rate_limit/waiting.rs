@@ -83,7 +83,7 @@ impl<G: WaitingGate<Req>, Req> PinnedDrop for Waiting<G, Req> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
         if let Some(taken) = this.taken.take() {
-            this.gate.give_back(taken, this.gate.clock().now());
+            this.gate.cancel(taken, this.gate.clock().now());
         }
     }
 }

@@ -1,3 +1,5 @@
+//! One file, because it is one list of what the mechanism promises.
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
