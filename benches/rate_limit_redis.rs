@@ -16,10 +16,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axiomatic_capacity::rate_limit::Quota;
+use axiomatic_core::Rejected;
 use axiomatic_core::time::Clock;
 use axiomatic_redis::rate_limit::{Config, Lease, OnFailure, RedisRateLimiter};
 use axiomatic_redis::redis;
 use tokio::task::JoinSet;
+use tower::{Layer, Service, service_fn};
 
 const CALLERS: u32 = 64;
 
@@ -81,13 +83,31 @@ async fn measure(quick: bool) -> Result<(), Box<dyn Error>> {
         );
         limiter.close().await;
     }
+    // The layer boxes a future where Redis may have to be asked. While it is
+    // away nothing else is done, so that what the box costs can be seen.
     let nobody = limiter(&redis::Client::open("redis://127.0.0.1:1/")?, 1)?;
+    let asking = nobody.clone();
     row("ours, Redis is away", calls, move || {
-        let limiter = nobody.clone();
+        let limiter = asking.clone();
         async move { limiter.admit("key").await.is_ok() }
     })
     .await;
+    layer("ours, layer, Redis is away", calls, &nobody).await;
+    let leasing = limiter(&client, 10_000)?;
+    layer("ours, layer, leases of 10000", calls, &leasing).await;
+    leasing.close().await;
     Ok(())
+}
+
+async fn layer(name: &str, calls: u32, limiter: &RedisRateLimiter) {
+    let answer = service_fn(|_: u32| async { Ok::<_, Rejected>(()) });
+    let layer = limiter.layer(|_: &u32| "key").with_error::<Rejected>();
+    let service = layer.layer(answer);
+    row(name, calls, move || {
+        let mut service = service.clone();
+        async move { service.call(7).await.is_ok() }
+    })
+    .await;
 }
 
 fn limiter(client: &redis::Client, batch: u32) -> Result<RedisRateLimiter, Box<dyn Error>> {
