@@ -114,7 +114,7 @@
 //!
 //! Redis keeps a key with its name and some 40 bytes for as long as its bucket
 //! is not full. Here a key takes the key and some 150 bytes while it has a
-//! lease, and about as much for its share of an outage, for at most
+//! lease, and no more for its share of an outage, for at most
 //! [`Config::keys`] of each. During an outage a call takes the lock of its key's
 //! share for a few additions.
 //!

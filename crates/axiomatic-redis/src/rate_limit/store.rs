@@ -40,6 +40,7 @@ pub(super) enum Away {
 }
 
 impl Away {
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Away::LeftAlone(_) => "left alone",
