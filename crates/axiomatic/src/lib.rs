@@ -16,6 +16,7 @@
 //! | [`hedge`] | latency | `latency` | `axiomatic-latency` |
 //! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
 //! | `http`, a binding | | `http` | `axiomatic-http` |
+//! | `redis`, what processes share | | `redis` | `axiomatic-redis` |
 //! | the vocabulary: [`Outcome`], [`Rejected`], [`Context`], [`Mode`], [`time`], … | | always | `axiomatic-core` |
 //!
 //! # Example
@@ -67,6 +68,7 @@
 //! # Features
 //!
 //! - `capacity`, `failure`, `latency` (default), `http`: the areas.
+//! - `redis`: one quota for all processes, over Redis.
 //! - `http-scope`, `axum`, `h2`: parts of http with dependencies of their own.
 //! - `tokio` (default): the adapters that wait, over tokio's timers.
 //! - `tracing` (default): events of the areas that are on.
@@ -121,3 +123,7 @@ pub use axiomatic_latency::hedge;
 #[cfg(feature = "latency")]
 #[doc(inline)]
 pub use axiomatic_latency::timeout;
+
+#[cfg(feature = "redis")]
+#[doc(inline)]
+pub use axiomatic_redis as redis;
