@@ -103,7 +103,9 @@ fn a_rate_limiter_by_key_keeps_the_contract() {
         let now = |limiter: &KeyedRateLimiter<u64>| limiter.clock().now();
         Subject::new(tenants.layer_computing(|_: &Request| 7))
             .refuse(move || while taker.admit(&7, now(&taker)).is_ok() {})
-            .relent(move || drop(giver.forget(&7)))
+            .relent(move || {
+                giver.forget(&7);
+            })
     })
     .except(Obligation::RefusalSkipsInner, SPENT_IN_CALL)
     .assert();

@@ -1,5 +1,5 @@
 //! Random scripts against what must hold: the sum over every stretch of time,
-//! and a bucket of exact fractions.
+//! and a bucket of exact fractions. One file, because the scripts are the same.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
