@@ -119,7 +119,7 @@ impl Keys {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
-        (self.state >> 32) * self.count >> 32
+        ((self.state >> 32) * self.count) >> 32
     }
 }
 
@@ -128,7 +128,7 @@ fn known(operation: &mut Operation, count: u32) {
         let limiter = ours(PLENTY, count);
         let now = start();
         for key in 0..u64::from(count) {
-            drop(limiter.admit(&key, now));
+            let _ = limiter.admit(&key, now);
         }
         move || {
             let (limiter, mut keys) = (limiter.clone(), Keys::of(count));
@@ -141,7 +141,7 @@ fn known(operation: &mut Operation, count: u32) {
             let now = start();
             let texts = texts(count);
             for text in &*texts {
-                drop(limiter.admit(&text[..], now));
+                let _ = limiter.admit(&text[..], now);
             }
             move || {
                 let (limiter, mut keys) = (limiter.clone(), Keys::of(count));
@@ -159,7 +159,7 @@ fn known(operation: &mut Operation, count: u32) {
             ExactKeyedRateLimiter::new(PLENTY, cap, WhenFull::Refuse).expect("it is valid");
         let now = start();
         for key in 0..u64::from(count) {
-            drop(limiter.admit(&key, now));
+            let _ = limiter.admit(&key, now);
         }
         move || {
             let (limiter, mut keys) = (limiter.clone(), Keys::of(count));
@@ -196,7 +196,7 @@ fn known(operation: &mut Operation, count: u32) {
     operation.case(peer("governor"), move || {
         let limiter = governors(PLENTY);
         for key in 0..u64::from(count) {
-            drop(limiter.check_key(&key));
+            let _ = limiter.check_key(&key);
         }
         move || {
             let (limiter, mut keys) = (limiter.clone(), Keys::of(count));
@@ -211,7 +211,7 @@ fn refused(operation: &mut Operation, count: u32) {
     operation.case(OURS, move || {
         let limiter = ours(daily, count);
         for key in 0..u64::from(count) {
-            drop(limiter.admit(&key, start()));
+            let _ = limiter.admit(&key, start());
         }
         move || {
             let (limiter, mut keys) = (limiter.clone(), Keys::of(count));
@@ -222,7 +222,7 @@ fn refused(operation: &mut Operation, count: u32) {
     operation.case(peer("governor"), move || {
         let limiter = governors(daily);
         for key in 0..u64::from(count) {
-            drop(limiter.check_key(&key));
+            let _ = limiter.check_key(&key);
         }
         move || {
             let (limiter, mut keys) = (limiter.clone(), Keys::of(count));
@@ -323,7 +323,7 @@ fn turnovers() {
         let calls = 21 * u64::from(LIVE);
         let at = |call| start() + Duration::from_micros(call);
         for call in 0..calls {
-            drop(limiter.admit(&call, at(call)));
+            let _ = limiter.admit(&call, at(call));
         }
         let snapshot = limiter.snapshot(at(calls));
         let without = snapshot.crowded_refused() as f64 / calls as f64;
@@ -349,7 +349,7 @@ fn memory() {
     let before = resident();
     let limiter = governors(PLENTY);
     for key in 0..1_000_000 {
-        drop(limiter.check_key(&key));
+        let _ = limiter.check_key(&key);
     }
     if let (Some(before), Some(after)) = (before, resident()) {
         let bytes = after.saturating_sub(before) as f64 / 1e6;

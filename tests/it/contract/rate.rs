@@ -1,7 +1,9 @@
 //! The layers of rates: what refuses, and what waits.
 
+use axiomatic_capacity::rate_limit::keyed::{self, Table};
 use axiomatic_capacity::rate_limit::{
-    Algorithm, Config, Quota, RateLimitLayer, RateLimiter, WaitingRateLimitLayer, WhenLimited,
+    Algorithm, Config, KeyedRateLimiter, Quota, RateLimitLayer, RateLimiter, WaitingRateLimitLayer,
+    WhenLimited,
 };
 
 use axiomatic_contract::Verdict;
@@ -86,6 +88,22 @@ fn a_rate_limiter_with_costs_or_with_others_keeps_the_contract() {
         let (global, tenant, route) = (limiter(9_000), limiter(1_000), limiter(9_000));
         let all = (global, tenant.clone(), route);
         subject(&tenant, RateLimitLayer::new(all))
+    })
+    .except(Obligation::RefusalSkipsInner, SPENT_IN_CALL)
+    .assert();
+}
+
+#[test]
+fn a_rate_limiter_by_key_keeps_the_contract() {
+    Contract::new(Class::Direct, || {
+        let table = Table::for_keys(some(100));
+        let config = keyed::Config::new(so_many(1_000), table);
+        let tenants: KeyedRateLimiter<u64> = config.build().unwrap();
+        let (taker, giver) = (tenants.clone(), tenants.clone());
+        let now = |limiter: &KeyedRateLimiter<u64>| limiter.clock().now();
+        Subject::new(tenants.layer_computing(|_: &Request| 7))
+            .refuse(move || while taker.admit(&7, now(&taker)).is_ok() {})
+            .relent(move || drop(giver.forget(&7)))
     })
     .except(Obligation::RefusalSkipsInner, SPENT_IN_CALL)
     .assert();

@@ -196,7 +196,9 @@ where
     }
 
     fn left(&self, request: &Req, now: Instant) -> Allowance {
-        let left = self.selector.with(request, |key| self.limiter.peek(key, now));
+        let left = self
+            .selector
+            .with(request, |key| self.limiter.peek(key, now));
         let quota = self.limiter.quota();
         let policy = quota.policy(self.limiter.name());
         // One comes back in this time, and the next may be nearer.

@@ -26,14 +26,15 @@ use super::{WaitingRateLimitLayer, waiting::Waiting};
 /// ```
 /// use axiomatic_capacity::rate_limit::{Config, Quota};
 /// use axiomatic_core::Reason;
-/// use axiomatic_core::time::Clock;
+/// use axiomatic_core::time::Instant;
 /// use std::num::NonZeroU32;
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let ten = NonZeroU32::new(10).ok_or("nothing")?;
 /// let limiter = Config::new(Quota::per_second(ten).paced()).build()?;
-/// let now = Clock::Precise.now();
+/// // Layers read a clock.
+/// let now = Instant::from_nanos(5_000_000_000);
 /// limiter.admit(now)?;
 /// let refused = limiter.admit(now).unwrap_err();
 /// assert_eq!(refused.reason(), Reason::Limited);
@@ -52,7 +53,8 @@ impl RateLimiter {
     ///
     /// [`Rejected`] with [`Reason::Limited`](axiomatic_core::Reason::Limited),
     /// or `Shed` if that was chosen, and with how long to wait: if nobody else
-    /// comes, it is admitted then, and not a nanosecond earlier.
+    /// comes, it is admitted then, and not a nanosecond earlier. It is exact to
+    /// the unit of virtual time, two nanoseconds at most, that `now` lies in.
     #[inline(always)]
     pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Rejected> {
         self.admit_weighing(now, NonZeroU32::MIN)
@@ -76,13 +78,13 @@ impl RateLimiter {
     ///
     /// ```
     /// # use axiomatic_capacity::rate_limit::{Config, Quota};
-    /// # use axiomatic_core::time::Clock;
+    /// # use axiomatic_core::time::Instant;
     /// # use std::num::NonZeroU32;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let ten = NonZeroU32::new(10).ok_or("nothing")?;
     /// let limiter = Config::new(Quota::per_second(ten).paced()).build()?;
-    /// let now = Clock::Precise.now();
+    /// let now = Instant::from_nanos(5_000_000_000);
     /// let soon = now + Duration::from_secs(1);
     /// assert_eq!(limiter.reserve(now, NonZeroU32::MIN, soon)?.ready_at(), now);
     /// let second = limiter.reserve(now, NonZeroU32::MIN, soon)?;

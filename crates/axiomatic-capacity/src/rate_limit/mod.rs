@@ -192,6 +192,7 @@
 //!   Research 9(3), 1961.
 
 mod announcing;
+mod by_key;
 mod config;
 mod core;
 mod error;
@@ -221,6 +222,7 @@ mod waiting_service;
 mod word_cell;
 
 pub use announcing::Announcing;
+pub use by_key::{Borrowing, ByKey, Computing, KeyedRateLimitLayer, Selector};
 pub use config::{Algorithm, Config, WhenLimited};
 pub use error::ConfigError;
 pub use future::ResponseFuture;

@@ -25,7 +25,7 @@ impl Arrival {
 
     /// Decides on a call. Linearises at the exchange, or at the load that
     /// refuses; a lost race is judged anew. Lock-free.
-    pub(super) fn admit(&self, pace: &Pace, call: Call) -> Verdict {
+    pub(super) fn admit(&self, pace: Pace, call: Call) -> Verdict {
         let mut seen = self.load();
         loop {
             let (next, verdict) = match pace.decide(seen, call.now, call.cost) {
@@ -43,7 +43,7 @@ impl Arrival {
     }
 
     /// Gives cells back. Lock-free, as above.
-    pub(super) fn refund(&self, pace: &Pace, call: Call) {
+    pub(super) fn refund(&self, pace: Pace, call: Call) {
         let mut seen = self.load();
         loop {
             let back = pace.refund(seen, call.now, call.cost);

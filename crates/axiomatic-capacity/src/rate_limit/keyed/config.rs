@@ -1,6 +1,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use axiomatic_core::hash::Seed;
+use axiomatic_core::time::Clock;
 use axiomatic_core::{Mode, Name};
 
 use super::set_cell::SLOTS;
@@ -84,7 +85,7 @@ pub enum WhenCrowded {
 }
 
 /// The configuration of a [`KeyedRateLimiter`].
-#[derive(Copy, Clone, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     pub(super) quota: Quota,
     pub(super) table: Table,
@@ -92,6 +93,7 @@ pub struct Config {
     pub(super) name: Name,
     pub(super) mode: Mode,
     pub(super) seed: Option<Seed>,
+    pub(super) clock: Clock,
 }
 
 impl Config {
@@ -105,12 +107,13 @@ impl Config {
             name: Name::UNNAMED,
             mode: Mode::Enforce,
             seed: None,
+            clock: Clock::Precise,
         }
     }
 
     /// What becomes of a new key when all of its slots are taken.
     #[must_use]
-    pub const fn when_crowded(mut self, when_crowded: WhenCrowded) -> Self {
+    pub fn when_crowded(mut self, when_crowded: WhenCrowded) -> Self {
         self.when_crowded = when_crowded;
         self
     }
@@ -124,7 +127,7 @@ impl Config {
 
     /// Whether it acts on its decisions, to begin with.
     #[must_use]
-    pub const fn mode(mut self, mode: Mode) -> Self {
+    pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
@@ -132,8 +135,16 @@ impl Config {
     /// The seed of the keys' hash, secret and another in each limiter if it is
     /// not said: who knows it can choose keys that share one set.
     #[must_use]
-    pub const fn seed(mut self, seed: Seed) -> Self {
+    pub fn seed(mut self, seed: Seed) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// The clock that layers read. What is said of it in
+    /// [`rate_limit::Config`](crate::rate_limit::Config::clock) holds here.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 

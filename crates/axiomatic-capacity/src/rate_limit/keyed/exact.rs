@@ -22,8 +22,8 @@ use crate::rate_limit::Quota;
 ///
 /// No two keys share anything, which in a
 /// [`KeyedRateLimiter`](super::KeyedRateLimiter) happens by a chance of one in
-/// ten thousand. For that the map holds the keys, an entry is ten times as
-/// large, a new key allocates, and a lookup takes two or three times as long.
+/// four thousand. For that the map holds the keys, an entry is many times as
+/// large, a new key allocates, and a lookup takes two to five times as long.
 /// An entry whose key has nothing spent gives its place to a new key; when
 /// all have, [`WhenFull`] says what becomes of further ones.
 ///
@@ -90,7 +90,7 @@ where
                 arrivals: Keyed::new(cap, when_full, |_| Arrival::new()),
                 pace: PaceCell::new(pace),
                 mode: ModeCell::new(Mode::Enforce),
-                said: Said::new(name.into()),
+                said: Said::new(name.into(), &quota),
             }),
         })
     }
@@ -142,7 +142,7 @@ where
             return shared.said.refuse(mode, None);
         }
         let verdict = shared.arrivals.with(key, now, |found| match found {
-            Found::Own(arrival) | Found::Shared(arrival) => Ok(arrival.admit(&pace, call)),
+            Found::Own(arrival) | Found::Shared(arrival) => Ok(arrival.admit(pace, call)),
             Found::Full(full) => Err(full),
         });
         match verdict {
@@ -185,7 +185,7 @@ where
         };
         self.shared.arrivals.with(key, now, |found| {
             if let Some(arrival) = found.value() {
-                arrival.refund(&pace, call);
+                arrival.refund(pace, call);
             }
         });
     }

@@ -200,7 +200,7 @@ mod tests {
         let hasher = KeyHasher::new(Seed::secret());
         assert_eq!("acme".hash(&hasher), "acme".to_owned().hash(&hasher));
         assert_eq!(b"acme"[..].hash(&hasher), b"acme".to_vec().hash(&hasher));
-        assert_eq!((&7u64).hash(&hasher), Box::new(7u64).hash(&hasher));
+        assert_eq!(Key::hash(&&7u64, &hasher), Box::new(7u64).hash(&hasher));
     }
 
     #[test]

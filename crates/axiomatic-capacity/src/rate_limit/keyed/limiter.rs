@@ -2,12 +2,13 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axiomatic_core::hash::Seed;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::SpreadTally;
-use axiomatic_core::time::Instant;
+use axiomatic_core::sync::{Mutex, MutexGuard};
+use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
 use super::pace::Pace;
@@ -15,6 +16,7 @@ use super::pace_cell::PaceCell;
 use super::table::{Call, Sets, Verdict};
 use super::{Config, ConfigError, Key, KeyHasher, Permit, Snapshot, WhenCrowded};
 use crate::rate_limit::Quota;
+use crate::rate_limit::telemetry::Telemetry;
 
 /// A limit of the rate for each key, in memory that never grows. See
 /// [the module](super).
@@ -35,6 +37,9 @@ struct Shared {
     hasher: KeyHasher,
     sets: Sets,
     pace: PaceCell,
+    /// As it was given: what decides is the pace.
+    quota: Mutex<Quota>,
+    clock: Clock,
     said: Said,
 }
 
@@ -42,6 +47,7 @@ struct Shared {
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) name: Name,
+    telemetry: Telemetry,
     pub(super) refused: SpreadTally,
     pub(super) would_refuse: SpreadTally,
 }
@@ -55,7 +61,9 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
                 hasher: KeyHasher::new(config.seed.unwrap_or_else(Seed::secret)),
                 sets: Sets::new(config.table, config.when_crowded)?,
                 pace: PaceCell::new(pace),
-                said: Said::new(config.name),
+                quota: Mutex::new(config.quota),
+                clock: config.clock,
+                said: Said::new(config.name, &config.quota),
             }),
             keys: PhantomData,
         })
@@ -108,7 +116,7 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
         if call.cost > pace.burst {
             return shared.refuse(None);
         }
-        match shared.sets.admit(hash, &pace, call) {
+        match shared.sets.admit(hash, pace, call) {
             Verdict::Admit(left) => Ok(Permit {
                 left: Some(pace.cells(left)),
             }),
@@ -128,7 +136,27 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
     {
         let shared = &*self.shared;
         let hash = key.hash(&shared.hasher);
-        shared.sets.left(hash, &shared.pace.load(), micros(now))
+        shared.sets.left(hash, shared.pace.load(), micros(now))
+    }
+
+    /// Whether a call would be admitted. Nothing is spent by asking.
+    pub(in crate::rate_limit) fn would_admit<Q>(
+        &self,
+        key: &Q,
+        now: Instant,
+        cost: NonZeroU32,
+    ) -> Result<(), Rejected>
+    where
+        K: Borrow<Q>,
+        Q: Key + ?Sized,
+    {
+        if self.mode() != Mode::Enforce || self.peek(key, now) >= cost.get() {
+            return Ok(());
+        }
+        // A refusal spends nothing, and knows why and until when.
+        self.admit_weighing(key, now, cost)?;
+        self.refund(key, now, cost);
+        Ok(())
     }
 
     /// Gives a key cells back that were spent on what was not done. It never
@@ -144,7 +172,7 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
             cost: cost.get(),
         };
         let hash = key.hash(&shared.hasher);
-        shared.sets.refund(hash, &shared.pace.load(), call);
+        shared.sets.refund(hash, shared.pace.load(), call);
     }
 
     /// Lets a key begin anew; false if there is no trace of it. One that
@@ -172,8 +200,39 @@ impl<K: ?Sized> KeyedRateLimiter<K> {
     /// [`ConfigError`] says why the quota cannot be kept, and the old one
     /// stays.
     pub fn update(&self, quota: Quota) -> Result<(), ConfigError> {
-        self.shared.pace.store(Pace::of(&quota)?);
+        let pace = Pace::of(&quota)?;
+        {
+            let mut kept = self.lock_quota();
+            self.shared.pace.store(pace);
+            *kept = quota;
+        }
+        self.shared.said.telemetry.updated(&quota);
         Ok(())
+    }
+
+    /// The quota of each key.
+    pub fn quota(&self) -> Quota {
+        *self.lock_quota()
+    }
+
+    fn lock_quota(&self) -> MutexGuard<'_, Quota> {
+        let quota = &self.shared.quota;
+        quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clock that its layers read.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// A refusal that is counted.
+    pub(in crate::rate_limit) fn turn_away(&self, reason: Reason) -> Rejected {
+        self.shared.said.turn_away(reason)
+    }
+
+    /// A refusal in words that is counted as nothing.
+    pub(in crate::rate_limit) fn rejected(&self, reason: Reason) -> Rejected {
+        self.shared.said.rejected(reason)
     }
 
     /// Switches between enforcing, shadowing and standing aside. In shadow, a
@@ -227,9 +286,10 @@ impl Shared {
 }
 
 impl Said {
-    pub(super) fn new(name: Name) -> Self {
+    pub(super) fn new(name: Name, quota: &Quota) -> Self {
         Said {
             name,
+            telemetry: Telemetry::new(name, quota),
             refused: SpreadTally::new(),
             would_refuse: SpreadTally::new(),
         }
@@ -240,14 +300,24 @@ impl Said {
     pub(super) fn refuse(&self, mode: Mode, wait: Option<u64>) -> Result<Permit, Rejected> {
         if mode != Mode::Enforce {
             self.would_refuse.count();
+            self.telemetry.would_refuse();
             return Ok(Permit::UNTRACKED);
         }
-        self.refused.count();
-        let rejected = Rejected::new(Pattern::RateLimiter, Reason::Limited).with_name(self.name);
+        let rejected = self.turn_away(Reason::Limited);
         Err(match wait {
             Some(nanos) => rejected.with_retry_after_nanos(nanos),
             None => rejected,
         })
+    }
+
+    fn turn_away(&self, reason: Reason) -> Rejected {
+        self.refused.count();
+        self.telemetry.refused(reason);
+        self.rejected(reason)
+    }
+
+    fn rejected(&self, reason: Reason) -> Rejected {
+        Rejected::new(Pattern::RateLimiter, reason).with_name(self.name)
     }
 }
 

@@ -88,27 +88,27 @@ impl Pace {
 
     /// The unit of a microsecond.
     #[inline(always)]
-    fn unit_of(&self, micros: u64) -> u64 {
+    fn unit_of(self, micros: u64) -> u64 {
         let product = u128::from(micros) * u128::from(self.reciprocal);
         ((product + A_THIRTY_SECOND) >> 64) as u64
     }
 
     /// A microsecond of the unit.
     #[inline(always)]
-    fn time_of(&self, unit: u64) -> u64 {
+    fn time_of(self, unit: u64) -> u64 {
         ((u128::from(unit) * u128::from(self.unit)) >> UNIT_BITS) as u64 + 1
     }
 
     /// All that comes at once, in units: `Quota::check` keeps it below 2^45.
     #[inline(always)]
-    fn burst_units(&self) -> u64 {
+    fn burst_units(self) -> u64 {
         u64::from(self.burst) << self.shift
     }
 
     /// Decides on a call of so many cells, no more than the burst. `arrival`
     /// is the key's, or any time up to `now` for one that has nothing spent.
     #[inline(always)]
-    pub(super) fn decide(&self, arrival: u64, now: u64, cost: u32) -> Decision {
+    pub(super) fn decide(self, arrival: u64, now: u64, cost: u32) -> Decision {
         let at = self.unit_of(now);
         // A unit is not left before it began: max of the times would do as
         // well, and would wait for the comparison.
@@ -124,7 +124,7 @@ impl Pace {
     }
 
     #[cold]
-    fn refuse(&self, arrival: u64, now: u64, next: u64, cost: u32) -> Decision {
+    fn refuse(self, arrival: u64, now: u64, next: u64, cost: u32) -> Decision {
         let empty = self.time_of(self.unit_of(now) + self.burst_units());
         if arrival > empty + LAG {
             let next = self.unit_of(empty) + (u64::from(cost) << self.shift);
@@ -140,7 +140,7 @@ impl Pace {
     }
 
     /// The arrival of a key that is given cells back.
-    pub(super) fn refund(&self, arrival: u64, now: u64, cost: u32) -> u64 {
+    pub(super) fn refund(self, arrival: u64, now: u64, cost: u32) -> u64 {
         let unit = self.unit_of(arrival);
         let back = unit.saturating_sub(u64::from(cost) << self.shift);
         if back <= self.unit_of(now) {
@@ -152,13 +152,13 @@ impl Pace {
 
     /// How many cells of so many units are whole.
     #[inline]
-    pub(super) fn cells(&self, units: u64) -> u32 {
+    pub(super) fn cells(self, units: u64) -> u32 {
         // No more than the burst, which is 32 bits.
         (units >> self.shift) as u32
     }
 
     /// How many cells a key has left.
-    pub(super) fn left(&self, arrival: u64, now: u64) -> u32 {
+    pub(super) fn left(self, arrival: u64, now: u64) -> u32 {
         let at = self.unit_of(now);
         let most = at + self.burst_units();
         self.cells(most.saturating_sub(self.unit_of(arrival).max(at)))

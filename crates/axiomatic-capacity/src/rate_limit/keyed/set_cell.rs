@@ -82,9 +82,16 @@ impl Line {
 }
 
 impl Place<'_> {
-    /// A slot with the tag at home.
+    /// A slot with the tag at home: most often the one that it is given if
+    /// that is free, and then one look is enough.
     #[inline(always)]
     pub(super) fn find_at_home(&self) -> Option<(Slot, Word)> {
+        let first = self.tag.first() % LINE;
+        // ORDERING: Relaxed: as in `find`.
+        let word = Word(self.lines[0].0[first].load(Ordering::Relaxed));
+        if word.is_of(self.tag) {
+            return Some((Slot(first), word));
+        }
         let (slot, word) = self.lines[0].find(self.tag)?;
         Some((Slot(slot), word))
     }
@@ -126,8 +133,12 @@ impl Place<'_> {
 }
 
 impl Slot {
-    /// Whether it is in the line where its tag is at home.
-    pub(super) fn is_at_home(self) -> bool {
-        self.0 < LINE
+    /// How much a tag would rather have another one.
+    pub(super) fn distance(self, tag: Tag) -> usize {
+        match self.0 {
+            slot if slot == tag.first() % LINE => 0,
+            slot if slot < LINE => 1,
+            _ => 2,
+        }
     }
 }

@@ -40,6 +40,9 @@ pub(super) enum Verdict {
     AdmitCrowded,
 }
 
+/// Worse than any slot that is free.
+const TAKEN: usize = usize::MAX;
+
 /// What came of trying.
 enum Tried {
     Done(Verdict),
@@ -79,7 +82,7 @@ impl Sets {
     /// A known key's linearises at the exchange, or at the load that refuses;
     /// a lost race is judged anew. Lock-free.
     #[inline(always)]
-    pub(super) fn admit(&self, hash: u64, pace: &Pace, call: Call) -> Verdict {
+    pub(super) fn admit(&self, hash: u64, pace: Pace, call: Call) -> Verdict {
         let place = self.place(hash);
         if let Some((slot, word)) = place.find_at_home() {
             if !word.is_claim() {
@@ -88,11 +91,15 @@ impl Sets {
                 }
             }
         }
-        self.not_at_home(place, pace, call)
+        self.not_at_home(hash, pace, call)
     }
 
+    /// The way of a key that is not found in its home line. What it needs is
+    /// made again, so that the others need not keep it at hand.
+    #[cold]
     #[inline(never)]
-    fn not_at_home(&self, place: Place<'_>, pace: &Pace, call: Call) -> Verdict {
+    fn not_at_home(&self, hash: u64, pace: Pace, call: Call) -> Verdict {
+        let place = self.place(hash);
         if let Some((slot, word)) = place.find_beside() {
             if !word.is_claim() {
                 if let Tried::Done(verdict) = decide(place, slot, word, pace, call) {
@@ -121,12 +128,13 @@ impl Sets {
     ///
     /// Lock-free: who tries again has seen another's exchange, and of the
     /// claims of a tag the one in the lowest slot is removed by nobody.
-    #[cold]
-    #[inline(never)]
-    fn settle(&self, place: Place<'_>, pace: &Pace, call: Call) -> Verdict {
+    fn settle(&self, place: Place<'_>, pace: Pace, call: Call) -> Verdict {
         let mut seen = None;
         loop {
-            let words = place.look_again();
+            let words = match seen {
+                None => place.look(),
+                Some(_) => place.look_again(),
+            };
             let mut of_key = words
                 .iter()
                 .filter(|(_, word)| word.is_of(place.tag))
@@ -172,10 +180,13 @@ impl Sets {
         words: &[(Slot, Word); SLOTS],
         call: Call,
     ) -> Result<Option<(Slot, Word)>, Verdict> {
-        let free = words
-            .iter()
-            .filter(|(_, word)| word.is_free(call.now))
-            .min_by_key(|(slot, word)| (!slot.is_at_home(), *word != Word::EMPTY));
+        let rank = |(slot, word): &(Slot, Word)| {
+            let used = usize::from(*word != Word::EMPTY);
+            let rank = 2 * slot.distance(place.tag) + used;
+            if word.is_free(call.now) { rank } else { TAKEN }
+        };
+        let best = words.iter().min_by_key(|slot| rank(slot));
+        let free = best.filter(|best| rank(best) < TAKEN);
         let (slot, word) = match free {
             Some(free) => *free,
             None => self.of_crowd(words, call)?,
@@ -208,7 +219,7 @@ impl Sets {
     }
 
     /// What a key has left.
-    pub(super) fn left(&self, hash: u64, pace: &Pace, now: u64) -> u32 {
+    pub(super) fn left(&self, hash: u64, pace: Pace, now: u64) -> u32 {
         let arrival = match entry(self.place(hash)) {
             Some((_, word)) => word.arrival(now),
             None => now,
@@ -217,7 +228,7 @@ impl Sets {
     }
 
     /// Gives a key cells back. Lock-free; linearises at the exchange.
-    pub(super) fn refund(&self, hash: u64, pace: &Pace, call: Call) {
+    pub(super) fn refund(&self, hash: u64, pace: Pace, call: Call) {
         let place = self.place(hash);
         while let Some((slot, word)) = entry(place) {
             let arrival = word.arrival(call.now);
@@ -266,7 +277,7 @@ fn entry(place: Place<'_>) -> Option<(Slot, Word)> {
 /// Decides by a word that was seen, and writes what comes of it. A claim
 /// becomes the entry so.
 #[inline(always)]
-fn decide(place: Place<'_>, slot: Slot, word: Word, pace: &Pace, call: Call) -> Tried {
+fn decide(place: Place<'_>, slot: Slot, word: Word, pace: Pace, call: Call) -> Tried {
     let Call { now, cost } = call;
     let spent = if word.is_claim() {
         now

@@ -33,6 +33,12 @@ impl Tag {
     pub(super) fn home(self) -> usize {
         usize::from(self.0 & 1)
     }
+
+    /// Which slot of that line it has if it is free.
+    #[inline(always)]
+    pub(super) fn first(self) -> usize {
+        usize::from(self.0 >> 1)
+    }
 }
 
 impl Word {
@@ -59,9 +65,10 @@ impl Word {
         self.0 >> TIME_BITS == u64::from(tag.0)
     }
 
+    /// Whether a word that is not empty is a claim.
     #[inline(always)]
     pub(super) fn is_claim(self) -> bool {
-        self.0 & TIME < CLAIMS && self.0 != 0
+        self.0 & TIME < CLAIMS
     }
 
     /// The arrival, which is `now` if nothing of the key is spent.
@@ -81,7 +88,7 @@ impl Word {
 
     /// Whether another key may have the slot, and nobody can tell.
     pub(super) fn is_free(self, now: u64) -> bool {
-        self == Word::EMPTY || !self.is_claim() && self.ahead(now) == 0
+        self == Word::EMPTY || (!self.is_claim() & (self.ahead(now) == 0))
     }
 }
 

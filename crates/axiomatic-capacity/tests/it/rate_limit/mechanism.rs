@@ -458,7 +458,7 @@ fn a_snapshot_reads_like_a_sentence() {
     );
     assert_eq!(snapshot.name().as_str(), "search");
     assert_eq!(snapshot.standing().quota(), quota);
-    assert_eq!(format!("{limiter:?}").contains("search"), true);
+    assert!(format!("{limiter:?}").contains("search"));
 }
 
 #[test]
