@@ -1,5 +1,4 @@
 use std::num::NonZeroU32;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,10 +159,9 @@ impl Core {
                 }
                 AtOnce::Ask => return Leasing::Told(self.ask(key, cost).await),
                 AtOnce::Wait(entry) => {
-                    let mut told = pin!(entry.told());
                     // Before it looks again: what is told from here on is
                     // heard.
-                    told.as_mut().enable();
+                    let told = entry.told();
                     match self.at_once(key, cost) {
                         AtOnce::Wait(_) => {
                             told.await;

@@ -29,7 +29,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Completes when somebody who asked has an answer, if that is after this
-    /// was polled, or enabled, for the first time.
+    /// was called; whether it was polled by then does not matter.
     pub(super) fn told(&self) -> Notified<'_> {
         self.told.notified()
     }

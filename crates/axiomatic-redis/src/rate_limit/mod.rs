@@ -112,8 +112,7 @@
 //! ask Redis: 0.1 to 0.2 µs; nothing for one that a lease pays or refuses.
 //! `cargo xtask bench rate_limit_redis` measures all of it.
 //!
-//! Redis keeps a key with its name and some 40 bytes for as long as its bucket
-//! is not full. Here a key takes the key and some 150 bytes while it has a
+//! Redis keeps some 100 bytes for a key as long as its bucket is not full. Here a key takes the key and some 150 bytes while it has a
 //! lease, and no more for its share of an outage, for at most
 //! [`Config::keys`] of each. During an outage a call takes the lock of its key's
 //! share for a few additions.

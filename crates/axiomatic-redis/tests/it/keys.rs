@@ -25,10 +25,7 @@ async fn no_key_reaches_another_limiter_or_another_slot() {
         assert!(other.admit(key).await.is_ok(), "{key:.20?}");
     }
     for number in [1, 2] {
-        let own = Shared {
-            client: redis.client.clone(),
-            prefix: format!("{}/{number}", redis.prefix),
-        };
+        let own = redis.beside(format!("{}/{number}", redis.prefix));
         assert_eq!(own.keys().len(), strange.len());
         assert!(own.keys().iter().all(|name| name.len() < 200));
     }

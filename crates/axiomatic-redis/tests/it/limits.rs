@@ -66,7 +66,8 @@ async fn several_limits_are_one_decision_and_one_round_trip() {
     // Of the two, the one with the least left: 2 of the global, 1 of the tenant.
     assert_eq!(decision.remaining(), Some(1));
     limiter.admit_all(&claims("b")).await.unwrap();
-    limiter.admit_all(&claims("c")).await.unwrap();
+    let decision = limiter.admit_all(&claims("c")).await.unwrap();
+    assert_eq!(decision.remaining(), Some(0));
     assert!(limiter.admit_all(&claims("d")).await.is_err());
     assert_eq!(limiter.peek("d").await.unwrap().remaining(), 2);
     assert_eq!(limiter.snapshot().round_trips(), 17);

@@ -44,11 +44,9 @@ fn assert_not_idle(admitted: &[Admitted], lasting: Duration) {
 #[test]
 fn processes_never_admit_more_than_the_quota_says() {
     let Some(redis) = Shared::find() else { return };
-    let info = redis.client.get_connection_info();
-    let address = format!("redis://{}/{}", info.addr(), info.redis_settings().db());
     for (n, batch) in [0, 10].into_iter().enumerate() {
         let orders = Orders {
-            address: &address,
+            address: &redis.address,
             prefix: &format!("{}/{n}", redis.prefix),
             batch,
             peers: 0,
@@ -58,11 +56,7 @@ fn processes_never_admit_more_than_the_quota_says() {
         let admitted: Vec<Admitted> = running.into_iter().flat_map(Process::admitted).collect();
         assert_within(&admitted, &orders.config(), 0);
         assert_not_idle(&admitted, orders.lasting);
-        let own = Shared {
-            client: redis.client.clone(),
-            prefix: orders.prefix.to_owned(),
-        };
-        drop(own);
+        drop(redis.beside(orders.prefix.to_owned()));
     }
 }
 

@@ -55,6 +55,7 @@ fn skip(why: &str) {
 /// A prefix of its own on a Redis that others use too, and a connection to look
 /// at it. Its keys are removed when it is dropped.
 pub(crate) struct Shared {
+    pub(crate) address: String,
     pub(crate) client: redis::Client,
     pub(crate) prefix: String,
 }
@@ -63,18 +64,28 @@ impl Shared {
     /// The Redis that is there.
     pub(crate) fn find() -> Option<Shared> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let url = std::env::var("AXIOMATIC_REDIS_URL")
+        let address = std::env::var("AXIOMATIC_REDIS_URL")
             .unwrap_or_else(|_| "redis://127.0.0.1:6379/".to_owned());
-        let client = redis::Client::open(url).expect("an address");
+        let client = redis::Client::open(&*address).expect("an address");
         if let Err(error) = client.get_connection_with_timeout(Duration::from_secs(5)) {
             skip(&error.to_string());
             return None;
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Some(Shared {
+            address,
             client,
             prefix: format!("axiomatic-test.{}.{number}", std::process::id()),
         })
+    }
+
+    /// Another prefix on the same Redis.
+    pub(crate) fn beside(&self, prefix: String) -> Shared {
+        Shared {
+            address: self.address.clone(),
+            client: self.client.clone(),
+            prefix,
+        }
     }
 
     pub(crate) fn build(&self, config: Config) -> RedisRateLimiter {
