@@ -92,7 +92,7 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
     ///
     /// As [`admit`](KeyedRateLimiter::admit). What costs more than comes at
     /// once is never admitted, and is refused without a time.
-    #[inline]
+    #[inline(always)]
     pub fn admit_weighing<Q>(
         &self,
         key: &Q,

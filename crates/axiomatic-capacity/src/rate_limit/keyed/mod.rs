@@ -5,8 +5,8 @@
 //!
 //! Keys come from callers. A map from keys to buckets grows with every address
 //! that ever called, until somebody walks it and throws out what is idle:
-//! governor's takes about 35 bytes a key, so that who owns an IPv6 network can
-//! take all memory there is, and pays with a packet for each 35 bytes. What is
+//! governor's takes about 44 bytes a key, so that who owns an IPv6 network can
+//! take all memory there is, and pays with a packet for each 44 bytes. What is
 //! needed of a key that has nothing spent is nothing: it is as a new one. So a
 //! limiter has to remember those alone that have something spent, and how many
 //! of those there are follows from the traffic: calls in a second times the
@@ -95,17 +95,17 @@
 //!
 //! # Cost
 //!
-//! A known key is found by one look at one cache line, most often, and decided
-//! by one compare-and-swap on it; no lock is taken, no clock read, nothing
-//! allocated, and nothing else written. A key that shares its first slot takes
-//! a look at all of the line, one in a hundred at the line beside it. A new key
-//! takes two exchanges and a fence, and a refusal a count on a line of the
-//! thread's own. On one core of an EPYC, with keys at random and time given: 11
-//! ns for one key, 19 among 10,000 and 95 to 140 among a million, which is the
-//! miss of a line; governor's `DashMap` takes 18, 24 and 210 beside it. A new
-//! key among a million live ones takes 350 to 550 ns, in which two lines are
-//! missed. (The machine was shared; `cargo xtask bench rate_limit_keyed`
-//! measures it.)
+//! A known key is found by a look at two slots of one cache line, most often,
+//! and decided by one compare-and-swap on it; no lock is taken, no clock read,
+//! nothing allocated, and nothing else written. One whose two slots were taken
+//! when it came takes a look at all of the line, one in a hundred at the line
+//! beside it. A new key takes two exchanges and a fence, and a refusal a count
+//! on a line of the thread's own. On one core of an EPYC, with keys at random
+//! and time given: 11 ns for one key, 16 among 10,000 and 95 to 140 among a
+//! million, which is the miss of a line; governor's `DashMap` takes 18, 24 and
+//! 210 to 240 beside it. A new key among a million live ones takes 300 to 550 ns, in
+//! which two lines are missed. (The machine was shared; `cargo xtask bench
+//! rate_limit_keyed` measures it.)
 //!
 //! Memory is that of the table, and 2 KiB: 16 bytes for each key that is live.
 //! [`ExactKeyedRateLimiter`] costs 24, 63 and 650 ns, and about 100 bytes a

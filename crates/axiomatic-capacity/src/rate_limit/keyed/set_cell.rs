@@ -82,15 +82,22 @@ impl Line {
 }
 
 impl Place<'_> {
-    /// A slot with the tag at home: most often the one that it is given if
-    /// that is free, and then one look is enough.
+    /// A slot with the tag at home: most often one of the two that it is given
+    /// if they are free, and then no more are looked at.
     #[inline(always)]
     pub(super) fn find_at_home(&self) -> Option<(Slot, Word)> {
         let first = self.tag.first() % LINE;
+        let second = first ^ 1;
+        let home = &self.lines[0].0;
         // ORDERING: Relaxed: as in `find`.
-        let word = Word(self.lines[0].0[first].load(Ordering::Relaxed));
-        if word.is_of(self.tag) {
-            return Some((Slot(first), word));
+        let one = Word(home[first].load(Ordering::Relaxed));
+        // ORDERING: Relaxed: as in `find`.
+        let other = Word(home[second].load(Ordering::Relaxed));
+        let is_other = other.is_of(self.tag);
+        // Which of the two it is nobody can guess.
+        let found = if is_other { other } else { one };
+        if found.is_of(self.tag) {
+            return Some((Slot(first ^ usize::from(is_other)), found));
         }
         let (slot, word) = self.lines[0].find(self.tag)?;
         Some((Slot(slot), word))
@@ -137,8 +144,9 @@ impl Slot {
     pub(super) fn distance(self, tag: Tag) -> usize {
         match self.0 {
             slot if slot == tag.first() % LINE => 0,
-            slot if slot < LINE => 1,
-            _ => 2,
+            slot if slot == (tag.first() % LINE) ^ 1 => 1,
+            slot if slot < LINE => 2,
+            _ => 3,
         }
     }
 }
