@@ -2,6 +2,7 @@
 
 mod hedges;
 mod hops;
+mod rates;
 mod slots;
 
 use std::convert::Infallible;

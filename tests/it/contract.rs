@@ -5,6 +5,7 @@
 //! file because it is one list.
 
 mod capacity;
+mod rate;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

@@ -52,6 +52,7 @@ const PATTERN_CRATES: &[&str] = &[
     "axiomatic-failure",
     "axiomatic-latency",
     "axiomatic-capacity",
+    "axiomatic-redis",
 ];
 
 /// Applies a rule to files and fails with all complaints at once, and also

@@ -5,6 +5,11 @@
 //! reports. It is one file, since a model is understood beside the others.
 #![cfg(axiomatic_loom)]
 
+#[path = "loom/rate_limit.rs"]
+mod rate_limit;
+#[path = "loom/rate_limit_keyed.rs"]
+mod rate_limit_keyed;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What slots tell the outside. A binary of its own with one test, since tracing
+//! What slots and rates tell the outside. A binary of its own with one test, since tracing
 //! remembers which places nobody listens to.
 #![cfg(all(feature = "tracing", feature = "metrics", not(axiomatic_loom)))]
 
@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use axiomatic_capacity::adaptive::{self, LimitAlgorithm, Sample, Step, Why};
 use axiomatic_capacity::bulkhead::{Ask, Config, Order, WhenFull};
-use axiomatic_core::time::{Clock, ManualClock};
+use axiomatic_capacity::rate_limit::{self, Inheritance, KeyedRateLimiter, Quota, WhenLimited};
+use axiomatic_core::allowance::Heard;
+use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{Mode, Outcome};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tracing::field::{Field, Visit};
@@ -97,10 +99,42 @@ fn what_happens() {
     permit.record(clock.now(), Outcome::Success);
     let _permit = limit.admit(clock.now()).unwrap();
     assert!(limit.admit(clock.now()).is_err());
+    at_a_rate(clock.now());
+}
+
+fn at_a_rate(now: Instant) {
+    let quota = Quota::per_second(slots(2)).paced();
+    let config = rate_limit::Config::new(quota).named("calls");
+    let limiter = config.clone().build().unwrap();
+    assert!(limiter.admit(now).is_ok());
+    assert!(limiter.admit(now).is_err());
+    limiter.set_mode(Mode::Shadow);
+    assert!(limiter.admit(now).is_ok());
+    let ten = Quota::per_second(slots(10));
+    limiter.update(now, ten, Inheritance::AsIs).unwrap();
+    // What a server says, which is less.
+    let told = Heard::nothing()
+        .with_quota(4)
+        .with_window(Duration::from_secs(1));
+    limiter.heed(now, &told);
+    limiter.heed(now, &told);
+
+    let sheds = config.named("all").when_limited(WhenLimited::Shed).build();
+    let sheds = sheds.unwrap();
+    assert!(sheds.admit(now).is_ok());
+    assert!(sheds.admit(now).is_err());
+
+    let table = rate_limit::keyed::Table::for_keys(slots(10));
+    let config = rate_limit::keyed::Config::new(quota, table).named("each");
+    let each: KeyedRateLimiter<u64> = config.build().unwrap();
+    assert!(each.admit(&7, now).is_ok());
+    assert!(each.admit(&7, now).is_err());
+    each.set_mode(Mode::Shadow);
+    assert!(each.admit(&7, now).is_ok());
 }
 
 #[test]
-fn slots_tell_of_refusals_and_of_new_limits() {
+fn what_has_a_capacity_tells_of_refusals_and_of_new_limits() {
     let lines = Lines::default();
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -115,6 +149,11 @@ fn slots_tell_of_refusals_and_of_new_limits() {
             "axiomatic::bulkhead message=resized name=\"pool\" limit=3",
             "axiomatic::adaptive message=resized name=\"search\" limit=1 why=\"overloaded\"",
             "axiomatic::adaptive message=refused name=\"search\" reason=\"full\"",
+            "axiomatic::rate_limit message=refused name=\"calls\" reason=\"limited\"",
+            "axiomatic::rate_limit message=updated name=\"calls\" quota=10 per 1s, 10 at once",
+            "axiomatic::rate_limit message=updated name=\"calls\" quota=4 per 1s, 4 at once",
+            "axiomatic::rate_limit message=refused name=\"all\" reason=\"shed\"",
+            "axiomatic::rate_limit message=refused name=\"each\" reason=\"limited\"",
         ]
     );
     let counted: BTreeMap<String, u64> = snapshotter
@@ -139,6 +178,14 @@ fn slots_tell_of_refusals_and_of_new_limits() {
         ("axiomatic_bulkhead_refused_total pool full", 1),
         ("axiomatic_bulkhead_refused_total pool queue full", 1),
         ("axiomatic_bulkhead_would_refuse_total pool", 1),
+        ("axiomatic_rate_limit_rate all", 2),
+        ("axiomatic_rate_limit_rate calls", 4),
+        ("axiomatic_rate_limit_rate each", 2),
+        ("axiomatic_rate_limit_refused_total all shed", 1),
+        ("axiomatic_rate_limit_refused_total calls limited", 1),
+        ("axiomatic_rate_limit_refused_total each limited", 1),
+        ("axiomatic_rate_limit_would_refuse_total calls", 1),
+        ("axiomatic_rate_limit_would_refuse_total each", 1),
     ];
     let expected = expected.map(|(name, count)| (name.to_owned(), count));
     assert_eq!(counted, BTreeMap::from(expected));

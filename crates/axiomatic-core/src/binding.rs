@@ -202,6 +202,12 @@ impl<B, F> Classified<B, F> {
     pub fn new(binding: B, classify: F) -> Self {
         Classified { binding, classify }
     }
+
+    /// The binding that does the rest.
+    #[inline]
+    pub(crate) fn inner(&self) -> &B {
+        &self.binding
+    }
 }
 
 impl<B: Carrier<R>, F, R> Carrier<R> for Classified<B, F> {

@@ -14,6 +14,7 @@
 //! | [`context`] | [`Context`], [`Deadline`](context::Deadline): what a request carries from layer to layer |
 //! | [`repeat`] | [`Repeat`](repeat::Repeat): whether a request may be sent twice, and how a second one is made |
 //! | [`binding`] | [`Carrier`], [`Complete`], [`Advise`], [`Plain`]: how a layer reads a protocol |
+//! | [`allowance`] | [`Allowance`], [`Announce`], [`Heed`]: what a limiter says of what is left, and what it hears of others |
 //! | [`budget`] | [`Budget`](budget::Budget), [`RetryBudget`](budget::RetryBudget): what retries and hedges may add to the load |
 //! | [`window`] | sliding windows over the last N calls or the last T seconds |
 //! | [`histogram`] | [`LatencyHistogram`](histogram::LatencyHistogram): how long calls take, of late, and those not waited for take at least |
@@ -35,6 +36,7 @@
 //!   that changes behaviour, as in tokio itself; enable it in dev-dependencies.
 #![forbid(unsafe_code)]
 
+pub mod allowance;
 pub mod backoff;
 pub mod binding;
 pub mod budget;
@@ -65,6 +67,7 @@ pub mod sync;
 pub mod time;
 pub mod window;
 
+pub use allowance::{Allowance, Announce, Heed};
 pub use binding::{Advice, Advise, Carrier, Complete, Plain, Settle};
 pub use context::Context;
 pub use mode::Mode;

@@ -135,6 +135,9 @@ pub enum Reason {
     Limited,
     /// The load is shed.
     Shed,
+    /// What decides is shared with other processes, cannot be reached, and
+    /// nothing may pass without it.
+    Unreachable,
     /// The deadline had passed before the call began.
     Expired,
     /// The call began, and its time ran out.
@@ -165,6 +168,7 @@ impl Reason {
             | Reason::WaitedTooLong
             | Reason::Limited
             | Reason::Shed
+            | Reason::Unreachable
             | Reason::Expired => Side::Refused,
         }
     }
@@ -190,6 +194,7 @@ impl fmt::Display for Reason {
             Reason::WaitedTooLong => "had no slot in time",
             Reason::Limited => "has no tokens left",
             Reason::Shed => "sheds load",
+            Reason::Unreachable => "cannot reach its store",
             Reason::Expired => "refused a call whose deadline had passed",
             Reason::Elapsed => "ran out of time",
             Reason::Unrepeated => "failed, and was not repeated after all",
@@ -251,6 +256,7 @@ mod tests {
             Reason::WaitedTooLong,
             Reason::Limited,
             Reason::Shed,
+            Reason::Unreachable,
             Reason::Expired,
         ] {
             assert_eq!(refused.outcome(), Outcome::Ignored, "{refused:?}");

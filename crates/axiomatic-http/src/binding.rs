@@ -1,5 +1,6 @@
 use std::time::SystemTime;
 
+use axiomatic_core::allowance::{Allowance, Announce, Heard, Heed};
 use axiomatic_core::binding::Classified;
 use axiomatic_core::context::{Choice, Deadline, Endpoint};
 use axiomatic_core::{
@@ -8,7 +9,7 @@ use axiomatic_core::{
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 
 use crate::body_end::ToBodyEnd;
-use crate::{advice, fields, retry_after};
+use crate::{advice, fields, rate_limit, retry_after};
 
 /// The binding for HTTP.
 ///
@@ -80,6 +81,11 @@ use crate::{advice, fields, retry_after};
 /// answer is the instance that gave it. A retry that gives up marks its
 /// answer with the same field, and tells the scope.
 ///
+/// # What is left of a rate
+///
+/// Limiters announce it in an answer ([`Announce`]), and hear of it in one
+/// ([`Heed`]): [`rate_limit`](crate::rate_limit) says in which fields.
+///
 /// # When a call is over
 ///
 /// When the head of the answer is there. For a body that takes longer than
@@ -90,10 +96,11 @@ use crate::{advice, fields, retry_after};
 ///
 /// # Time
 ///
-/// `Retry-After` may be a date, and a date means nothing without a clock.
-/// The date is read against the answer's own `Date`: one clock wrote both, so
-/// that its error cancels out. Only an answer without `Date` is read against
-/// the system's clock, and that is the one clock this crate reads.
+/// `Retry-After` may be a date, as `X-RateLimit-Reset` may be a moment, and
+/// either means nothing without a clock. It is read against the answer's own
+/// `Date`: one clock wrote both, so that its error cancels out. Only an answer
+/// without `Date` is read against the system's clock, and that is the one clock
+/// this crate reads.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Http;
 
@@ -182,6 +189,18 @@ impl<B, E: Refusable> Advise<Response<B>, E> for Http {
         if let Ok(response) = result {
             fields::forbid_retry(response.headers_mut());
         }
+    }
+}
+
+impl<B> Announce<Response<B>> for Http {
+    fn announce(&self, response: &mut Response<B>, allowance: impl FnOnce() -> Allowance) {
+        rate_limit::announce(response.headers_mut(), &allowance());
+    }
+}
+
+impl<B> Heed<Response<B>> for Http {
+    fn heed(&self, response: &Response<B>) -> Option<Heard> {
+        rate_limit::heed(response.status(), response.headers(), SystemTime::now)
     }
 }
 

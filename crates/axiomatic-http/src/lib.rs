@@ -16,6 +16,7 @@
 //! | [`WhenIdempotent`] | client | the rule which requests may be sent twice: by method, `Idempotency-Key` and context |
 //! | [`ReplayLayer`], [`ReplayBody`] | client | bodies that can be [sent again](replay), up to a cap |
 //! | [`retry_after`] | both | `Retry-After`, read in both its forms and written in one |
+//! | [`rate_limit`] | both | `RateLimit` and `RateLimit-Policy`: what is left of a rate, announced and heard; which address is a client |
 //! | [`RejectionLayer`] | server | a refusal becomes a 429, 503 or 504 with `Retry-After` |
 //! | `stacks` | both | in which order all of this goes, and why |
 //!
@@ -70,6 +71,7 @@ mod idempotent;
 #[cfg(feature = "axum")]
 mod inherited;
 pub mod propagation;
+pub mod rate_limit;
 pub mod rejection;
 pub mod replay;
 pub mod retry_after;

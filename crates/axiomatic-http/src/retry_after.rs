@@ -104,7 +104,8 @@ pub fn jittered(wait: Duration, dice: &mut Session) -> HeaderValue {
     HeaderValue::from(seconds.saturating_add(more))
 }
 
-fn rounded_up(wait: Duration) -> u64 {
+/// In whole seconds, rounded up and never 0.
+pub(crate) fn rounded_up(wait: Duration) -> u64 {
     let started = u64::from(wait.subsec_nanos() > 0);
     wait.as_secs().saturating_add(started).max(1)
 }

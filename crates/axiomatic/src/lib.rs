@@ -11,10 +11,12 @@
 //! | [`adaptive`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`bulkhead`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`circuit_breaker`] | failure | `failure` | `axiomatic-failure` |
+//! | [`rate_limit`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
 //! | [`hedge`] | latency | `latency` | `axiomatic-latency` |
 //! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
 //! | `http`, a binding | | `http` | `axiomatic-http` |
+//! | `redis`, what processes share | | `redis` | `axiomatic-redis` |
 //! | the vocabulary: [`Outcome`], [`Rejected`], [`Context`], [`Mode`], [`time`], … | | always | `axiomatic-core` |
 //!
 //! # Example
@@ -66,6 +68,7 @@
 //! # Features
 //!
 //! - `capacity`, `failure`, `latency` (default), `http`: the areas.
+//! - `redis`: one quota for all processes, over Redis.
 //! - `http-scope`, `axum`, `h2`: parts of http with dependencies of their own.
 //! - `tokio` (default): the adapters that wait, over tokio's timers.
 //! - `tracing` (default): events of the areas that are on.
@@ -97,6 +100,10 @@ pub use axiomatic_capacity::adaptive;
 #[doc(inline)]
 pub use axiomatic_capacity::bulkhead;
 
+#[cfg(feature = "capacity")]
+#[doc(inline)]
+pub use axiomatic_capacity::rate_limit;
+
 #[cfg(feature = "failure")]
 #[doc(inline)]
 pub use axiomatic_failure::circuit_breaker;
@@ -116,3 +123,7 @@ pub use axiomatic_latency::hedge;
 #[cfg(feature = "latency")]
 #[doc(inline)]
 pub use axiomatic_latency::timeout;
+
+#[cfg(feature = "redis")]
+#[doc(inline)]
+pub use axiomatic_redis as redis;

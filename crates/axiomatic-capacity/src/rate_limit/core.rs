@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::PoisonError;
 
+use axiomatic_core::hash::mix;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::{Setting, SpreadTally};
 use axiomatic_core::sync::{Mutex, MutexGuard};
@@ -15,7 +16,7 @@ use super::rule::{Ask, Rule, Verdict, steady};
 use super::telemetry::Telemetry;
 use super::terms::{Flow, Terms};
 use super::word_cell::{Answer, Look, Step, Word};
-use super::{ConfigError, Inheritance, Quota, WhenLimited};
+use super::{ConfigError, Inheritance, Quota, Standing, WhenLimited};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -29,12 +30,22 @@ pub(crate) struct Core {
     pub(crate) would_refuse: SpreadTally,
     telemetry: Telemetry,
     /// Taken by whoever changes terms, and by nobody who asks.
-    quota: Mutex<Quota>,
+    quota: Mutex<Quotas>,
+    /// The quota that was heard last, so that the lock is left alone by who
+    /// hears the same once more.
+    heard: Setting,
     /// Taken by whoever gives back, and while there are any by whoever finds
     /// nothing left.
     holes: Mutex<Holes>,
     /// Whether there may be any.
     has_holes: Setting,
+}
+
+/// The quota that is kept, and what nobody else may raise it above.
+#[derive(Debug)]
+struct Quotas {
+    kept: Quota,
+    most: Quota,
 }
 
 /// What was granted, to be given back.
@@ -87,7 +98,11 @@ impl Core {
             refused: SpreadTally::new(),
             would_refuse: SpreadTally::new(),
             telemetry: Telemetry::new(name, &quota),
-            quota: Mutex::new(quota),
+            quota: Mutex::new(Quotas {
+                kept: quota,
+                most: quota,
+            }),
+            heard: Setting::new(0),
             holes: Mutex::new(Holes::new()),
             has_holes: Setting::new(0),
         }
@@ -286,9 +301,10 @@ impl Core {
     /// Begins the terms anew, unless another just has.
     #[cold]
     fn renew(&self, now: Instant) {
-        let quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        let quotas = self.lock_quotas();
+        let quota = &quotas.kept;
         let (terms, state) = self.word.look();
-        let renewed = |terms: &Terms, state| self.rule.renewed(&quota, terms, state, now);
+        let renewed = |terms: &Terms, state| self.rule.renewed(quota, terms, state, now);
         let Some((anew, _)) = renewed(&terms, state) else {
             return;
         };
@@ -448,35 +464,70 @@ impl Core {
     ) -> Result<(), ConfigError> {
         self.rule.check(&quota)?;
         {
-            let mut current = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
-            let (terms, _) = self.word.look();
-            let changed = self.rule.changed(&terms, &quota, now);
-            self.word.switch(&changed, |old, state| {
-                self.rule
-                    .inherited((old, state), &changed, inheritance, now)
-            });
-            *current = quota;
+            let mut quotas = self.lock_quotas();
+            quotas.most = quota;
+            self.keep(&mut quotas, now, quota, inheritance);
+            self.heard.store(0);
         }
         self.telemetry.updated(&quota);
         Ok(())
     }
 
-    pub(crate) fn quota(&self) -> Quota {
-        *self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes it to what somebody else says, as far as that is no more than
+    /// it was configured to be and can be kept.
+    pub(crate) fn lower(&self, now: Instant, told: Quota) {
+        // Two that are told apart are nearly never equal here, and one that is
+        // missed is told again.
+        let period = u64::try_from(told.period().as_nanos()).unwrap_or(u64::MAX);
+        let heard = mix(mix(period) ^ u64::from(told.count().get()));
+        if self.heard.load() == heard || told.check().is_err() {
+            return;
+        }
+        let lowered = {
+            let mut quotas = self.lock_quotas();
+            let quota = told.within(&quotas.most);
+            self.heard.store(heard);
+            if quota == quotas.kept || self.rule.check(&quota).is_err() {
+                return;
+            }
+            self.keep(&mut quotas, now, quota, Inheritance::AsIs);
+            quota
+        };
+        self.telemetry.updated(&lowered);
     }
 
-    /// How many are available, when the next is, and when all are.
-    pub(crate) fn standing(&self, now: Instant) -> (u64, Instant, Instant) {
+    fn keep(&self, quotas: &mut Quotas, now: Instant, quota: Quota, inheritance: Inheritance) {
+        let (terms, _) = self.word.look();
+        let changed = self.rule.changed(&terms, &quota, now);
+        self.word.switch(&changed, |old, state| {
+            self.rule
+                .inherited((old, state), &changed, inheritance, now)
+        });
+        quotas.kept = quota;
+    }
+
+    fn lock_quotas(&self) -> MutexGuard<'_, Quotas> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn quota(&self) -> Quota {
+        self.lock_quotas().kept
+    }
+
+    /// What is left. It takes nothing.
+    pub(crate) fn standing(&self, now: Instant) -> Standing {
         let (terms, state) = self.word.look();
         let next = match self.rule.take(&terms, state, now, 1) {
             Verdict::Spent(due) => due,
             Verdict::Granted(..) | Verdict::TooMuch | Verdict::Renew => now,
         };
-        (
-            self.rule.available(&terms, state, now),
-            next,
-            self.rule.full_at(&terms, state, now),
-        )
+        Standing {
+            quota: self.quota(),
+            available: self.rule.available(&terms, state, now),
+            next_after: next - now,
+            more_after: self.rule.more_at(&terms, state, now) - now,
+            full_after: self.rule.full_at(&terms, state, now) - now,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+use axiomatic_core::allowance::Allowance;
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Reason, Rejected};
 
@@ -26,9 +27,21 @@ pub trait Gate<Req>: Sealed {
     #[doc(hidden)]
     fn take(&self, request: &Req, now: Instant, cost: NonZeroU32) -> Result<Self::Taken, Rejected>;
 
-    /// Gives back what was not used.
+    /// Gives back what was not used of what a request took.
     #[doc(hidden)]
-    fn give_back(&self, taken: Self::Taken, now: Instant);
+    fn give_back(&self, request: &Req, taken: Self::Taken, now: Instant);
+
+    /// What is left to who sent such a request.
+    #[doc(hidden)]
+    fn left(&self, request: &Req, now: Instant) -> Allowance;
+
+    /// What is told of that in an answer: nothing, unless it was asked for.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn announced(&self, request: &Req, now: Instant) -> Option<Allowance> {
+        let _ = (request, now);
+        None
+    }
 
     /// A refusal that is counted.
     #[doc(hidden)]
@@ -55,6 +68,10 @@ pub trait WaitingGate<Req>: Gate<Req> {
         until: Option<Instant>,
         cost: NonZeroU32,
     ) -> Result<(Self::Taken, Instant), Rejected>;
+
+    /// Gives back what was reserved, when the request is gone.
+    #[doc(hidden)]
+    fn cancel(&self, taken: Self::Taken, now: Instant);
 }
 
 #[expect(unnameable_types, reason = "that nobody can name it is what seals")]
@@ -74,8 +91,12 @@ impl<Req> Gate<Req> for RateLimiter {
         self.0.admit(now, cost.get())
     }
 
-    fn give_back(&self, taken: Taken, now: Instant) {
+    fn give_back(&self, _: &Req, taken: Taken, now: Instant) {
         self.0.give_back(now, taken);
+    }
+
+    fn left(&self, _: &Req, now: Instant) -> Allowance {
+        self.0.standing(now).allowance(self.0.name)
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {
@@ -102,6 +123,10 @@ impl<Req> WaitingGate<Req> for RateLimiter {
     ) -> Result<(Taken, Instant), Rejected> {
         let taken = self.0.reserve(now, &self.0.ask(now, until, cost))?;
         Ok((taken, taken.due))
+    }
+
+    fn cancel(&self, taken: Taken, now: Instant) {
+        self.0.give_back(now, taken);
     }
 }
 
@@ -141,8 +166,12 @@ where
         self.gate.take(request, now, (self.cost_of)(request))
     }
 
-    fn give_back(&self, taken: G::Taken, now: Instant) {
-        self.gate.give_back(taken, now);
+    fn give_back(&self, request: &Req, taken: G::Taken, now: Instant) {
+        self.gate.give_back(request, taken, now);
+    }
+
+    fn left(&self, request: &Req, now: Instant) -> Allowance {
+        self.gate.left(request, now)
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {
@@ -173,6 +202,10 @@ where
     ) -> Result<(G::Taken, Instant), Rejected> {
         self.gate
             .reserve(request, now, until, (self.cost_of)(request))
+    }
+
+    fn cancel(&self, taken: G::Taken, now: Instant) {
+        self.gate.cancel(taken, now);
     }
 }
 

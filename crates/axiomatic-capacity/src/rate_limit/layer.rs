@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use axiomatic_core::{BoxError, Plain};
 use tower_layer::Layer;
 
-use super::{ByCost, RateLimitService, RateLimiter};
+use super::{Announcing, ByCost, RateLimitService, RateLimiter};
 
 /// Puts a [`RateLimiter`] in front of a service, which refuses what is beyond
 /// the limit.
@@ -47,6 +47,19 @@ macro_rules! selecting {
 }
 
 selecting!(RateLimitLayer);
+
+impl<E, B, G> RateLimitLayer<E, B, G> {
+    /// The same, where the binding writes into each answer what is left to who
+    /// asked: `axiomatic_http::Http` as `RateLimit` and `RateLimit-Policy`. What
+    /// refusals say is up to who makes answers of them.
+    pub fn announcing(self) -> RateLimitLayer<E, B, Announcing<G>> {
+        RateLimitLayer {
+            gate: Announcing::new(self.gate),
+            binding: self.binding,
+            error: PhantomData,
+        }
+    }
+}
 
 #[cfg(feature = "tokio")]
 pub use waiting::WaitingRateLimitLayer;

@@ -3,14 +3,17 @@ use std::num::NonZeroU32;
 #[cfg(feature = "tokio")]
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axiomatic_core::allowance::{Heard, Policy};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Rejected};
 
 use super::core::Core;
 use super::rule::Ask;
 use super::{
-    ConfigError, Inheritance, Permit, Quota, RateLimitLayer, Reservation, Snapshot, Standing,
+    ConfigError, Inheritance, LearningRateLimitLayer, Permit, Quota, RateLimitLayer, Reservation,
+    Snapshot, Standing,
 };
 #[cfg(feature = "tokio")]
 use super::{WaitingRateLimitLayer, waiting::Waiting};
@@ -23,14 +26,15 @@ use super::{WaitingRateLimitLayer, waiting::Waiting};
 /// ```
 /// use axiomatic_capacity::rate_limit::{Config, Quota};
 /// use axiomatic_core::Reason;
-/// use axiomatic_core::time::Clock;
+/// use axiomatic_core::time::Instant;
 /// use std::num::NonZeroU32;
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let ten = NonZeroU32::new(10).ok_or("nothing")?;
 /// let limiter = Config::new(Quota::per_second(ten).paced()).build()?;
-/// let now = Clock::Precise.now();
+/// // Layers read a clock.
+/// let now = Instant::from_nanos(5_000_000_000);
 /// limiter.admit(now)?;
 /// let refused = limiter.admit(now).unwrap_err();
 /// assert_eq!(refused.reason(), Reason::Limited);
@@ -49,7 +53,8 @@ impl RateLimiter {
     ///
     /// [`Rejected`] with [`Reason::Limited`](axiomatic_core::Reason::Limited),
     /// or `Shed` if that was chosen, and with how long to wait: if nobody else
-    /// comes, it is admitted then, and not a nanosecond earlier.
+    /// comes, it is admitted then, and not a nanosecond earlier. It is exact to
+    /// the unit of virtual time, two nanoseconds at most, that `now` lies in.
     #[inline(always)]
     pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Rejected> {
         self.admit_weighing(now, NonZeroU32::MIN)
@@ -73,13 +78,13 @@ impl RateLimiter {
     ///
     /// ```
     /// # use axiomatic_capacity::rate_limit::{Config, Quota};
-    /// # use axiomatic_core::time::Clock;
+    /// # use axiomatic_core::time::Instant;
     /// # use std::num::NonZeroU32;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let ten = NonZeroU32::new(10).ok_or("nothing")?;
     /// let limiter = Config::new(Quota::per_second(ten).paced()).build()?;
-    /// let now = Clock::Precise.now();
+    /// let now = Instant::from_nanos(5_000_000_000);
     /// let soon = now + Duration::from_secs(1);
     /// assert_eq!(limiter.reserve(now, NonZeroU32::MIN, soon)?.ready_at(), now);
     /// let second = limiter.reserve(now, NonZeroU32::MIN, soon)?;
@@ -125,14 +130,54 @@ impl RateLimiter {
 
     /// What is left, and when there is more. It takes nothing.
     pub fn peek(&self, now: Instant) -> Standing {
-        let (available, next, full) = self.0.standing(now);
-        Standing {
-            quota: self.0.quota(),
-            available,
-            next_after: next - now,
-            full_after: full - now,
+        self.0.standing(now)
+    }
+
+    /// Hears what a server says of its own limit, and keeps to it: a quota
+    /// that is lower than the configured one is taken over, of what is left
+    /// there is no more left here, and as long as a refusal says nothing is
+    /// asked for, at most [`LONGEST_PAUSE`](RateLimiter::LONGEST_PAUSE). It is
+    /// another's word, so it only ever makes a client ask for less than it was
+    /// configured to.
+    ///
+    /// ```
+    /// use axiomatic_capacity::rate_limit::{Config, Quota};
+    /// use axiomatic_core::allowance::Heard;
+    /// use axiomatic_core::time::Clock;
+    /// use std::num::NonZeroU32;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hundred = NonZeroU32::new(100).ok_or("nothing")?;
+    /// let limiter = Config::new(Quota::per_second(hundred)).build()?;
+    /// let now = Clock::Precise.now();
+    /// let window = Duration::from_secs(60);
+    /// let told = Heard::nothing().with_quota(30).with_window(window).with_remaining(2);
+    /// limiter.heed(now, &told);
+    /// assert_eq!(limiter.quota().to_string(), "30 per 60s, 30 at once");
+    /// assert_eq!(limiter.peek(now).available(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn heed(&self, now: Instant, heard: &Heard) {
+        let cells = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        if let (Some(quota), Some(window)) = (heard.quota(), heard.window())
+            && let Some(count) = NonZeroU32::new(cells(quota))
+        {
+            self.0.lower(now, Quota::new(count, window));
+        }
+        if let Some(remaining) = heard.remaining() {
+            self.0.leave(now, cells(remaining));
+        }
+        let wait = heard.wait().min(Self::LONGEST_PAUSE);
+        if !wait.is_zero() {
+            self.0.pause(now, now + wait);
         }
     }
+
+    /// The longest time for which a server's word keeps a client from asking:
+    /// an hour.
+    pub const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
     /// Changes the quota live: from then on nothing is granted by the old one.
     /// What was granted stays so, and reservations keep their times.
@@ -161,6 +206,11 @@ impl RateLimiter {
         self.0.mode.store(mode);
     }
 
+    /// What callers can keep to.
+    pub fn policy(&self) -> Policy {
+        self.quota().policy(self.0.name)
+    }
+
     /// Whether it acts on its decisions.
     pub fn mode(&self) -> Mode {
         self.0.mode.load()
@@ -187,6 +237,15 @@ impl RateLimiter {
     #[cfg(feature = "tokio")]
     pub fn waiting_layer(&self) -> WaitingRateLimitLayer {
         WaitingRateLimitLayer::new(self.clone())
+    }
+
+    /// A tower layer for a client, which keeps to its own limit and to what
+    /// servers say of theirs in their answers: see [`heed`](RateLimiter::heed).
+    /// The binding reads it, so it is one that knows the protocol:
+    /// `axiomatic_http::Http` reads `RateLimit`, `X-RateLimit-*` and
+    /// `Retry-After`.
+    pub fn learning_layer(&self) -> LearningRateLimitLayer {
+        LearningRateLimitLayer::new(self.clone())
     }
 
     /// Waits until a call is due that costs so much, as

@@ -2,6 +2,9 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use axiomatic_core::Name;
+use axiomatic_core::allowance::Policy;
+
 use super::ConfigError;
 
 /// How much is allowed: a rate, and how much of it may come at once.
@@ -94,6 +97,37 @@ impl Quota {
     /// How many may come at once.
     pub const fn at_once(&self) -> NonZeroU32 {
         self.burst
+    }
+
+    /// How long it takes until one comes, rounded up.
+    pub fn interval(&self) -> Duration {
+        self.time_of(NonZeroU32::MIN)
+    }
+
+    fn time_of(&self, cells: NonZeroU32) -> Duration {
+        let nanos = self.period.as_nanos() * u128::from(cells.get());
+        let nanos = nanos.div_ceil(u128::from(self.count.get()));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// What callers can keep to, by a limiter of this name: a burst, in the
+    /// time in which it comes back. Of 100 a minute, 10 at once, it is 10 in
+    /// 6 s.
+    pub fn policy(&self, name: Name) -> Policy {
+        let window = self.time_of(self.burst);
+        Policy::new(name, u64::from(self.burst.get()), window)
+    }
+
+    /// No more than another: the slower rate, the smaller burst.
+    pub(super) fn within(self, other: &Quota) -> Quota {
+        // In count × the other's period, which is the rate of both.
+        let speed = |one: &Quota, of: &Quota| u128::from(one.count.get()) * of.period.as_nanos();
+        let slower = if speed(&self, other) <= speed(other, &self) {
+            self
+        } else {
+            *other
+        };
+        slower.burst(self.burst.min(other.burst))
     }
 
     /// The period in nanoseconds, of a quota that can be kept; or why not.

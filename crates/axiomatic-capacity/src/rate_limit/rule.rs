@@ -186,6 +186,22 @@ impl Rule {
         line::available(state, time, terms.burst) >> terms.shift
     }
 
+    /// When there is one more than is available: of a limit at rest, when the
+    /// first would come back that is taken now.
+    pub(crate) fn more_at(self, terms: &Terms, state: u64, now: Instant) -> Instant {
+        let available = self.available(terms, state, now);
+        let Some(time) = self.line_at(terms, now) else {
+            return window(terms).more_at(state, now, available);
+        };
+        let more = (available + 1) << terms.shift;
+        let at = if more > terms.burst {
+            time + terms.units_of(1)
+        } else {
+            state.saturating_sub(terms.burst - more)
+        };
+        terms.when(&self.flow(), at).max(now)
+    }
+
     /// By when all of it is available again, if nobody else comes.
     pub(crate) fn full_at(self, terms: &Terms, state: u64, now: Instant) -> Instant {
         if self == Rule::Sliding {

@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::task::{Context, Poll, ready};
 
-use axiomatic_core::{Carrier, Reason, Refusable};
+use axiomatic_core::{Announce, Carrier, Reason, Refusable};
 use tower_service::Service;
 
 use super::{Gate, ResponseFuture};
@@ -49,12 +49,12 @@ where
     S: Service<Req>,
     S::Error: Into<E>,
     E: Refusable,
-    B: Carrier<Req>,
+    B: Carrier<Req> + Announce<S::Response> + Clone,
     G: Gate<Req>,
 {
     type Response = S::Response;
     type Error = E;
-    type Future = ResponseFuture<S::Future, E>;
+    type Future = ResponseFuture<S::Future, E, B>;
 
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
@@ -78,7 +78,9 @@ where
         match self.gate.take(&request, now, NonZeroU32::MIN) {
             Ok(_) => {
                 self.is_readied = false;
-                ResponseFuture::called(self.inner.call(request))
+                let announced = self.gate.announced(&request, now);
+                let announced = announced.map(|left| (self.binding.clone(), left));
+                ResponseFuture::called(self.inner.call(request), announced)
             }
             Err(rejected) => ResponseFuture::refused(rejected),
         }

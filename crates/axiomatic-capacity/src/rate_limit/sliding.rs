@@ -128,6 +128,17 @@ impl Window {
         self.limit.saturating_sub(taken)
     }
 
+    /// When there is one more than so many; of a limit at rest, when one that
+    /// is taken now begins to count less.
+    pub(crate) fn more_at(&self, state: u64, now: Instant, available: u64) -> Instant {
+        let counts = self.counts(state, now);
+        if available < self.limit {
+            return self.fits_at(&counts, available + 1);
+        }
+        let next = (counts.window + 1).saturating_mul(self.period);
+        Instant::from_nanos(self.since.saturating_add(next))
+    }
+
     /// The state once so many are given back, of those that were counted in
     /// this window.
     pub(crate) fn refund(&self, state: u64, now: Instant, cost: u64) -> u64 {

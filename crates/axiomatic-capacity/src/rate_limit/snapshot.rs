@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use axiomatic_core::allowance::Allowance;
 use axiomatic_core::{Mode, Name};
 
 use super::Quota;
@@ -11,6 +12,7 @@ pub struct Standing {
     pub(super) quota: Quota,
     pub(super) available: u64,
     pub(super) next_after: Duration,
+    pub(super) more_after: Duration,
     pub(super) full_after: Duration,
 }
 
@@ -31,9 +33,23 @@ impl Standing {
         self.next_after
     }
 
+    /// How long nothing comes on top of what is available; of a limit at rest,
+    /// until the first comes back that is taken now.
+    pub fn more_after(&self) -> Duration {
+        self.more_after
+    }
+
     /// How long until a whole burst could be, if nobody else comes.
     pub fn full_after(&self) -> Duration {
         self.full_after
+    }
+}
+
+impl Standing {
+    /// What is told to callers, by a limiter of this name.
+    pub(super) fn allowance(&self, name: Name) -> Allowance {
+        let policy = self.quota.policy(name);
+        Allowance::new(policy, self.available, self.more_after)
     }
 }
 

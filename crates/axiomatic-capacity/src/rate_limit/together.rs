@@ -7,6 +7,7 @@
 
 use std::num::NonZeroU32;
 
+use axiomatic_core::allowance::Allowance;
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Reason, Rejected};
 
@@ -29,15 +30,25 @@ impl<A: Gate<Req>, B: Gate<Req>, Req> Gate<Req> for (A, B) {
         match self.1.take(request, now, cost) {
             Ok(second) => Ok((first, second)),
             Err(rejected) => {
-                self.0.give_back(first, now);
+                self.0.give_back(request, first, now);
                 Err(rejected)
             }
         }
     }
 
-    fn give_back(&self, (first, second): Self::Taken, now: Instant) {
-        self.0.give_back(first, now);
-        self.1.give_back(second, now);
+    fn give_back(&self, request: &Req, (first, second): Self::Taken, now: Instant) {
+        self.0.give_back(request, first, now);
+        self.1.give_back(request, second, now);
+    }
+
+    /// Of the one that has less left.
+    fn left(&self, request: &Req, now: Instant) -> Allowance {
+        let (first, second) = (self.0.left(request, now), self.1.left(request, now));
+        if second.remaining() < first.remaining() {
+            second
+        } else {
+            first
+        }
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {
@@ -65,10 +76,15 @@ impl<A: WaitingGate<Req>, B: WaitingGate<Req>, Req> WaitingGate<Req> for (A, B) 
         match self.1.reserve(request, now, until, cost) {
             Ok((second, due_too)) => Ok(((first, second), due.max(due_too))),
             Err(rejected) => {
-                self.0.give_back(first, now);
+                self.0.cancel(first, now);
                 Err(rejected)
             }
         }
+    }
+
+    fn cancel(&self, (first, second): Self::Taken, now: Instant) {
+        self.0.cancel(first, now);
+        self.1.cancel(second, now);
     }
 }
 
@@ -86,8 +102,12 @@ impl<A: Gate<Req>, B: Gate<Req>, C: Gate<Req>, Req> Gate<Req> for (A, B, C) {
         nested(self).take(request, now, cost)
     }
 
-    fn give_back(&self, taken: Self::Taken, now: Instant) {
-        Gate::<Req>::give_back(&nested(self), taken, now);
+    fn give_back(&self, request: &Req, taken: Self::Taken, now: Instant) {
+        nested(self).give_back(request, taken, now);
+    }
+
+    fn left(&self, request: &Req, now: Instant) -> Allowance {
+        nested(self).left(request, now)
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {
@@ -118,6 +138,10 @@ where
     ) -> Result<(Self::Taken, Instant), Rejected> {
         nested(self).reserve(request, now, until, cost)
     }
+
+    fn cancel(&self, taken: Self::Taken, now: Instant) {
+        WaitingGate::<Req>::cancel(&nested(self), taken, now);
+    }
 }
 
 type Nested<'g, A, B, C> = (&'g A, (&'g B, &'g C));
@@ -139,8 +163,12 @@ impl<G: Gate<Req>, Req> Gate<Req> for &G {
         (**self).take(request, now, cost)
     }
 
-    fn give_back(&self, taken: G::Taken, now: Instant) {
-        (**self).give_back(taken, now);
+    fn give_back(&self, request: &Req, taken: G::Taken, now: Instant) {
+        (**self).give_back(request, taken, now);
+    }
+
+    fn left(&self, request: &Req, now: Instant) -> Allowance {
+        (**self).left(request, now)
     }
 
     fn turn_away(&self, reason: Reason) -> Rejected {
@@ -165,5 +193,9 @@ impl<G: WaitingGate<Req>, Req> WaitingGate<Req> for &G {
         cost: NonZeroU32,
     ) -> Result<(G::Taken, Instant), Rejected> {
         (**self).reserve(request, now, until, cost)
+    }
+
+    fn cancel(&self, taken: G::Taken, now: Instant) {
+        (**self).cancel(taken, now);
     }
 }

@@ -3,8 +3,8 @@ use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use axiomatic_core::Rejected;
 use axiomatic_core::time::Instant;
+use axiomatic_core::{Reason, Rejected};
 use pin_project::{pin_project, pinned_drop};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep_until};
@@ -34,6 +34,9 @@ impl<G: WaitingGate<Req> + Clone, Req> Waiting<G, Req> {
         cost: NonZeroU32,
     ) -> Result<Self, Rejected> {
         let now = gate.clock().now();
+        if until.is_some_and(|until| until <= now) {
+            return Err(gate.turn_away(Reason::Expired));
+        }
         let (taken, due) = gate.reserve(request, now, until, cost)?;
         Ok(Waiting {
             gate: gate.clone(),
@@ -80,7 +83,7 @@ impl<G: WaitingGate<Req>, Req> PinnedDrop for Waiting<G, Req> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
         if let Some(taken) = this.taken.take() {
-            this.gate.give_back(taken, this.gate.clock().now());
+            this.gate.cancel(taken, this.gate.clock().now());
         }
     }
 }

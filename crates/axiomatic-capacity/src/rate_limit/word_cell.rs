@@ -150,6 +150,9 @@ impl Word {
             // ORDERING: Release: the terms were read before; pairs with the
             // Acquire in `switch`, as in `decide`. Relaxed on failure: as the
             // load.
+            // SURVIVES: without it the terms could be those that are written
+            // after the exchange that they are for, which is a load from a later
+            // store, and loom has none of these.
             let exchanged = self.state.compare_exchange_weak(
                 look.0,
                 next,
@@ -197,6 +200,7 @@ impl Word {
                     // ORDERING: Release: the terms were read before; pairs with
                     // the Acquire in `switch`, after which their place may be
                     // written. Acquire on failure: as the load.
+                    // SURVIVES: as in `grant`.
                     let exchanged = self.state.compare_exchange_weak(
                         look.0,
                         Look::of(state, generation).0,

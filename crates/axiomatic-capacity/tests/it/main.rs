@@ -9,6 +9,7 @@ mod partitions;
 mod queued;
 mod queued_layer;
 mod rate_limit;
+mod rate_limit_keyed;
 mod regressions;
 mod reserving;
 mod support;

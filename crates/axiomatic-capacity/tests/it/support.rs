@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axiomatic_capacity::bulkhead::{Admission, Ask, Bulkhead, Config, Order, WhenFull};
 use axiomatic_core::time::{Clock, ManualClock};
-use axiomatic_core::{Carrier, Classify, Context, Outcome, Plain, Rejected};
+use axiomatic_core::{Announce, Carrier, Classify, Context, Outcome, Plain, Rejected};
 use tokio::sync::Semaphore;
 use tower::{Service, service_fn};
 
@@ -71,6 +71,8 @@ impl Wake for Wakes {
 /// A request that carries its context, and a binding that reads it.
 #[derive(Clone, Copy)]
 pub(crate) struct Carried;
+
+impl<Res> Announce<Res> for Carried {}
 
 impl Carrier<Context> for Carried {
     fn context(&self, request: &Context) -> Context {

@@ -1,3 +1,4 @@
+use axiomatic_core::allowance::{Allowance, Announce, Heard, Heed};
 use axiomatic_core::binding::Classified;
 use axiomatic_core::context::Endpoint;
 use axiomatic_core::{Advice, Advise, Carrier, Classify, Complete, Outcome, Settle};
@@ -82,5 +83,19 @@ impl<B: Advise<Res, E>, C, Res, E> Advise<Res, E> for ToBodyEnd<B, C> {
     #[inline]
     fn given_up(&self, result: &mut Result<Res, E>) {
         self.binding.given_up(result);
+    }
+}
+
+impl<B: Announce<Res>, C, Res> Announce<Res> for ToBodyEnd<B, C> {
+    #[inline]
+    fn announce(&self, response: &mut Res, allowance: impl FnOnce() -> Allowance) {
+        self.binding.announce(response, allowance);
+    }
+}
+
+impl<B: Heed<Res>, C, Res> Heed<Res> for ToBodyEnd<B, C> {
+    #[inline]
+    fn heed(&self, response: &Res) -> Option<Heard> {
+        self.binding.heed(response)
     }
 }

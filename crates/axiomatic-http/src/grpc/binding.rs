@@ -1,6 +1,8 @@
 use axiomatic_core::binding::Classified;
 use axiomatic_core::context::Endpoint;
-use axiomatic_core::{Advice, Advise, Carrier, Classify, Complete, Outcome, Refusable, Settle};
+use axiomatic_core::{
+    Advice, Advise, Announce, Carrier, Classify, Complete, Heed, Outcome, Refusable, Settle,
+};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 
@@ -135,6 +137,16 @@ impl<B, E: Refusable> Advise<Response<B>, E> for AtHead {
         Grpc.given_up(result);
     }
 }
+
+/// Clients of gRPC look for nothing of the kind: a refusal has its status, and
+/// its pushback.
+impl<Res> Announce<Res> for Grpc {}
+
+impl<Res> Announce<Res> for AtHead {}
+
+impl<Res> Heed<Res> for Grpc {}
+
+impl<Res> Heed<Res> for AtHead {}
 
 /// What the head says, if it says anything: nothing of a body can change it.
 fn decided<B>(response: &Response<B>) -> Option<Outcome> {

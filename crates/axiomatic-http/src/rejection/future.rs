@@ -9,8 +9,7 @@ use http::Response;
 use pin_project::pin_project;
 
 use super::Respond;
-use super::respond::respond;
-use super::spread::Spread;
+use super::wording::Wording;
 
 /// The response future of [`RejectionService`](super::RejectionService).
 #[pin_project]
@@ -18,7 +17,7 @@ pub struct ResponseFuture<Fut, E, F> {
     #[pin]
     state: State<Fut, E>,
     otherwise: F,
-    spread: Spread,
+    wording: Wording,
 }
 
 #[pin_project(project = StateProjection)]
@@ -29,19 +28,19 @@ enum State<Fut, E> {
 }
 
 impl<Fut, E, F> ResponseFuture<Fut, E, F> {
-    pub(super) fn called(inner: Fut, otherwise: F, spread: Spread) -> Self {
+    pub(super) fn called(inner: Fut, otherwise: F, wording: Wording) -> Self {
         ResponseFuture {
             state: State::Called(inner),
             otherwise,
-            spread,
+            wording,
         }
     }
 
-    pub(super) fn failed(error: E, otherwise: F, spread: Spread) -> Self {
+    pub(super) fn failed(error: E, otherwise: F, wording: Wording) -> Self {
         ResponseFuture {
             state: State::Failed(Some(error)),
             otherwise,
-            spread,
+            wording,
         }
     }
 }
@@ -63,7 +62,7 @@ where
             StateProjection::Failed(error) => Err(error.take().expect("polled after completion")),
         };
         Poll::Ready(Ok(result.unwrap_or_else(|error| match error.rejected() {
-            Some(rejected) => respond(&rejected, |wait| this.spread.value(wait)),
+            Some(rejected) => this.wording.respond(&rejected),
             None => this.otherwise.respond(error),
         })))
     }

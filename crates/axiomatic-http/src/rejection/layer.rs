@@ -2,9 +2,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use axiomatic_core::BoxError;
+use axiomatic_core::allowance::Policy;
 use tower_layer::Layer;
 
 use super::spread::Spread;
+use super::wording::Wording;
 use super::{InternalError, RejectionService};
 
 /// Turns the refusals of the layers further in into answers.
@@ -14,7 +16,7 @@ use super::{InternalError, RejectionService};
 /// out cannot fail. `F` answers the errors that are none.
 pub struct RejectionLayer<E = BoxError, F = InternalError> {
     otherwise: F,
-    spread: Spread,
+    wording: Wording,
     error: PhantomData<fn() -> E>,
 }
 
@@ -23,7 +25,7 @@ impl RejectionLayer {
     pub const fn new() -> Self {
         RejectionLayer {
             otherwise: InternalError,
-            spread: Spread::Own,
+            wording: Wording::new(),
             error: PhantomData,
         }
     }
@@ -36,7 +38,7 @@ impl<E, F> RejectionLayer<E, F> {
     pub fn with_error<G>(self) -> RejectionLayer<G, F> {
         RejectionLayer {
             otherwise: self.otherwise,
-            spread: self.spread,
+            wording: self.wording,
             error: PhantomData,
         }
     }
@@ -61,7 +63,7 @@ impl<E, F> RejectionLayer<E, F> {
     pub fn otherwise<G>(self, respond: G) -> RejectionLayer<E, G> {
         RejectionLayer {
             otherwise: respond,
-            spread: self.spread,
+            wording: self.wording,
             error: PhantomData,
         }
     }
@@ -70,7 +72,7 @@ impl<E, F> RejectionLayer<E, F> {
     /// nothing more: for clients that are known to spread it themselves.
     #[must_use]
     pub fn exact(mut self) -> Self {
-        self.spread = Spread::Off;
+        self.wording.spread = Spread::Off;
         self
     }
 
@@ -79,7 +81,46 @@ impl<E, F> RejectionLayer<E, F> {
     /// dice, one after the other.
     #[must_use]
     pub fn seeded(mut self, seed: u64) -> Self {
-        self.spread = Spread::seeded(seed);
+        self.wording.spread = Spread::seeded(seed);
+        self
+    }
+
+    /// The same, and a call that was refused by the limiter of one of these
+    /// policies is told of it in `RateLimit-Policy`, and in `RateLimit` that
+    /// nothing is left of it, and until when.
+    ///
+    /// A policy that is not among them is not named, and none is without them:
+    /// what mechanisms there are inside, and what they are called, is nobody's
+    /// business outside, unless it was asked for. So is a refusal for another
+    /// reason than a rate.
+    ///
+    /// ```
+    /// use axiomatic_core::allowance::Policy;
+    /// use axiomatic_core::{BoxError, Pattern, Reason, Rejected};
+    /// use axiomatic_http::RejectionLayer;
+    /// use std::time::Duration;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let policy = Policy::new("search".into(), 100, Duration::from_secs(60));
+    /// let layer = RejectionLayer::new().announcing([policy]);
+    /// # let service = layer.layer(service_fn(async |(): ()| {
+    /// #     let no = Rejected::new(Pattern::RateLimiter, Reason::Limited);
+    /// #     let no = no.with_name("search".into());
+    /// #     let no = no.with_retry_after(Duration::from_millis(300));
+    /// #     Err::<http::Response<String>, BoxError>(no.into())
+    /// # }));
+    /// # let Ok(response) = service.oneshot(()).await;
+    /// // What is refused by the limiter of this name:
+    /// assert_eq!(response.status(), 429);
+    /// assert_eq!(response.headers()["ratelimit-policy"], r#""search";q=100;w=60"#);
+    /// assert_eq!(response.headers()["ratelimit"], r#""search";r=0;t=1"#);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn announcing(mut self, policies: impl IntoIterator<Item = Policy>) -> Self {
+        self.wording.announce(policies);
         self
     }
 }
@@ -88,7 +129,7 @@ impl<S, E, F: Clone> Layer<S> for RejectionLayer<E, F> {
     type Service = RejectionService<S, E, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RejectionService::new(inner, self.otherwise.clone(), self.spread.clone())
+        RejectionService::new(inner, self.otherwise.clone(), self.wording.clone())
     }
 }
 
@@ -103,7 +144,7 @@ impl<E, F: Clone> Clone for RejectionLayer<E, F> {
     fn clone(&self) -> Self {
         RejectionLayer {
             otherwise: self.otherwise.clone(),
-            spread: self.spread.clone(),
+            wording: self.wording.clone(),
             error: PhantomData,
         }
     }

@@ -60,7 +60,10 @@
 //! the expense of a second, or a quarter of a longer wait, on average.
 //! [`exact`](RejectionLayer::exact) leaves it out. The body is one line of text that
 //! gives the kind of refusal and nothing of the inside: neither the name of
-//! the mechanism nor its state.
+//! the mechanism nor its state. The one exception is asked for: policies that it
+//! was told to [announce](RejectionLayer::announcing) are named in the fields
+//! `RateLimit-Policy` and `RateLimit` of the calls that they refuse, as
+//! [`rate_limit`](crate::rate_limit) has them.
 //!
 //! An error that is no rejection becomes a 500 without details, or what
 //! [`otherwise`](RejectionLayer::otherwise) makes of it.
@@ -83,6 +86,10 @@
 //!   (`who_is_refused_together_does_not_come_back_together`,
 //!   `jitter_adds_up_to_half_as_much_and_every_second_as_often`).
 //! - Responses pass as they are (`an_answer_passes_unaltered`).
+//! - A policy is named where it was announced, and refused
+//!   (`a_refusal_names_the_policy_that_may_be_named`,
+//!   `a_policy_that_nobody_announced_is_not_named`,
+//!   `a_refusal_for_ever_says_no_time`).
 //! - Every error becomes an answer, and none of them shows the inside
 //!   (`a_failed_readiness_is_an_answer`,
 //!   `another_error_is_an_answer_without_details`,
@@ -92,9 +99,11 @@
 //!
 //! # Cost
 //!
-//! Nothing on the way of a response: no allocation, no box around the future.
-//! A refusal allocates the header map and what the body's `From` does, and
-//! rolls dice of its own, which no thread shares. Not measured.
+//! Nothing on the way of a response: no allocation, no box around the future;
+//! with policies that are announced, a count of who shares them. A refusal
+//! allocates the header map and what the body's `From` does, and
+//! rolls dice of its own, which no thread shares; one that names its policy
+//! allocates what it says of it, and shares the policy. Not measured.
 //!
 //! # When not to use it
 //!
@@ -112,6 +121,7 @@ mod layer;
 mod respond;
 mod service;
 mod spread;
+mod wording;
 
 pub use future::ResponseFuture;
 pub use layer::RejectionLayer;

@@ -23,7 +23,7 @@ pub(super) fn respond<B: From<&'static str>>(
         Reason::Elapsed => (StatusCode::GATEWAY_TIMEOUT, "no answer in time\n"),
         Reason::Unrepeated => (StatusCode::BAD_GATEWAY, "no good answer\n"),
         Reason::Expired => (StatusCode::GATEWAY_TIMEOUT, "came too late to answer\n"),
-        Reason::Open => (
+        Reason::Open | Reason::Unreachable => (
             StatusCode::SERVICE_UNAVAILABLE,
             "temporarily out of order\n",
         ),
@@ -98,6 +98,7 @@ mod tests {
             (Reason::WaitedTooLong, 503),
             (Reason::Limited, 429),
             (Reason::Shed, 503),
+            (Reason::Unreachable, 503),
             (Reason::Expired, 504),
             (Reason::Elapsed, 504),
             (Reason::Unrepeated, 502),

@@ -6,7 +6,7 @@ use axiomatic_core::{BoxError, Refusable};
 use http::Response;
 use tower_service::Service;
 
-use super::spread::Spread;
+use super::wording::Wording;
 use super::{InternalError, Respond, ResponseFuture};
 
 /// The service of [`RejectionLayer`](super::RejectionLayer).
@@ -17,16 +17,16 @@ use super::{InternalError, Respond, ResponseFuture};
 pub struct RejectionService<S, E = BoxError, F = InternalError> {
     inner: S,
     otherwise: F,
-    spread: Spread,
+    wording: Wording,
     unready: Option<E>,
 }
 
 impl<S, E, F> RejectionService<S, E, F> {
-    pub(super) fn new(inner: S, otherwise: F, spread: Spread) -> Self {
+    pub(super) fn new(inner: S, otherwise: F, wording: Wording) -> Self {
         RejectionService {
             inner,
             otherwise,
-            spread,
+            wording,
             unready: None,
         }
     }
@@ -53,10 +53,10 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let (otherwise, spread) = (self.otherwise.clone(), self.spread.clone());
+        let (otherwise, wording) = (self.otherwise.clone(), self.wording.clone());
         match self.unready.take() {
-            Some(error) => ResponseFuture::failed(error, otherwise, spread),
-            None => ResponseFuture::called(self.inner.call(request), otherwise, spread),
+            Some(error) => ResponseFuture::failed(error, otherwise, wording),
+            None => ResponseFuture::called(self.inner.call(request), otherwise, wording),
         }
     }
 }
@@ -64,8 +64,8 @@ where
 // Readiness belongs to the value that was asked: a clone starts without.
 impl<S: Clone, E, F: Clone> Clone for RejectionService<S, E, F> {
     fn clone(&self) -> Self {
-        let (otherwise, spread) = (self.otherwise.clone(), self.spread.clone());
-        RejectionService::new(self.inner.clone(), otherwise, spread)
+        let (otherwise, wording) = (self.otherwise.clone(), self.wording.clone());
+        RejectionService::new(self.inner.clone(), otherwise, wording)
     }
 }
 

@@ -10,6 +10,7 @@ mod idempotent;
 mod loopback;
 mod oracle;
 mod propagation;
+mod rate_limit;
 mod rejection;
 mod replay;
 mod retries;

@@ -1,3 +1,5 @@
+//! One file, because it is one list of what the mechanism promises.
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -456,7 +458,7 @@ fn a_snapshot_reads_like_a_sentence() {
     );
     assert_eq!(snapshot.name().as_str(), "search");
     assert_eq!(snapshot.standing().quota(), quota);
-    assert_eq!(format!("{limiter:?}").contains("search"), true);
+    assert!(format!("{limiter:?}").contains("search"));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Random scripts against what must hold: the sum over every stretch of time,
-//! and a bucket of exact fractions.
+//! and a bucket of exact fractions. One file, because the scripts are the same.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axiomatic_capacity::rate_limit::{
-    Config, Inheritance, Permit, Quota, RateLimiter, Reservation,
+    Algorithm, Config, Inheritance, Permit, Quota, RateLimiter, Reservation,
 };
 use axiomatic_core::time::Instant;
 use proptest::prelude::*;
@@ -274,7 +274,8 @@ impl Bucket {
         let (period, capacity) = (self.period(), self.capacity());
         let cells = |level: i128| level * period / old_period;
         // In large parts, so that it fits.
-        let share = |level: i128| (level >> 20) * (capacity / PARTS) / (old_capacity / PARTS) << 20;
+        let share =
+            |level: i128| ((level >> 20) * (capacity / PARTS) / (old_capacity / PARTS)) << 20;
         let (level, slack) = match inheritance {
             Inheritance::AsIs => (cells(level), cells(self.slack)),
             Inheritance::Proportional => (share(level), share(self.slack)),
@@ -358,6 +359,45 @@ proptest! {
                 }
                 Op::GiveBack(_) => {}
             }
+        }
+    }
+}
+
+proptest! {
+    /// A bucket that is filled up at the end of each period, and its special
+    /// case, a window: against a level and a count.
+    #[test]
+    fn steps_are_what_a_level_and_a_count_say(
+        count in 1..30u32, period in 30..5_000u64, burst in 1..60u32,
+        calls in prop::collection::vec((0..4_000u64, 1..20u32), 1..100),
+        is_window in any::<bool>(), start in 0..(1u64 << 50),
+    ) {
+        let burst = if is_window { count } else { burst };
+        let quota = Quota::new(some(count), Duration::from_nanos(period)).burst(some(burst));
+        let algorithm = if is_window { Algorithm::FixedWindow } else { Algorithm::TokenBucket };
+        let limiter = Config::new(quota).algorithm(algorithm).build().unwrap();
+        let (mut level, mut seen, mut now) = (u64::from(burst), 0, start);
+        for (later, cost) in calls {
+            now += later;
+            let ended = now / period - seen;
+            seen += ended;
+            level = (level + ended * u64::from(count)).min(u64::from(burst));
+            let at = Instant::from_nanos(now);
+            match limiter.admit_weighing(at, some(cost)) {
+                Ok(_) => {
+                    prop_assert!(u64::from(cost) <= level);
+                    level -= u64::from(cost);
+                }
+                Err(refused) => {
+                    prop_assert!(u64::from(cost) > level);
+                    let missing = u64::from(cost) - level;
+                    let periods = missing.div_ceil(u64::from(count));
+                    let due = (seen + periods) * period;
+                    let wait = (cost <= burst).then(|| Duration::from_nanos(due - now));
+                    prop_assert_eq!(refused.retry_after(), wait);
+                }
+            }
+            prop_assert_eq!(limiter.peek(at).available(), level);
         }
     }
 }
