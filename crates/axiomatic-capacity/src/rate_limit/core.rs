@@ -1,63 +1,56 @@
-//! What the handles share.
+//! What the handles share, and how a call is asked for. What was granted is given
+//! back in `returns`, and the quota changes in `changes`.
 
 use std::num::NonZeroU32;
-use std::sync::PoisonError;
 
-use axiomatic_core::hash::mix;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::{Setting, SpreadTally};
-use axiomatic_core::sync::{Mutex, MutexGuard};
+use axiomatic_core::sync::Mutex;
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
+use super::changes::Quotas;
 use super::holes::Holes;
 use super::line::Grant;
 use super::rule::{Ask, Rule, Verdict, steady};
 use super::telemetry::Telemetry;
 use super::terms::{Flow, Terms};
 use super::word_cell::{Answer, Look, Step, Word};
-use super::{ConfigError, Inheritance, Quota, Standing, WhenLimited};
+use super::{Quota, Standing, WhenLimited};
 
 #[derive(Debug)]
 pub(crate) struct Core {
-    word: Word,
-    rule: Rule,
+    pub(super) word: Word,
+    pub(super) rule: Rule,
     pub(crate) mode: ModeCell,
     pub(crate) name: Name,
     pub(crate) clock: Clock,
     pub(crate) when_limited: WhenLimited,
     pub(crate) refused: SpreadTally,
     pub(crate) would_refuse: SpreadTally,
-    telemetry: Telemetry,
+    pub(super) telemetry: Telemetry,
     /// Taken by whoever changes terms, and by nobody who asks.
-    quota: Mutex<Quotas>,
+    pub(super) quota: Mutex<Quotas>,
     /// The quota that was heard last, so that the lock is left alone by who
     /// hears the same once more.
-    heard: Setting,
+    pub(super) heard: Setting,
     /// Taken by whoever gives back, and while there are any by whoever finds
     /// nothing left.
-    holes: Mutex<Holes>,
+    pub(super) holes: Mutex<Holes>,
     /// Whether there may be any.
-    has_holes: Setting,
-}
-
-/// The quota that is kept, and what nobody else may raise it above.
-#[derive(Debug)]
-struct Quotas {
-    kept: Quota,
-    most: Quota,
+    pub(super) has_holes: Setting,
 }
 
 /// What was granted, to be given back.
 #[expect(unnameable_types, reason = "what a gate takes is nobody's business")]
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
-    grant: Grant,
+    pub(super) grant: Grant,
     /// From when on it is good.
     pub(crate) due: Instant,
     pub(crate) cells: u32,
     /// None of what was let in without a grant: in shadow, or switched off.
-    generation: Option<u8>,
+    pub(super) generation: Option<u8>,
 }
 
 const STEADY: Rule = Rule::Line(Flow::Steady);
@@ -98,10 +91,7 @@ impl Core {
             refused: SpreadTally::new(),
             would_refuse: SpreadTally::new(),
             telemetry: Telemetry::new(name, &quota),
-            quota: Mutex::new(Quotas {
-                kept: quota,
-                most: quota,
-            }),
+            quota: Mutex::new(Quotas::new(quota)),
             heard: Setting::new(0),
             holes: Mutex::new(Holes::new()),
             has_holes: Setting::new(0),
@@ -206,44 +196,6 @@ impl Core {
         }
     }
 
-    /// Takes a place that somebody gave up.
-    fn fill(&self, now: Instant, ask: &Ask) -> Option<Taken> {
-        if self.has_holes.load() == 0 {
-            return None;
-        }
-        let mut holes = self.lock_holes();
-        let (generation, terms) = self.enter(&mut holes);
-        let time = self.rule.line_at(&terms, now)?;
-        let units = terms.units_of(ask.cells);
-        let mut due = now;
-        let end = holes.take(units, time, |end| {
-            let grant = Grant { end, units };
-            due = self.rule.due(&terms, now, grant);
-            let ahead = grant.ready(terms.burst).saturating_sub(time);
-            due <= ask.until && ahead <= terms.units_of(ask.most_ahead)
-        });
-        self.has_holes.store(u64::from(!holes.is_empty()));
-        Some(Taken {
-            grant: Grant { end: end?, units },
-            due,
-            cells: ask.cells,
-            generation: Some(generation),
-        })
-    }
-
-    fn lock_holes(&self) -> MutexGuard<'_, Holes> {
-        self.holes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The terms under which these are places from now on.
-    fn enter(&self, holes: &mut Holes) -> (u8, Terms) {
-        let entered = self
-            .word
-            .decide(|generation, terms, _| Step::Stay((generation, *terms)));
-        holes.enter(entered.0);
-        entered
-    }
-
     /// Whether there is something, without taking it.
     pub(crate) fn peek(&self, now: Instant, cells: u32) -> Result<(), Rejected> {
         // Whether a place is long enough that somebody gave up, who takes it
@@ -296,24 +248,6 @@ impl Core {
                 Err(None) => self.renew(now),
             }
         }
-    }
-
-    /// Begins the terms anew, unless another just has.
-    #[cold]
-    fn renew(&self, now: Instant) {
-        let quotas = self.lock_quotas();
-        let quota = &quotas.kept;
-        let (terms, state) = self.word.look();
-        let renewed = |terms: &Terms, state| self.rule.renewed(quota, terms, state, now);
-        let Some((anew, _)) = renewed(&terms, state) else {
-            return;
-        };
-        self.word.switch(&anew, |old, state| {
-            // Somebody whose clock is behind may have been granted something
-            // meanwhile that makes it look less idle. Nothing is left then.
-            renewed(old, state)
-                .map_or_else(|| self.rule.leave(&anew, 0, now, 0), |(_, state)| state)
-        });
     }
 
     /// Somebody finds nothing left.
@@ -375,143 +309,6 @@ impl Core {
     #[inline(always)]
     pub(crate) fn rejected(&self, reason: Reason) -> Rejected {
         Rejected::new(Pattern::RateLimiter, reason).with_name(self.name)
-    }
-
-    /// What was granted and is not used. The last in line leaves no place
-    /// behind; of others it is kept for who comes next.
-    pub(crate) fn give_back(&self, now: Instant, taken: Taken) {
-        let Some(granted) = taken.generation else {
-            return;
-        };
-        let mut holes = self.lock_holes();
-        self.enter(&mut holes);
-        let Grant { end, units } = taken.grant;
-        let start = taken.grant.start();
-        let kept = self.word.decide(|generation, terms, state| {
-            if generation != granted {
-                return Step::Stay(None);
-            }
-            match self.rule.line_at(terms, now) {
-                None => {
-                    let cells = u32::try_from(units).unwrap_or(u32::MAX);
-                    Step::To(self.rule.refund(terms, state, now, cells), None)
-                }
-                Some(_) if state == end => Step::To(start, None),
-                // Behind the end, where somebody put back more than that.
-                Some(time) => Step::Stay((state > end).then_some(time)),
-            }
-        });
-        match kept {
-            Some(time) => holes.add(start, end, time),
-            None => self.retreat(&mut holes, granted, start),
-        }
-        self.has_holes.store(u64::from(!holes.is_empty()));
-    }
-
-    /// Cuts off the place that the line now ends with, if there is one.
-    fn retreat(&self, holes: &mut Holes, of: u8, end: u64) {
-        let start = holes.retreat(end);
-        if start == end {
-            return;
-        }
-        let is_cut = self.word.decide(|generation, _, state| {
-            if generation == of && state == end {
-                Step::To(start, true)
-            } else {
-                Step::Stay(false)
-            }
-        });
-        if !is_cut {
-            // Somebody came behind it meanwhile.
-            holes.add(start, end, 0);
-        }
-    }
-
-    /// Nothing that was given up is left.
-    fn forget_holes(&self) {
-        if self.has_holes.load() > 0 {
-            self.lock_holes().clear();
-            self.has_holes.store(0);
-        }
-    }
-
-    /// Puts so many back.
-    pub(crate) fn refund(&self, now: Instant, cells: u32) {
-        self.word
-            .decide(|_, terms, state| Step::To(self.rule.refund(terms, state, now, cells), ()));
-    }
-
-    /// Leaves at most so many.
-    pub(crate) fn leave(&self, now: Instant, cells: u32) {
-        self.forget_holes();
-        self.word
-            .decide(|_, terms, state| Step::To(self.rule.leave(terms, state, now, cells), ()));
-    }
-
-    /// Leaves nothing until then.
-    pub(crate) fn pause(&self, now: Instant, until: Instant) {
-        self.forget_holes();
-        self.word
-            .decide(|_, terms, state| Step::To(self.rule.pause(terms, state, now, until), ()));
-    }
-
-    /// Changes the quota.
-    pub(crate) fn update(
-        &self,
-        now: Instant,
-        quota: Quota,
-        inheritance: Inheritance,
-    ) -> Result<(), ConfigError> {
-        self.rule.check(&quota)?;
-        {
-            let mut quotas = self.lock_quotas();
-            quotas.most = quota;
-            self.keep(&mut quotas, now, quota, inheritance);
-            self.heard.store(0);
-        }
-        self.telemetry.updated(&quota);
-        Ok(())
-    }
-
-    /// Changes it to what somebody else says, as far as that is no more than
-    /// it was configured to be and can be kept.
-    pub(crate) fn lower(&self, now: Instant, told: Quota) {
-        // Two that are told apart are nearly never equal here, and one that is
-        // missed is told again.
-        let period = u64::try_from(told.period().as_nanos()).unwrap_or(u64::MAX);
-        let heard = mix(mix(period) ^ u64::from(told.count().get()));
-        if self.heard.load() == heard || told.check().is_err() {
-            return;
-        }
-        let lowered = {
-            let mut quotas = self.lock_quotas();
-            let quota = told.within(&quotas.most);
-            self.heard.store(heard);
-            if quota == quotas.kept || self.rule.check(&quota).is_err() {
-                return;
-            }
-            self.keep(&mut quotas, now, quota, Inheritance::AsIs);
-            quota
-        };
-        self.telemetry.updated(&lowered);
-    }
-
-    fn keep(&self, quotas: &mut Quotas, now: Instant, quota: Quota, inheritance: Inheritance) {
-        let (terms, _) = self.word.look();
-        let changed = self.rule.changed(&terms, &quota, now);
-        self.word.switch(&changed, |old, state| {
-            self.rule
-                .inherited((old, state), &changed, inheritance, now)
-        });
-        quotas.kept = quota;
-    }
-
-    fn lock_quotas(&self) -> MutexGuard<'_, Quotas> {
-        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn quota(&self) -> Quota {
-        self.lock_quotas().kept
     }
 
     /// What is left. It takes nothing.

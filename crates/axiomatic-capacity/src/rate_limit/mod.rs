@@ -193,6 +193,7 @@
 
 mod announcing;
 mod by_key;
+mod changes;
 mod config;
 mod core;
 mod error;
@@ -208,6 +209,7 @@ mod line;
 mod permit;
 mod quota;
 mod reservation;
+mod returns;
 mod rule;
 mod service;
 mod sliding;
