@@ -778,7 +778,10 @@ fn precise() -> u64 {
     Clock::Precise.now().as_nanos()
 }
 
-const READS: [(&str, fn() -> u64); 2] = [(PARTS, precise), (PARTS_COARSE, coarse_nanos)];
+/// A floor's name, and the clock that it reads.
+type Read = (&'static str, fn() -> u64);
+
+const READS: [Read; 2] = [(PARTS, precise), (PARTS_COARSE, coarse_nanos)];
 
 /// The least that counts: a load, an addition and an exchange that need each
 /// other.

@@ -647,7 +647,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "rate limiter, mechanism, waited for nothing",
         allocations: 0,
-        instructions: 270,
+        instructions: 279,
         subject: || {
             let limiter = limiter(Algorithm::Gcra);
             Box::new(move || {
@@ -680,7 +680,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "rate limiter, waiting layer, answered",
         allocations: 0,
-        instructions: 308,
+        instructions: 252,
         subject: || {
             let layer = limiter(Algorithm::Gcra).waiting_layer();
             let mut service = layer.with_error::<Rejected>().layer(Echo);

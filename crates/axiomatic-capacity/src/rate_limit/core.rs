@@ -181,6 +181,7 @@ impl Core {
 
     /// What may be put off as far as the limit is configured to, and no further
     /// than `until`.
+    #[inline]
     pub(crate) fn ask(&self, now: Instant, until: Option<Instant>, cost: NonZeroU32) -> Ask {
         let (most, most_ahead) = match self.when_limited {
             WhenLimited::Wait {

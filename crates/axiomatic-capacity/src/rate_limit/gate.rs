@@ -114,6 +114,7 @@ impl<Req> Gate<Req> for RateLimiter {
 }
 
 impl<Req> WaitingGate<Req> for RateLimiter {
+    #[inline]
     fn reserve(
         &self,
         _: &Req,

@@ -98,12 +98,17 @@ fn terms_of_two_minds_decide_nothing() {
         let other = Arc::clone(&limiter);
         let thread = thread::spawn(move || other.admit(at(0)).err());
         limiter.update(at(0), quota(1), Inheritance::AsIs).unwrap();
-        limiter.update(at(0), slow(1), Inheritance::AsIs).unwrap();
-        // Of each of them nothing is left, and the wait is the one's or the
-        // other's.
+        // Another than the first, in whose place it is written.
+        let slower = Quota::new(NonZeroU32::MIN, Duration::from_secs(3_000));
+        limiter.update(at(0), slower, Inheritance::AsIs).unwrap();
+        // Of each of them nothing is left, and the wait is that of one of them.
         let wait = thread.join().unwrap().unwrap().retry_after().unwrap();
         // To a unit, which of the slow one is two nanoseconds.
-        let waits = [Duration::from_nanos(1), Duration::from_secs(1_000)];
+        let waits = [
+            Duration::from_nanos(1),
+            Duration::from_secs(1_000),
+            Duration::from_secs(3_000),
+        ];
         let is_one = waits.map(|one| one.abs_diff(wait) <= Duration::from_nanos(2));
         assert!(is_one.contains(&true), "{wait:?}");
     });
