@@ -11,7 +11,7 @@ use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
 use super::holes::Holes;
-use super::line::Grant;
+use super::line::{self, Grant};
 use super::rule::{Ask, Rule, Verdict, steady};
 use super::telemetry::Telemetry;
 use super::terms::{Flow, Terms};
@@ -187,6 +187,9 @@ impl Core {
         let (generation, terms) = self.enter(&mut holes);
         let time = self.rule.line_at(&terms, now)?;
         let units = terms.units_of(ask.cells);
+        if units > terms.burst {
+            return None;
+        }
         let mut due = now;
         let end = holes.take(units, time, |end| {
             let grant = Grant { end, units };
@@ -273,8 +276,10 @@ impl Core {
     /// Begins the terms anew, unless another just has.
     #[cold]
     fn renew(&self, now: Instant) {
-        let quotas = self.lock_quotas();
-        let quota = &quotas.kept;
+        self.renew_by(&self.lock_quotas().kept, now);
+    }
+
+    fn renew_by(&self, quota: &Quota, now: Instant) {
         let (terms, state) = self.word.look();
         let renewed = |terms: &Terms, state| self.rule.renewed(quota, terms, state, now);
         let Some((anew, _)) = renewed(&terms, state) else {
@@ -338,17 +343,15 @@ impl Core {
         };
         let mut holes = self.lock_holes();
         self.enter(&mut holes);
-        let Grant { end, units } = taken.grant;
+        let end = taken.grant.end;
         let start = taken.grant.start();
         let kept = self.word.decide(|generation, terms, state| {
             if generation != granted {
                 return Step::Stay(None);
             }
             match self.rule.line_at(terms, now) {
-                None => {
-                    let cells = u32::try_from(units).unwrap_or(u32::MAX);
-                    Step::To(self.rule.refund(terms, state, now, cells), None)
-                }
+                None if self.rule.is_over(terms, state, now) => Step::Stay(None),
+                None => Step::To(self.rule.uncount(terms, state, now, taken.grant), None),
                 Some(_) if state == end => Step::To(start, None),
                 // Behind the end, where somebody put back more than that.
                 Some(time) => Step::Stay((state > end).then_some(time)),
@@ -390,22 +393,66 @@ impl Core {
 
     /// Puts so many back.
     pub(crate) fn refund(&self, now: Instant, cells: u32) {
-        self.word
-            .decide(|_, terms, state| Step::To(self.rule.refund(terms, state, now, cells), ()));
+        if self.rule == Rule::Sliding {
+            self.put(now, |terms, state| {
+                self.rule.refund(terms, state, now, cells)
+            });
+            return;
+        }
+        // What was given up is free already, and what the line no longer
+        // reaches is not kept besides.
+        let mut holes = self.lock_holes();
+        let (entered, _) = self.enter(&mut holes);
+        let end = self.word.decide(|generation, terms, state| {
+            let mut units = terms.units_of(cells);
+            if generation == entered {
+                units = holes.behind(state, units);
+            }
+            let end = match self.rule.line_at(terms, now) {
+                Some(time) => line::refund(state, time, units),
+                None => state,
+            };
+            Step::To(end, end)
+        });
+        holes.cut(end);
+        self.has_holes.store(u64::from(!holes.is_empty()));
     }
 
     /// Leaves at most so many.
     pub(crate) fn leave(&self, now: Instant, cells: u32) {
         self.forget_holes();
-        self.word
-            .decide(|_, terms, state| Step::To(self.rule.leave(terms, state, now, cells), ()));
+        self.put(now, |terms, state| {
+            self.rule.leave(terms, state, now, cells)
+        });
     }
 
-    /// Leaves nothing until then.
+    /// Changes the state, under terms that have room for what it becomes.
+    fn put(&self, now: Instant, state_of: impl Fn(&Terms, u64) -> u64) {
+        loop {
+            let is_put = self.word.decide(|_, terms, state| {
+                if self.rule.is_over(terms, state, now) {
+                    Step::Stay(false)
+                } else {
+                    Step::To(state_of(terms, state), true)
+                }
+            });
+            if is_put {
+                return;
+            }
+            self.renew(now);
+        }
+    }
+
+    /// Leaves nothing until then. The terms stay, and are of another
+    /// generation: what was granted before is not given back, so that it does
+    /// not end the pause.
     pub(crate) fn pause(&self, now: Instant, until: Instant) {
-        self.forget_holes();
-        self.word
-            .decide(|_, terms, state| Step::To(self.rule.pause(terms, state, now, until), ()));
+        let quotas = self.lock_quotas();
+        self.renew_by(&quotas.kept, now);
+        let (terms, _) = self.word.look();
+        self.word.switch(&terms, |terms, state| {
+            self.rule.pause(terms, state, now, until)
+        });
     }
 
     /// Changes the quota.
@@ -438,7 +485,10 @@ impl Core {
         }
         let lowered = {
             let mut quotas = self.lock_quotas();
-            let quota = told.within(&quotas.most);
+            let mut quota = told.within(&quotas.most);
+            if self.rule.is_window() {
+                quota = quota.as_window();
+            }
             self.heard.store(heard);
             if quota == quotas.kept || self.rule.check(&quota).is_err() {
                 return;
@@ -450,8 +500,15 @@ impl Core {
     }
 
     fn keep(&self, quotas: &mut Quotas, now: Instant, quota: Quota, inheritance: Inheritance) {
-        let (terms, _) = self.word.look();
-        let changed = self.rule.changed(&terms, &quota, now);
+        let (terms, state) = self.word.look();
+        let changed = if self.rule.is_cold_at(&terms, state, now) {
+            // Nobody has asked, and so it stays cold.
+            Terms::asleep(&quota)
+        } else {
+            self.renew_by(&quotas.kept, now);
+            let (terms, _) = self.word.look();
+            self.rule.changed(&terms, &quota, now)
+        };
         self.word.switch(&changed, |old, state| {
             self.rule
                 .inherited((old, state), &changed, inheritance, now)
@@ -469,13 +526,17 @@ impl Core {
 
     /// What is left. It takes nothing.
     pub(crate) fn standing(&self, now: Instant) -> Standing {
+        let quota = self.quota();
         let (terms, state) = self.word.look();
+        // As it would be for who asked now.
+        let renewed = self.rule.renewed(&quota, &terms, state, now);
+        let (terms, state) = renewed.unwrap_or((terms, state));
         let next = match self.rule.take(&terms, state, now, 1) {
             Verdict::Spent(due) => due,
             Verdict::Granted(..) | Verdict::TooMuch | Verdict::Renew => now,
         };
         Standing {
-            quota: self.quota(),
+            quota,
             available: self.rule.available(&terms, state, now),
             next_after: next - now,
             more_after: self.rule.more_at(&terms, state, now) - now,
