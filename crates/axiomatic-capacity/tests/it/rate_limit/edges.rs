@@ -212,6 +212,10 @@ fn what_a_sliding_window_is_given_back_counted_where_it_was_taken() {
     assert_eq!(admitted(&limiter, at(6_000)), 10);
     older.give_back(at(6_000));
     assert_eq!(admitted(&limiter, at(6_000)), 0, "it was forgotten");
+    let oldest = limiter.admit_weighing(at(10_000), some(5)).unwrap();
+    assert!(limiter.admit_weighing(at(11_000), some(5)).is_ok());
+    oldest.give_back(at(12_000));
+    assert_eq!(limiter.peek(at(12_000)).available(), 5, "those were others");
 }
 
 /// A year is longer than any window's numbers last, and ten are longer than
@@ -280,6 +284,105 @@ fn every_algorithm_inherits_as_it_is_told() {
             assert_eq!(available, left, "{algorithm:?}, {inheritance:?}");
         }
     }
+}
+
+/// So many units that they have no room in a word.
+#[test]
+fn what_costs_far_more_than_a_burst_is_never_admitted_either() {
+    for algorithm in everything() {
+        let limiter = of(Quota::new(some(1), Quota::LONGEST), algorithm);
+        for cost in [2, 255, 256, 511, 512, 513, 1 << 31, u32::MAX] {
+            let refused = limiter.admit_weighing(at(0), some(cost)).unwrap_err();
+            assert_eq!(refused.retry_after(), None, "{algorithm:?}, {cost}");
+        }
+        assert!(limiter.admit(at(0)).is_ok(), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn steps_begin_at_whole_periods_of_the_clock_whatever_was_before() {
+    for algorithm in [Algorithm::TokenBucket, Algorithm::FixedWindow] {
+        let limiter = of(Quota::per_second(some(10)), algorithm);
+        let slower = Quota::new(some(10), 2 * SECOND);
+        limiter.update(at(300), slower, Inheritance::AsIs).unwrap();
+        assert_eq!(admitted(&limiter, at(300)), 10, "{algorithm:?}");
+        let refused = limiter.admit(at(300)).unwrap_err();
+        assert_eq!(refused.retry_after(), Some(1_700 * MILLI), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_sliding_window_says_when_nothing_is_looked_back_on_any_more() {
+    let limiter = of(Quota::per_second(some(10)), Algorithm::SlidingWindow);
+    assert_eq!(limiter.peek(at(300)).full_after(), Duration::ZERO);
+    assert_eq!(admitted(&limiter, at(300)), 10);
+    assert_eq!(limiter.peek(at(300)).full_after(), 1_700 * MILLI);
+    assert_eq!(limiter.peek(at(1_300)).full_after(), 700 * MILLI);
+    let full = limiter.peek(at(2_000));
+    assert_eq!((full.available(), full.full_after()), (10, Duration::ZERO));
+}
+
+#[test]
+fn nothing_is_reserved_further_ahead_than_a_year() {
+    let limiter = of(Quota::new(some(1), Quota::LONGEST), Algorithm::Gcra);
+    let end = Instant::from_nanos(u64::MAX);
+    let one = NonZeroU32::MIN;
+    assert!(limiter.reserve(at(0), one, at(0)).is_ok());
+    let next = limiter.reserve(at(0), one, end).unwrap();
+    assert!(next.ready_at() >= at(0) + Quota::LONGEST);
+    assert!(limiter.reserve(at(0), one, end).is_err());
+}
+
+#[test]
+fn the_last_of_a_burst_comes_back_when_it_is_whole() {
+    let limiter = limiter(10, 3);
+    assert!(limiter.admit(at(0)).is_ok());
+    let standing = limiter.peek(at(30));
+    assert_eq!(
+        (standing.available(), standing.more_after()),
+        (2, 70 * MILLI)
+    );
+}
+
+#[test]
+fn it_is_cold_once_it_was_idle_for_so_long_and_not_before() {
+    let quota = Quota::per_second(some(100)).burst(some(20));
+    let even = Algorithm::WarmUp {
+        length: SECOND,
+        cold_factor: NonZeroU16::MIN,
+        cools_after: 30 * SECOND,
+    };
+    for (idle, left) in [(30_199, 20), (30_200, 1)] {
+        let limiter = of(quota, even);
+        // A whole burst is there 200 ms later.
+        assert_eq!(admitted(&limiter, at(0)), 1);
+        assert_eq!(limiter.peek(at(idle)).available(), left);
+        assert_eq!(admitted(&limiter, at(idle)), left as u32);
+    }
+}
+
+/// Virtual time is begun anew after two years.
+#[test]
+fn what_never_cools_is_warm_after_years() {
+    let quota = Quota::per_second(some(100)).burst(some(20));
+    let limiter = of(quota, warm_up(10 * SECOND, Duration::MAX));
+    assert_eq!(admitted(&limiter, at(0)), 1);
+    let now = at(0) + Duration::from_secs(3 * 365 * 86_400);
+    assert_eq!(admitted(&limiter, now), 20);
+    assert_eq!(admitted(&limiter, now + 10 * MILLI), 1);
+    assert_eq!(admitted(&limiter, now + 20 * MILLI), 1);
+}
+
+#[test]
+fn what_a_sliding_window_has_counted_fades_under_a_new_quota_too() {
+    let limiter = of(Quota::per_second(some(10)), Algorithm::SlidingWindow);
+    assert_eq!(admitted(&limiter, at(300)), 10);
+    let twenty = Quota::per_second(some(20));
+    limiter
+        .update(at(1_500), twenty, Inheritance::Additive)
+        .unwrap();
+    assert_eq!(limiter.peek(at(1_500)).available(), 15);
+    assert_eq!(limiter.peek(at(2_000)).available(), 20);
 }
 
 #[test]
