@@ -174,8 +174,8 @@ where
     S: Selector<Req>,
     S::Key: Key,
 {
-    /// How much, of the request's key.
-    type Taken = NonZeroU32;
+    /// How much, of the request's key; nothing, if it was let in uncounted.
+    type Taken = Option<NonZeroU32>;
 
     fn peek(&self, request: &Req, now: Instant, cost: NonZeroU32) -> Result<(), Rejected> {
         // Who takes is told when; this only keeps others from being asked.
@@ -184,13 +184,16 @@ where
     }
 
     #[inline(always)]
-    fn take(&self, request: &Req, now: Instant, cost: NonZeroU32) -> Result<NonZeroU32, Rejected> {
+    fn take(&self, request: &Req, now: Instant, cost: NonZeroU32) -> Result<Self::Taken, Rejected> {
         self.selector
             .with(request, |key| self.limiter.admit_weighing(key, now, cost))
-            .map(|_| cost)
+            .map(|permit| permit.left().map(|_| cost))
     }
 
-    fn give_back(&self, request: &Req, cost: NonZeroU32, now: Instant) {
+    fn give_back(&self, request: &Req, taken: Self::Taken, now: Instant) {
+        let Some(cost) = taken else {
+            return;
+        };
         self.selector
             .with(request, |key| self.limiter.refund(key, now, cost));
     }

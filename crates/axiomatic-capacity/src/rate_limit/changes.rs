@@ -58,7 +58,10 @@ impl Core {
         }
         let lowered = {
             let mut quotas = self.lock_quotas();
-            let quota = told.within(&quotas.most);
+            let mut quota = told.within(&quotas.most);
+            if self.rule.is_window() {
+                quota = quota.as_window();
+            }
             self.heard.store(heard);
             if quota == quotas.kept || self.rule.check(&quota).is_err() {
                 return;
@@ -70,8 +73,15 @@ impl Core {
     }
 
     fn keep(&self, quotas: &mut Quotas, now: Instant, quota: Quota, inheritance: Inheritance) {
-        let (terms, _) = self.word.look();
-        let changed = self.rule.changed(&terms, &quota, now);
+        let (terms, state) = self.word.look();
+        let changed = if self.rule.is_cold_at(&terms, state, now) {
+            // Nobody has asked, and so it stays cold.
+            Terms::asleep(&quota)
+        } else {
+            self.renew_by(&quotas.kept, now);
+            let (terms, _) = self.word.look();
+            self.rule.changed(&terms, &quota, now)
+        };
         self.word.switch(&changed, |old, state| {
             self.rule
                 .inherited((old, state), &changed, inheritance, now)
@@ -87,11 +97,25 @@ impl Core {
         self.lock_quotas().kept
     }
 
+    /// Leaves nothing until then. The terms stay, and are of another
+    /// generation: what was granted before is not given back, so that it does
+    /// not end the pause.
+    pub(crate) fn pause(&self, now: Instant, until: Instant) {
+        let quotas = self.lock_quotas();
+        self.renew_by(&quotas.kept, now);
+        let (terms, _) = self.word.look();
+        self.word.switch(&terms, |terms, state| {
+            self.rule.pause(terms, state, now, until)
+        });
+    }
+
     /// Begins the terms anew, unless another just has.
     #[cold]
     pub(super) fn renew(&self, now: Instant) {
-        let quotas = self.lock_quotas();
-        let quota = &quotas.kept;
+        self.renew_by(&self.lock_quotas().kept, now);
+    }
+
+    fn renew_by(&self, quota: &Quota, now: Instant) {
         let (terms, state) = self.word.look();
         let renewed = |terms: &Terms, state| self.rule.renewed(quota, terms, state, now);
         let Some((anew, _)) = renewed(&terms, state) else {

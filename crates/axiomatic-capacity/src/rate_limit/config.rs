@@ -66,7 +66,8 @@ pub enum Algorithm {
         length: Duration,
         /// The rate begins at one part in so many, and with no burst.
         cold_factor: NonZeroU16,
-        /// Idle for so long, it is cold.
+        /// Idle for so long since a whole burst was there, it is cold; and for
+        /// longer while it was getting warm, by as much as its rate was lower.
         cools_after: Duration,
     },
 }

@@ -314,13 +314,17 @@ impl Core {
 
     /// What is left. It takes nothing.
     pub(crate) fn standing(&self, now: Instant) -> Standing {
+        let quota = self.quota();
         let (terms, state) = self.word.look();
+        // As it would be for who asked now.
+        let renewed = self.rule.renewed(&quota, &terms, state, now);
+        let (terms, state) = renewed.unwrap_or((terms, state));
         let next = match self.rule.take(&terms, state, now, 1) {
             Verdict::Spent(due) => due,
             Verdict::Granted(..) | Verdict::TooMuch | Verdict::Renew => now,
         };
         Standing {
-            quota: self.quota(),
+            quota,
             available: self.rule.available(&terms, state, now),
             next_after: next - now,
             more_after: self.rule.more_at(&terms, state, now) - now,

@@ -72,6 +72,11 @@ impl Holes {
         hole.start = before.map_or(start, |before| before.start);
         hole.end = after.map_or(end, |after| after.end);
         let joined = at..at + usize::from(before.is_some()) + usize::from(after.is_some());
+        // Where a refund let others in before, it may be given up twice over.
+        let overlaps = |hole: &Hole| hole.start < end && start < hole.end;
+        if self.places[at..].iter().any(overlaps) {
+            return;
+        }
         if !joined.is_empty() || self.places.len() < MOST {
             self.places.splice(joined, [hole]);
         }
@@ -83,6 +88,26 @@ impl Holes {
             Some(hole) => hole.start,
             None => end,
         }
+    }
+
+    /// How far a line that ends here is shortened by so much, where what is free
+    /// already is passed over.
+    pub(super) fn behind(&self, end: u64, units: u64) -> u64 {
+        let (mut left, mut at) = (units, end);
+        for hole in self.places.iter().rev() {
+            let taken = at.saturating_sub(hole.end);
+            if taken > left {
+                break;
+            }
+            left -= taken;
+            at = hole.start;
+        }
+        (end - at.min(end)).saturating_add(left)
+    }
+
+    /// Forgets those that do not lie before the end of the line.
+    pub(super) fn cut(&mut self, end: u64) {
+        self.places.retain(|hole| hole.end <= end);
     }
 
     /// Takes so much of the first place that has it and lies after `now`, if
@@ -146,6 +171,28 @@ mod tests {
         assert!(holes.is_empty());
     }
 
+    #[test]
+    fn a_place_that_is_given_up_twice_is_one_place() {
+        let mut holes = Holes::new();
+        holes.add(10, 20, 0);
+        holes.add(15, 25, 0);
+        holes.add(5, 15, 0);
+        assert_eq!(holes.places, [Hole { start: 10, end: 20 }]);
+    }
+
+    #[test]
+    fn what_is_put_back_passes_over_what_is_free_already() {
+        let mut holes = Holes::new();
+        holes.add(10, 20, 0);
+        for (units, behind) in [(0, 0), (9, 9), (10, 20), (15, 25), (50, 60)] {
+            assert_eq!(holes.behind(30, units), behind, "{units} put back");
+        }
+        holes.cut(20);
+        assert!(!holes.is_empty());
+        holes.cut(19);
+        assert!(holes.is_empty());
+    }
+
     proptest! {
         /// Against a line of which each unit is free or not.
         #[test]
@@ -159,8 +206,9 @@ mod tests {
                 let place = at as usize..(at + units) as usize;
                 match op {
                     0 if !is_free[place.clone()].contains(&true) => {
-                        holes.add(at, at + units, 0);
+                        holes.add(at, at + units, now);
                         is_free[place].fill(true);
+                        is_free[..now as usize].fill(false);
                     }
                     1 => {
                         now = now.max(at);

@@ -136,9 +136,10 @@ impl RateLimiter {
     /// Hears what a server says of its own limit, and keeps to it: a quota
     /// that is lower than the configured one is taken over, of what is left
     /// there is no more left here, and as long as a refusal says nothing is
-    /// asked for, at most [`LONGEST_PAUSE`](RateLimiter::LONGEST_PAUSE). It is
-    /// another's word, so it only ever makes a client ask for less than it was
-    /// configured to.
+    /// asked for, at most [`LONGEST_PAUSE`](RateLimiter::LONGEST_PAUSE), and
+    /// what was granted before is no longer given back. A sliding window knows
+    /// no later: of a refusal it is emptied. It is another's word, so it only
+    /// ever makes a client ask for less than it was configured to.
     ///
     /// ```
     /// use axiomatic_capacity::rate_limit::{Config, Quota};

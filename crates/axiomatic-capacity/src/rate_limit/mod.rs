@@ -69,6 +69,11 @@
 //!   `virtual_time_is_the_fraction_rounded_down`,
 //!   `the_largest_quotas_work_to_the_end_of_time`); it decides as a bucket of
 //!   fractions does (`does_what_a_bucket_of_exact_fractions_does`).
+//! - What is given up, put back, drained or paused is that much and no more,
+//!   also together, and however long nobody has asked
+//!   (`what_is_put_back_and_what_is_given_up_are_together_no_more_than_a_burst`,
+//!   `what_is_given_back_in_a_pause_does_not_end_it`,
+//!   `what_is_changed_holds_however_long_nobody_has_asked`).
 //! - A refusal takes nothing (`a_refusal_takes_nothing`) and says when: it is
 //!   admitted then, and not a nanosecond before
 //!   (`the_wait_that_is_told_suffices_and_is_the_least`). What costs more than a
@@ -105,7 +110,7 @@
 //! from a line that nobody writes; a layer reads the precise clock once, which
 //! costs more than all the rest. A refusal is loads, and a count on a line of
 //! the thread's own. No lock is taken and nothing allocated, but where somebody
-//! gives back what it did not use: there a lock is held for a few steps, and by
+//! gives back what it did not use, or puts some back: there a lock is held for a few steps, and by
 //! who would otherwise be refused as long as such places are there. Memory is
 //! about 3 kB. `cargo xtask bench rate_limit` measures it beside its peers, and
 //! `tests/costs.rs` holds it to its instructions.

@@ -24,7 +24,7 @@ impl<'l> Permit<'l> {
 
     /// Gives back what the call cost, because it is not made: all of it, as
     /// far as others do not stand on it who came since. What was granted under
-    /// another quota is not given back.
+    /// another quota, or before a server said to wait, is not given back.
     pub fn give_back(self, now: Instant) {
         self.core.give_back(now, self.taken);
     }

@@ -130,6 +130,11 @@ impl Quota {
         slower.burst(self.burst.min(other.burst))
     }
 
+    /// The same rate, with a burst in the time in which it comes back.
+    pub(super) fn as_window(self) -> Quota {
+        Quota::new(self.burst, self.time_of(self.burst))
+    }
+
     /// The period in nanoseconds, of a quota that can be kept; or why not.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ impl Reservation {
 
     /// Gives back what was reserved, as far as those do not need it who
     /// reserved later: their times stay as they are. What was reserved under
-    /// another quota is not given back.
+    /// another quota, or before a server said to wait, is not given back.
     pub fn cancel(self, now: Instant) {
         self.core.give_back(now, self.taken);
     }

@@ -7,8 +7,8 @@ use axiomatic_core::time::Instant;
 
 use super::core::{Core, Taken};
 use super::holes::Holes;
-use super::line::Grant;
-use super::rule::Ask;
+use super::line::{self, Grant};
+use super::rule::{Ask, Rule};
 use super::terms::Terms;
 use super::word_cell::Step;
 
@@ -21,17 +21,15 @@ impl Core {
         };
         let mut holes = self.lock_holes();
         self.enter(&mut holes);
-        let Grant { end, units } = taken.grant;
+        let end = taken.grant.end;
         let start = taken.grant.start();
         let kept = self.word.decide(|generation, terms, state| {
             if generation != granted {
                 return Step::Stay(None);
             }
             match self.rule.line_at(terms, now) {
-                None => {
-                    let cells = u32::try_from(units).unwrap_or(u32::MAX);
-                    Step::To(self.rule.refund(terms, state, now, cells), None)
-                }
+                None if self.rule.is_over(terms, state, now) => Step::Stay(None),
+                None => Step::To(self.rule.uncount(terms, state, now, taken.grant), None),
                 Some(_) if state == end => Step::To(start, None),
                 // Behind the end, where somebody put back more than that.
                 Some(time) => Step::Stay((state > end).then_some(time)),
@@ -73,22 +71,54 @@ impl Core {
 
     /// Puts so many back.
     pub(crate) fn refund(&self, now: Instant, cells: u32) {
-        self.word
-            .decide(|_, terms, state| Step::To(self.rule.refund(terms, state, now, cells), ()));
+        if self.rule == Rule::Sliding {
+            self.put(now, |terms, state| {
+                self.rule.refund(terms, state, now, cells)
+            });
+            return;
+        }
+        // What was given up is free already, and what the line no longer
+        // reaches is not kept besides.
+        let mut holes = self.lock_holes();
+        let (entered, _) = self.enter(&mut holes);
+        let end = self.word.decide(|generation, terms, state| {
+            let mut units = terms.units_of(cells);
+            if generation == entered {
+                units = holes.behind(state, units);
+            }
+            let end = match self.rule.line_at(terms, now) {
+                Some(time) => line::refund(state, time, units),
+                None => state,
+            };
+            Step::To(end, end)
+        });
+        holes.cut(end);
+        self.has_holes.store(u64::from(!holes.is_empty()));
     }
 
     /// Leaves at most so many.
     pub(crate) fn leave(&self, now: Instant, cells: u32) {
         self.forget_holes();
-        self.word
-            .decide(|_, terms, state| Step::To(self.rule.leave(terms, state, now, cells), ()));
+        self.put(now, |terms, state| {
+            self.rule.leave(terms, state, now, cells)
+        });
     }
 
-    /// Leaves nothing until then.
-    pub(crate) fn pause(&self, now: Instant, until: Instant) {
-        self.forget_holes();
-        self.word
-            .decide(|_, terms, state| Step::To(self.rule.pause(terms, state, now, until), ()));
+    /// Changes the state, under terms that have room for what it becomes.
+    fn put(&self, now: Instant, state_of: impl Fn(&Terms, u64) -> u64) {
+        loop {
+            let is_put = self.word.decide(|_, terms, state| {
+                if self.rule.is_over(terms, state, now) {
+                    Step::Stay(false)
+                } else {
+                    Step::To(state_of(terms, state), true)
+                }
+            });
+            if is_put {
+                return;
+            }
+            self.renew(now);
+        }
     }
 
     /// Takes a place that somebody gave up.
@@ -100,6 +130,9 @@ impl Core {
         let (generation, terms) = self.enter(&mut holes);
         let time = self.rule.line_at(&terms, now)?;
         let units = terms.units_of(ask.cells);
+        if units > terms.burst {
+            return None;
+        }
         let mut due = now;
         let end = holes.take(units, time, |end| {
             let grant = Grant { end, units };

@@ -74,14 +74,18 @@ impl Rule {
     /// Whether a quota can be kept so.
     pub(crate) fn check(self, quota: &Quota) -> Result<(), ConfigError> {
         quota.check()?;
-        let is_window = matches!(self, Rule::Fixed | Rule::Sliding);
-        if is_window && quota.at_once() != quota.count() {
+        if self.is_window() && quota.at_once() != quota.count() {
             return Err(ConfigError::WindowBurst(*quota));
         }
         if self == Rule::Sliding && u64::from(quota.count().get()) > sliding::MOST {
             return Err(ConfigError::WindowCount(*quota));
         }
         Ok(())
+    }
+
+    /// Whether it has no burst but its count.
+    pub(crate) fn is_window(self) -> bool {
+        matches!(self, Rule::Fixed | Rule::Sliding)
     }
 
     #[inline(always)]
@@ -147,12 +151,14 @@ impl Rule {
         terms.when(&self.flow(), grant.ready(terms.burst)).max(now)
     }
 
-    /// The state once so many cells are put back.
+    /// The state once so many cells are put back that a sliding window counted.
     pub(crate) fn refund(self, terms: &Terms, state: u64, now: Instant, cells: u32) -> u64 {
-        match self.line_at(terms, now) {
-            Some(time) => line::refund(state, time, terms.units_of(cells)),
-            None => window(terms).refund(state, now, u64::from(cells)),
-        }
+        window(terms).refund(state, now, u64::from(cells))
+    }
+
+    /// The state without a grant of a sliding window.
+    pub(crate) fn uncount(self, terms: &Terms, state: u64, now: Instant, grant: Grant) -> u64 {
+        window(terms).uncount(state, now, grant.end, grant.units)
     }
 
     /// The state in which at most so many cells are available.
@@ -170,7 +176,7 @@ impl Rule {
             return window(terms).leave(state, now, 0);
         }
         let now = terms.at(&self.flow(), now);
-        let time = terms.at(&self.flow(), until).min(now + FURTHEST);
+        let time = terms.by(&self.flow(), until).min(now + FURTHEST);
         state.max(time + terms.burst - terms.units_of(1))
     }
 
@@ -180,9 +186,6 @@ impl Rule {
             return window(terms).available(state, now);
         }
         let time = terms.at(&self.flow(), now);
-        if self.is_cold(terms, state, time) {
-            return 1;
-        }
         line::available(state, time, terms.burst) >> terms.shift
     }
 
@@ -216,7 +219,22 @@ impl Rule {
         let Rule::Line(Flow::Warming(Ramp { cools_after, .. })) = self else {
             return false;
         };
-        terms.is_asleep() || time.saturating_sub(state) >= terms.span(cools_after)
+        // Even if it cools at once, it is warm while it has something to do.
+        terms.is_asleep() || time.saturating_sub(state) >= terms.span(cools_after).max(1)
+    }
+
+    /// Whether it has to get warm, at an instant.
+    pub(crate) fn is_cold_at(self, terms: &Terms, state: u64, now: Instant) -> bool {
+        self.is_cold(terms, state, terms.at(&self.flow(), now))
+    }
+
+    /// Whether the terms have to begin anew before the state is changed.
+    pub(crate) fn is_over(self, terms: &Terms, state: u64, now: Instant) -> bool {
+        if self == Rule::Sliding {
+            return window(terms).is_late(now);
+        }
+        let time = terms.at(&self.flow(), now);
+        time > LATEST || self.is_cold(terms, state, time)
     }
 
     /// Terms that begin anew, and the state in them; none, if they need not.
@@ -240,7 +258,8 @@ impl Rule {
         if self.is_cold(terms, state, time) {
             let cold = Terms::of(quota, flow, now);
             // One may come, and then one at a time.
-            return Some((cold, cold.burst - cold.units_of(1)));
+            let time = cold.at(&flow, now);
+            return Some((cold, time + cold.burst - cold.units_of(1)));
         }
         (time > LATEST).then(|| {
             let mut anew = Terms::of(quota, flow, now);
@@ -284,7 +303,7 @@ impl Rule {
         if self == Rule::Sliding {
             let (before, after) = (window(old), window(new));
             let is_same = old.since == new.since && before.period == after.period;
-            if is_same && inheritance == Inheritance::AsIs {
+            if is_same && inheritance == Inheritance::Additive {
                 return state;
             }
             let available = i128::from(before.available(state, now));
@@ -321,7 +340,11 @@ fn slide(terms: &Terms, state: u64, now: Instant, cells: u32) -> Verdict {
         return Verdict::TooMuch;
     }
     match window.take(state, now, units) {
-        Ok(state) => Verdict::Granted(state, Grant { end: 0, units }, now),
+        Ok(state) => {
+            // Its place is the window that counts it.
+            let end = sliding::number(state);
+            Verdict::Granted(state, Grant { end, units }, now)
+        }
         Err(due) => Verdict::Spent(due),
     }
 }

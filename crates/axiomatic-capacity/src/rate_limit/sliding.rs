@@ -40,7 +40,7 @@ impl Window {
         let elapsed = now.as_nanos().saturating_sub(self.since);
         let (window, into) = (elapsed / self.period, elapsed % self.period);
         let (last, this) = (state >> 20 & MOST, state & MOST);
-        let seen = state >> 40;
+        let seen = number(state);
         let (window, into, last, this) = if seen > window {
             (seen, 0, last, this)
         } else {
@@ -147,6 +147,19 @@ impl Window {
         pack(counts.window, counts.last, this)
     }
 
+    /// The state without so many that were counted in the window of this
+    /// number: in the last one, as far as it is looked back on, in this one,
+    /// or in none that still counts.
+    pub(crate) fn uncount(&self, state: u64, now: Instant, of: u64, cost: u64) -> u64 {
+        let mut counts = self.counts(state, now);
+        if of == counts.window {
+            counts.this = counts.this.saturating_sub(cost);
+        } else if of + 1 == counts.window {
+            counts.last = counts.last.saturating_sub(cost);
+        }
+        pack(counts.window, counts.last, counts.this)
+    }
+
     /// The state in which at most so many are available.
     pub(crate) fn leave(&self, state: u64, now: Instant, available: u64) -> u64 {
         let counts = self.counts(state, now);
@@ -172,6 +185,11 @@ impl Window {
         let at = (counts.window + windows).saturating_mul(self.period);
         Instant::from_nanos(self.since.saturating_add(at))
     }
+}
+
+/// The number of the window that a state counts in.
+pub(crate) fn number(state: u64) -> u64 {
+    state >> 40
 }
 
 #[inline]

@@ -95,7 +95,8 @@ impl Terms {
         };
         if let Flow::Warming(ramp) = flow {
             // As if it had always been at its full rate, and begun later.
-            terms.since = (terms.since + ramp.length).saturating_sub(ramp.head());
+            let since = terms.since.saturating_add(ramp.length);
+            terms.since = since.saturating_sub(ramp.head()).min(u64::MAX - 1);
         }
         terms
     }
@@ -132,6 +133,16 @@ impl Terms {
             Flow::Stepped => (elapsed / self.inverse).saturating_mul(self.pace),
             Flow::Warming(ramp) => self.steady(ramp.eased(self.since, now.as_nanos())),
         }
+    }
+
+    /// Virtual time once what comes at an instant has come: in steps, at the
+    /// end of the one that it lies in.
+    pub(crate) fn by(&self, flow: &Flow, until: Instant) -> u64 {
+        if let Flow::Stepped = flow {
+            let elapsed = until.as_nanos().saturating_sub(self.since);
+            return elapsed.div_ceil(self.inverse).saturating_mul(self.pace);
+        }
+        self.at(flow, until)
     }
 
     /// Rounded down, but for what the rounded pace lacks: so whole cells come
