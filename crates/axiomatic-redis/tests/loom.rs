@@ -90,15 +90,15 @@ impl Ledger {
 #[test]
 fn no_token_of_a_batch_is_spent_twice_and_none_is_lost() {
     // Two spend while the lease lasts, and whoever finds nothing left asks;
-    // one for whom it has ended takes what has expired, and asks as well.
+    // one for whom it has ended asks as well, or takes what has expired.
     bounded_model(|| {
         let ledger = Ledger::holding(2);
         let threads = [1, 2].map(|cost| {
             let ledger = Arc::clone(&ledger);
             thread::spawn(move || ledger.spend(BEFORE, cost, |own| own.granted(3, BEFORE)))
         });
-        ledger.gives_back(ledger.cell.take_expired(at(AFTER)));
         ledger.spend(AFTER, 1, |own| own.granted(3, AFTER));
+        ledger.gives_back(ledger.cell.take_expired(at(AFTER)));
         for thread in threads {
             thread.join().unwrap();
         }
@@ -127,10 +127,8 @@ fn a_batch_that_replaces_what_expired_gives_back_every_token() {
 fn one_caller_asks_at_a_time_and_leave_to_ask_is_never_lost() {
     bounded_model(|| {
         let ledger = Arc::new(Ledger::default());
-        let tells: [fn(&Ledger); 2] = [
-            |own| own.cell.released(),
-            |own| own.cell.limited(at(LATER)),
-        ];
+        let tells: [fn(&Ledger); 2] =
+            [|own| own.cell.released(), |own| own.cell.limited(at(LATER))];
         let threads = tells.map(|tells| {
             let ledger = Arc::clone(&ledger);
             thread::spawn(move || ledger.spend(BEFORE, 1, tells))

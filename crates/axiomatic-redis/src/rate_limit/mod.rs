@@ -65,10 +65,16 @@
 //!   (`a_share_is_not_filled_up_when_redis_comes_and_goes`).
 //! - No call waits longer than the timeout
 //!   (`a_redis_that_is_slow_holds_no_call_longer_than_the_timeout`,
-//!   `a_server_that_is_asked_to_pause_is_away_as_well`), and a Redis that is
-//!   away costs no call more than a look at the breaker: it is asked as often as
-//!   the breaker says and no more
-//!   (`a_redis_that_is_away_is_asked_no_more_often_than_the_breaker_says`).
+//!   `a_server_that_is_asked_to_pause_is_away_as_well`), and behind the layer
+//!   none waits beyond its deadline
+//!   (`a_call_waits_for_redis_until_its_deadline_and_no_longer`,
+//!   `a_call_waits_for_a_batch_until_its_deadline_and_no_longer`); one that comes
+//!   after it costs nothing (`a_call_whose_deadline_has_passed_costs_nothing`).
+//! - A Redis that is away costs no call more than a look at the breaker: it is
+//!   asked as often as the breaker says and no more
+//!   (`a_redis_that_is_away_is_asked_no_more_often_than_the_breaker_says`). The
+//!   breaker learns of it also where no call has the time to
+//!   (`the_breaker_learns_what_no_call_has_the_time_to_wait_for`).
 //! - All who come back share one connection
 //!   (`all_who_come_back_share_one_connection`), and one that answers no more is
 //!   replaced (`a_connection_that_answers_no_more_is_replaced`).
@@ -197,6 +203,7 @@
 //!   algorithm.
 //! - Redis, *Scripting with Lua* and *Cluster specification*, on hash tags.
 
+mod asking;
 mod config;
 mod core;
 mod decision;
