@@ -142,6 +142,19 @@ fn one_caller_asks_at_a_time_and_leave_to_ask_is_never_lost() {
 }
 
 #[test]
+fn who_takes_what_has_expired_takes_no_leave_to_ask() {
+    model(|| {
+        let ledger = Ledger::holding(1);
+        let other = Arc::clone(&ledger);
+        let thread = thread::spawn(move || other.spend(BEFORE, 2, |own| own.cell.released()));
+        ledger.gives_back(ledger.cell.take_expired(at(AFTER)));
+        ledger.spend(AFTER, 1, |own| own.granted(1, AFTER));
+        thread.join().unwrap();
+        ledger.adds_up();
+    });
+}
+
+#[test]
 fn a_refusal_hides_no_token() {
     // Redis has none for a caller who needs two, while another spends or
     // leaves the one that there is, and a third gives one back to Redis.

@@ -14,7 +14,7 @@ use super::leases::Asking;
 use super::script::{Answer, Question};
 use super::store::Away;
 
-/// What came of a lease.
+/// What came of looking at a lease, or of asking.
 pub(super) enum Leasing {
     Decided(Result<Decision, Rejected>),
     /// What Redis said.
