@@ -39,14 +39,10 @@ if what == 'take' and #KEYS == 1 then
       end
     end
   end
-  local from_micros, from_parts = micros, parts
   local end_micros, end_parts = now + ARGV[3], tonumber(ARGV[4])
-  if from_micros > end_micros or (from_micros == end_micros and from_parts > end_parts) then
-    from_micros, from_parts = end_micros, end_parts
-  end
   for option = 1, ARGV[5] do
     local at = 4 + 2 * option
-    local to_micros, to_parts = from_micros + ARGV[at], from_parts + ARGV[at + 1]
+    local to_micros, to_parts = micros + ARGV[at], parts + ARGV[at + 1]
     if to_parts >= of then
       to_micros, to_parts = to_micros + 1, to_parts - of
     end
@@ -144,11 +140,6 @@ else
       before[i] = { key.micros, key.parts, key.of }
       in_parts(key, limit.of)
       local end_micros, end_parts = now + limit.burst_micros, limit.burst_parts
-      -- No bucket is emptier than empty, whatever the clock did or the quota
-      -- was.
-      if after(key.micros, key.parts, end_micros, end_parts) then
-        key.micros, key.parts = end_micros, end_parts
-      end
       local micros, parts = key.micros + sum.micros, key.parts + sum.parts
       if parts >= limit.of then
         micros, parts = micros + 1, parts - limit.of

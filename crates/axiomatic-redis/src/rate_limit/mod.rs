@@ -151,8 +151,8 @@
 //! divides, in 128 bits, and the script only adds and compares. The error is
 //! none but that now is a whole microsecond: a stretch of time seems at most one
 //! microsecond longer than it is. If the server's clock is set forward, at most
-//! a burst passes for it; if back, no bucket is emptier than empty for it, and
-//! at most a burst does not pass.
+//! a burst passes for it; if back, a bucket that was not full seems emptier by that
+//! much, and passes less or nothing until the clock has caught up.
 //!
 //! | Redis | A call |
 //! |---|---|
