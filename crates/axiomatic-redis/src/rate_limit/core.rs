@@ -6,9 +6,9 @@ use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::{SpreadTally, Tally};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
-use axiomatic_failure::circuit_breaker::State;
 use tokio::time::timeout;
 
+use super::asking::Leasing;
 use super::gcra::{Limit, Verdict};
 use super::key::Prefix;
 use super::leases::{Asking, Entry, Leased, Leases};
@@ -39,6 +39,7 @@ pub(super) struct Counts {
     admitted: [SpreadTally; Source::ALL.len()],
     limited: SpreadTally,
     unreachable: SpreadTally,
+    expired: SpreadTally,
     would_refuse: SpreadTally,
     given_back: Tally,
 }
@@ -49,6 +50,7 @@ impl Counts {
             admitted: Source::ALL.map(|_| SpreadTally::new()),
             limited: SpreadTally::new(),
             unreachable: SpreadTally::new(),
+            expired: SpreadTally::new(),
             would_refuse: SpreadTally::new(),
             given_back: Tally::new(),
         }
@@ -66,15 +68,25 @@ pub(super) enum AtOnce {
     Ask,
 }
 
-/// What came of a lease.
-enum Leasing {
-    Decided(Result<Decision, Rejected>),
-    /// What Redis said.
-    Told(Result<Answer, Away>),
-}
-
 impl Core {
-    /// Decides if Redis need not be asked.
+    /// Decides if Redis need not be asked. What nobody waits for any more
+    /// costs nothing.
+    #[inline]
+    pub(super) fn at_once_before(
+        &self,
+        deadline: Option<Instant>,
+        key: &[u8],
+        cost: NonZeroU32,
+    ) -> AtOnce {
+        match deadline {
+            Some(deadline) if !self.mode.is_off() && deadline <= self.clock.now() => {
+                AtOnce::Decided(self.refuse(Reason::Expired, None))
+            }
+            _ => self.at_once(key, cost),
+        }
+    }
+
+    /// The same for a call without a deadline.
     #[inline]
     pub(super) fn at_once(&self, key: &[u8], cost: NonZeroU32) -> AtOnce {
         if self.mode.is_off() {
@@ -102,75 +114,44 @@ impl Core {
         }
     }
 
-    /// Decides.
+    /// Decides, and waits for that no longer than until the deadline.
     pub(super) async fn decide(
         self: &Arc<Self>,
         key: &[u8],
         cost: NonZeroU32,
         at_once: AtOnce,
+        deadline: Option<Instant>,
     ) -> Result<Decision, Rejected> {
-        let answer = match at_once {
-            AtOnce::Decided(decided) => return decided,
-            AtOnce::Ask => self.ask(key, cost).await,
-            AtOnce::Refill(_) | AtOnce::Wait(_) => {
-                // Who waited for another's answer has less time for its own.
-                let by_lease = self.decide_by_lease(key, cost, at_once);
-                match timeout(self.store.timeout(), by_lease).await {
-                    Ok(Leasing::Decided(decided)) => return decided,
-                    Ok(Leasing::Told(answer)) => answer,
-                    Err(_) => Err(Away::TimedOut),
-                }
-            }
+        if let AtOnce::Decided(decided) = at_once {
+            return decided;
+        }
+        let hurry = deadline
+            .map(|deadline| deadline - self.clock.now())
+            .filter(|left| *left < self.store.timeout());
+        if hurry == Some(Duration::ZERO) {
+            return self.refuse(Reason::Expired, None);
+        }
+        let longest = match (&at_once, hurry) {
+            (_, Some(left)) => Some(left),
+            // A question has a timeout of its own.
+            (AtOnce::Ask, None) => None,
+            // Who waited for another's answer has less time for its own.
+            (_, None) => Some(self.store.timeout()),
+        };
+        let asking = self.look_or_ask(key, cost, at_once, hurry.is_some());
+        let came = match longest {
+            Some(longest) => timeout(longest, asking).await.ok(),
+            None => Some(asking.await),
+        };
+        let answer = match came {
+            Some(Leasing::Decided(decided)) => return decided,
+            Some(Leasing::Told(answer)) => answer,
+            None if hurry.is_some() => return self.refuse(Reason::Expired, None),
+            None => Err(Away::TimedOut),
         };
         match answer {
             Ok(answer) => self.told(&answer, &[(self.own.limit, cost)]),
             Err(away) => self.decide_alone(away, &[(key, self.own, cost)]),
-        }
-    }
-
-    /// Asks for what a call needs.
-    async fn ask(&self, key: &[u8], cost: NonZeroU32) -> Result<Answer, Away> {
-        let question = Question::take(self.prefix.name(key), &self.own.limit, &[cost]);
-        self.store.ask(&question, &self.telemetry).await
-    }
-
-    /// Asks for a batch, or waits for what another call is told and looks
-    /// again: so a batch makes one round trip, however many call at a time.
-    async fn decide_by_lease(
-        self: &Arc<Self>,
-        key: &[u8],
-        cost: NonZeroU32,
-        mut at_once: AtOnce,
-    ) -> Leasing {
-        loop {
-            at_once = match at_once {
-                AtOnce::Decided(decided) => return Leasing::Decided(decided),
-                // A refill is a task of its own, so that a caller who leaves
-                // does not lose a batch. Who only learns that Redis is away
-                // needs none.
-                AtOnce::Refill(asking) if self.store.breaker().state() == State::Closed => {
-                    let refill = Arc::clone(self).refill(key.into(), cost, asking);
-                    let answer = tokio::spawn(refill).await;
-                    return Leasing::Told(answer.unwrap_or(Err(Away::Broken)));
-                }
-                AtOnce::Refill(asking) => {
-                    drop(asking);
-                    return Leasing::Told(self.ask(key, cost).await);
-                }
-                AtOnce::Ask => return Leasing::Told(self.ask(key, cost).await),
-                AtOnce::Wait(entry) => {
-                    // Before it looks again: what is told from here on is
-                    // heard.
-                    let told = entry.told();
-                    match self.at_once(key, cost) {
-                        AtOnce::Wait(_) => {
-                            told.await;
-                            self.at_once(key, cost)
-                        }
-                        other => other,
-                    }
-                }
-            };
         }
     }
 
@@ -214,7 +195,7 @@ impl Core {
     }
 
     /// Gives tokens back, and says whether Redis was told.
-    async fn give(&self, key: &[u8], limit: &Limit, count: NonZeroU32) -> bool {
+    pub(super) async fn give(&self, key: &[u8], limit: &Limit, count: NonZeroU32) -> bool {
         let question = Question::give(self.prefix.name(key), limit, count);
         let told = self.store.ask(&question, &self.telemetry).await.is_ok();
         if told {
@@ -248,40 +229,6 @@ impl Core {
                 return;
             }
         }
-    }
-
-    /// Takes a batch for a call and the lease, or what there is of it.
-    async fn refill(
-        self: Arc<Self>,
-        key: Box<[u8]>,
-        cost: NonZeroU32,
-        asking: Asking,
-    ) -> Result<Answer, Away> {
-        let Some(leases) = &self.leases else {
-            return Err(Away::Unable);
-        };
-        let limit = &self.own.limit;
-        let lasting = leases.lease().lasting;
-        let sums = leases.sums(cost);
-        let question = Question::take(self.prefix.name(&key), limit, &sums);
-        let now = self.clock.now();
-        let answer = self.store.ask(&question, &self.telemetry).await?;
-        let back = match answer.taken.and_then(|taken| sums.get(taken)) {
-            Some(sum) => {
-                let rest = sum.get() - cost.get();
-                asking.granted(rest, self.clock.now(), now + lasting)
-            }
-            None => match limit.judge(answer.ahead[0], NonZeroU32::MIN) {
-                Verdict::After(wait) => asking.limited(now + wait.min(lasting)),
-                // One would pass, only not so many: others may ask.
-                Verdict::Fits(_) => asking.expired,
-            },
-        };
-        if let Some(back) = NonZeroU32::new(back) {
-            let core = Arc::clone(&self);
-            tokio::spawn(async move { core.give(&key, &core.own.limit, back).await });
-        }
-        Ok(answer)
     }
 
     /// What Redis said.
@@ -361,6 +308,7 @@ impl Core {
         }
         match reason {
             Reason::Unreachable => self.counts.unreachable.count(),
+            Reason::Expired => self.counts.expired.count(),
             _ => self.counts.limited.count(),
         }
         self.telemetry.refused(reason);
@@ -384,6 +332,7 @@ impl Core {
             admitted: Source::ALL.map(|source| counts.admitted[source as usize].load()),
             limited: counts.limited.load(),
             unreachable: counts.unreachable.load(),
+            expired: counts.expired.load(),
             would_refuse: counts.would_refuse.load(),
             given_back: counts.given_back.load(),
             held: self.leases.as_ref().map_or(0, Leases::held),

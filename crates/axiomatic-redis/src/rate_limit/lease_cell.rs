@@ -203,7 +203,8 @@ impl LeaseCell {
     }
 }
 
-#[cfg(test)]
+// The model compiles this file too, and there these would run outside of one.
+#[cfg(all(test, not(axiomatic_loom)))]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU64 as Plain, Ordering as Std};

@@ -3,6 +3,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 use axiomatic_core::mode_cell::ModeCell;
+use axiomatic_core::time::Instant;
 use axiomatic_core::{BoxError, Mode, Name, Plain, Rejected};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -129,8 +130,8 @@ impl RedisRateLimiter {
         cost: NonZeroU32,
     ) -> Result<Decision, Rejected> {
         let key = key.as_ref();
-        let at_once = self.at_once(key, cost);
-        self.decide(key, cost, at_once).await
+        let at_once = self.0.core.at_once(key, cost);
+        self.decide(key, cost, at_once, None).await
     }
 
     /// Asks several limits as one decision, in one round trip: all of them
@@ -215,6 +216,11 @@ impl RedisRateLimiter {
     /// A tower layer that takes the key of each request from `key_of`, which
     /// borrows it; each call waits for Redis, and is refused or made.
     ///
+    /// A call whose deadline has passed is refused with
+    /// [`Reason::Expired`](axiomatic_core::Reason::Expired) and costs nothing.
+    /// One whose deadline passes in the wait is refused then, and may have been
+    /// charged: Redis has the question by then.
+    ///
     /// ```
     /// # use axiomatic_core::BoxError;
     /// # use axiomatic_redis::rate_limit::RedisRateLimiter;
@@ -236,8 +242,13 @@ impl RedisRateLimiter {
         RedisRateLimitLayer::new(self.clone(), ByKey::new(key_of))
     }
 
-    pub(super) fn at_once(&self, key: &[u8], cost: NonZeroU32) -> AtOnce {
-        self.0.core.at_once(key, cost)
+    pub(super) fn at_once_before(
+        &self,
+        deadline: Option<Instant>,
+        key: &[u8],
+        cost: NonZeroU32,
+    ) -> AtOnce {
+        self.0.core.at_once_before(deadline, key, cost)
     }
 
     pub(super) async fn decide(
@@ -245,11 +256,12 @@ impl RedisRateLimiter {
         key: &[u8],
         cost: NonZeroU32,
         at_once: AtOnce,
+        deadline: Option<Instant>,
     ) -> Result<Decision, Rejected> {
         if let AtOnce::Refill(_) = at_once {
             self.0.keep_leases();
         }
-        self.0.core.decide(key, cost, at_once).await
+        self.0.core.decide(key, cost, at_once, deadline).await
     }
 }
 

@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
-use axiomatic_core::{Announce, Refusable};
+use axiomatic_core::{Announce, Carrier, Refusable};
 use tower_service::Service;
 
 use super::core::AtOnce;
@@ -49,7 +49,7 @@ where
     S: Service<Req> + Clone,
     S::Error: Into<E>,
     E: Refusable,
-    B: Announce<S::Response> + Clone,
+    B: Carrier<Req> + Announce<S::Response> + Clone,
     G: Gate<Req>,
 {
     type Response = S::Response;
@@ -62,7 +62,10 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let (key, cost) = (self.gate.key(&request), self.gate.cost(&request));
-        let decided = match self.limiter.at_once(key.as_bytes(), cost) {
+        let deadline = self.binding.deadline(&request);
+        let deadline = deadline.map(|deadline| deadline.instant());
+        let at_once = self.limiter.at_once_before(deadline, key.as_bytes(), cost);
+        let decided = match at_once {
             AtOnce::Decided(decided) => decided.map(Ok),
             // A round trip follows, of tens of microseconds at least; a box
             // takes a few hundredths of one.
@@ -70,7 +73,9 @@ where
                 let key: Box<str> = key.into();
                 let limiter = self.limiter.clone();
                 Ok(Err(Box::pin(async move {
-                    limiter.decide(key.as_bytes(), cost, at_once).await
+                    limiter
+                        .decide(key.as_bytes(), cost, at_once, deadline)
+                        .await
                 })))
             }
         };

@@ -18,6 +18,7 @@ pub struct Snapshot {
     pub(super) admitted: [u64; Source::ALL.len()],
     pub(super) limited: u64,
     pub(super) unreachable: u64,
+    pub(super) expired: u64,
     pub(super) would_refuse: u64,
     pub(super) given_back: u64,
     pub(super) held: u64,
@@ -81,6 +82,12 @@ impl Snapshot {
         self.unreachable
     }
 
+    /// Calls refused because their deadline had passed, before Redis was asked
+    /// or before it answered.
+    pub fn expired(&self) -> u64 {
+        self.expired
+    }
+
     /// Calls that would have been refused, had the mode not been shadow.
     pub fn would_refuse(&self) -> u64 {
         self.would_refuse
@@ -134,8 +141,8 @@ impl fmt::Display for Snapshot {
         }
         write!(
             f,
-            "; refused {} limited, {} unreachable; leases hold {}",
-            self.limited, self.unreachable, self.held
+            "; refused {} limited, {} unreachable, {} expired; leases hold {}",
+            self.limited, self.unreachable, self.expired, self.held
         )
     }
 }

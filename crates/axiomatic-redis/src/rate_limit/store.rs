@@ -4,7 +4,7 @@ use std::time::Duration;
 use axiomatic_core::Outcome;
 use axiomatic_core::number_cell::Tally;
 use axiomatic_core::time::Clock;
-use axiomatic_failure::circuit_breaker::{CircuitBreaker, State};
+use axiomatic_failure::circuit_breaker::{CircuitBreaker, OwnedPermit, State};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::link::Link;
@@ -96,11 +96,27 @@ impl Store {
         question: &Question,
         telemetry: &Telemetry,
     ) -> Result<Answer, Away> {
+        let permit = self.admit()?;
+        self.ask_by(permit, question, telemetry).await
+    }
+
+    /// Whether it may be asked, or is left alone. Who gets leave asks.
+    pub(super) fn admit(&self) -> Result<OwnedPermit, Away> {
         let permit = self
             .breaker
             .admit_owned(self.clock.now())
             .map_err(|open| Away::LeftAlone(open.retry_after()))?;
         self.asked.count();
+        Ok(permit)
+    }
+
+    /// Asks, once, by leave of the breaker.
+    pub(super) async fn ask_by(
+        &self,
+        permit: OwnedPermit,
+        question: &Question,
+        telemetry: &Telemetry,
+    ) -> Result<Answer, Away> {
         let mut used = None;
         let answered = tokio::time::timeout(self.timeout, self.round_trip(question, &mut used));
         let (away, error) = match answered.await {

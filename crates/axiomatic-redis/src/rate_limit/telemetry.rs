@@ -75,6 +75,7 @@ impl Telemetry {
 fn word(reason: Reason) -> &'static str {
     match reason {
         Reason::Unreachable => "unreachable",
+        Reason::Expired => "expired",
         _ => "limited",
     }
 }
@@ -86,6 +87,7 @@ struct Metrics {
     admitted: [metrics::Counter; Source::ALL.len()],
     limited: metrics::Counter,
     unreachable: metrics::Counter,
+    expired: metrics::Counter,
     would_refuse: metrics::Counter,
 }
 
@@ -119,6 +121,7 @@ impl Metrics {
             }),
             limited: refused(Reason::Limited),
             unreachable: refused(Reason::Unreachable),
+            expired: refused(Reason::Expired),
             would_refuse: metrics::counter!(
                 "axiomatic_redis_rate_limit_would_refuse_total",
                 "name" => name
@@ -140,6 +143,7 @@ impl Metrics {
     fn refused(&self, reason: Reason) {
         match reason {
             Reason::Unreachable => self.unreachable.increment(1),
+            Reason::Expired => self.expired.increment(1),
             _ => self.limited.increment(1),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axiomatic_contract::{Class, Contract, Request, Subject};
 use axiomatic_core::allowance::Allowance;
-use axiomatic_core::{Announce, BoxError, Mode, Reason, Refusable, Rejected};
+use axiomatic_core::{Announce, BoxError, Carrier, Context, Mode, Reason, Refusable, Rejected};
 use axiomatic_redis::rate_limit::{Lease, OnFailure, RedisRateLimiter};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -69,6 +69,13 @@ async fn a_call_that_a_lease_pays_asks_nobody() {
 /// A protocol whose answers say what is left.
 #[derive(Clone)]
 struct Left;
+
+impl Carrier<u32> for Left {
+    fn context(&self, _: &u32) -> Context {
+        Context::default()
+    }
+    fn set_context(&self, _: &mut u32, _: Context) {}
+}
 
 impl Announce<u64> for Left {
     fn announce(&self, response: &mut u64, allowance: impl FnOnce() -> Allowance) {

@@ -185,7 +185,7 @@ async fn a_snapshot_is_a_line() {
     assert_eq!(
         limiter.snapshot().to_string(),
         "rate limiter line: redis closed; 2 round trips, 0 failed; admitted 1 by store, \
-         0 by lease, 0 by local share, 0 by failed open; refused 1 limited, 0 unreachable; \
-         leases hold 0"
+         0 by lease, 0 by local share, 0 by failed open; refused 1 limited, 0 unreachable, \
+         0 expired; leases hold 0"
     );
 }

@@ -3,6 +3,7 @@
 
 mod child;
 mod config;
+mod deadlines;
 mod keys;
 mod layer;
 mod leases;

@@ -171,6 +171,74 @@ fn the_script_does_exactly_what_fractions_say() {
     });
 }
 
+/// What the script says to a take of these sums from each of the keys, which
+/// have the same quota, and what it then keeps of the first.
+fn take(
+    redis: &mut redis::Connection,
+    script: &redis::Script,
+    (names, quota, sums): (&[&str], Quota, &[u64]),
+    now: u64,
+) -> ([u64; 3], Option<String>) {
+    let mut call = script.prepare_invoke();
+    call.arg("take");
+    let [burst, burst_parts] = quota.sum(quota.burst);
+    for name in names {
+        call.key(*name);
+        for number in [quota.of(), burst, burst_parts, sums.len() as u128] {
+            call.arg(number.to_string());
+        }
+        for number in sums.iter().flat_map(|sum| quota.sum(*sum)) {
+            call.arg(number.to_string());
+        }
+    }
+    call.arg(now);
+    let reply: Vec<u64> = call.invoke(redis).expect("the script runs");
+    let kept = redis::cmd("GET").arg(names[0]).query(redis);
+    (
+        [reply[0], reply[1], reply[2]],
+        kept.expect("text or nothing"),
+    )
+}
+
+/// The script has a shorter way for one key.
+#[test]
+fn a_key_alone_is_decided_as_it_is_among_several() {
+    let Some(shared) = Shared::find() else { return };
+    let redis = RefCell::new(shared.client.get_connection().unwrap());
+    let script = script();
+    let number = Cell::new(0);
+    let sums = prop::collection::vec(1u64..9, 1..4);
+    let step = prop_oneof![
+        4 => (0usize..2, sums).prop_map(Ok),
+        1 => prop_oneof![0i64..3, 0i64..2_000_000, -100_000i64..0].prop_map(Err),
+    ];
+    let steps = prop::collection::vec(step, 1..40);
+    let cases = ProptestConfig::with_cases(200);
+    proptest!(cases, |(quotas in [quota(), quota()], steps in steps)| {
+        let redis = &mut *redis.borrow_mut();
+        let name = || {
+            number.set(number.get() + 1);
+            format!("{{{}}}:{}", shared.prefix, number.get())
+        };
+        let (alone, among) = (name(), name());
+        let mut now = 7_258_118_400_000_000u64;
+        for step in steps {
+            match step {
+                Ok((quota, mut sums)) => {
+                    sums.sort_by(|one, other| other.cmp(one));
+                    // The other is full, so it decides nothing.
+                    let full = name();
+                    let quota = quotas[quota];
+                    let one = take(redis, &script, (&[&alone], quota, &sums), now);
+                    let both = (&[&*among, &*full][..], quota, &*sums);
+                    prop_assert_eq!(one, take(redis, &script, both, now));
+                }
+                Err(micros) => now = now.wrapping_add_signed(micros),
+            }
+        }
+    });
+}
+
 /// Two versions of a program run side by side, and each has another quota.
 #[test]
 fn a_quota_that_changes_is_never_looser_for_the_parts_of_a_microsecond() {
