@@ -7,6 +7,7 @@ use std::time::Duration;
 use axiomatic_capacity::rate_limit::keyed::{self, Table};
 use axiomatic_capacity::rate_limit::{
     Algorithm, Config, Inheritance, KeyedRateLimiter, Quota, RateLimitLayer, RateLimiter,
+    WhenLimited,
 };
 use axiomatic_core::allowance::Heard;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
@@ -383,6 +384,86 @@ fn what_a_sliding_window_has_counted_fades_under_a_new_quota_too() {
         .unwrap();
     assert_eq!(limiter.peek(at(1_500)).available(), 15);
     assert_eq!(limiter.peek(at(2_000)).available(), 20);
+}
+
+/// A hundred that are reserved are a hundred years of the new quota, which is
+/// further ahead than anything is reserved.
+#[test]
+fn what_is_reserved_has_its_bound_under_a_far_slower_quota() {
+    let limiter = limiter(1_000, 1);
+    let ahead = limiter.reserve(at(0), NonZeroU32::MIN, at(0)).unwrap();
+    let line: Vec<_> = (0..100)
+        .map(|_| limiter.reserve(at(0), NonZeroU32::MIN, at(1_000)).unwrap())
+        .collect();
+    let slow = Quota::new(some(1), Quota::LONGEST);
+    limiter.update(at(0), slow, Inheritance::AsIs).unwrap();
+    assert!(limiter.admit(at(0)).is_err());
+    let standing = limiter.peek(at(0));
+    assert!(standing.full_after() <= 3 * Quota::LONGEST, "{standing:?}");
+    drop((ahead, line));
+}
+
+#[test]
+fn what_was_put_back_already_is_not_given_up_besides() {
+    let limiter = limiter(10, 30);
+    let ten = || limiter.admit_weighing(at(0), some(10)).unwrap();
+    let (_first, _second, third) = (ten(), ten(), ten());
+    limiter.refund(at(0), some(20));
+    third.give_back(at(0));
+    let left = admitted(&limiter, at(500));
+    assert!(left <= 30, "{left} of a burst of 30");
+}
+
+/// A server says the same again and again.
+#[test]
+fn what_is_heard_and_changes_nothing_leaves_all_as_it_is() {
+    let limiter = limiter(10, 10);
+    let permit = limiter.admit_weighing(at(0), some(3)).unwrap();
+    let same = Heard::nothing().with_quota(10).with_window(SECOND);
+    limiter.heed(at(0), &same);
+    limiter.heed(at(0), &same);
+    permit.give_back(at(0));
+    assert_eq!(limiter.peek(at(0)).available(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_wait_than_may_even_where_somebody_has_left() {
+    let limiter = Config::new(Quota::per_second(some(10)).paced())
+        .when_limited(WhenLimited::Wait {
+            max_wait: 10 * SECOND,
+            max_waiting: some(2),
+        })
+        .build()
+        .unwrap();
+    let now = Clock::Precise.now();
+    let one = NonZeroU32::MIN;
+    let mut line: Vec<_> = (0..6)
+        .map(|_| limiter.reserve(now, one, now + SECOND).unwrap())
+        .collect();
+    line.remove(4).cancel(now);
+    assert!(limiter.wait(one, None).await.is_err(), "four are ahead");
+    line.remove(2).cancel(now);
+    assert!(limiter.wait(one, None).await.is_ok(), "one is");
+}
+
+#[tokio::test]
+async fn what_somebody_gave_up_is_found_by_several_limits_too() {
+    let clock = ManualClock::new();
+    let now = clock.now();
+    let config = || {
+        let quota = Quota::per_second(some(10)).burst(some(4));
+        Config::new(quota).clock(Clock::Manual(clock.clone()))
+    };
+    let (first, second) = (config().build().unwrap(), config().build().unwrap());
+    let place = second.admit_weighing(now, some(3)).unwrap();
+    assert!(second.admit(now).is_ok());
+    place.give_back(now);
+    let layer = RateLimitLayer::new((first, second.clone())).with_error::<Rejected>();
+    let mut service = layer.layer(service_fn(|_: u64| async { Ok::<_, Rejected>(()) }));
+    for _ in 0..3 {
+        assert!(service.ready().await.unwrap().call(7).await.is_ok());
+    }
+    assert!(service.ready().await.unwrap().call(7).await.is_err());
 }
 
 #[test]
