@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axiomatic_capacity::rate_limit::keyed::{self, Table};
 use axiomatic_capacity::rate_limit::{
-    Algorithm, Config, Inheritance, KeyedRateLimiter, Quota, RateLimitLayer, RateLimiter,
-    WhenLimited,
+    Algorithm, Config, ConfigError, Gate, Inheritance, KeyedRateLimiter, Quota, RateLimitLayer,
+    RateLimiter, WaitingRateLimitLayer, WhenLimited,
 };
 use axiomatic_core::allowance::Heard;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
@@ -464,6 +464,122 @@ async fn what_somebody_gave_up_is_found_by_several_limits_too() {
         assert!(service.ready().await.unwrap().call(7).await.is_ok());
     }
     assert!(service.ready().await.unwrap().call(7).await.is_err());
+}
+
+#[test]
+fn nobody_waits_in_shadow() {
+    let limiter = limiter(10, 1);
+    limiter.set_mode(Mode::Shadow);
+    for _ in 0..3 {
+        let reserved = limiter.reserve(at(0), NonZeroU32::MIN, at(1_000)).unwrap();
+        assert_eq!(reserved.ready_at(), at(0));
+    }
+    assert_eq!(limiter.snapshot().would_refuse(), 2);
+}
+
+#[test]
+fn a_server_that_lets_fewer_come_at_once_is_heard() {
+    let limiter = limiter(10, 10);
+    let told = Heard::nothing().with_quota(5).with_window(100 * MILLI);
+    limiter.heed(at(0), &told);
+    assert_eq!(limiter.quota(), Quota::per_second(some(10)).burst(some(5)));
+}
+
+#[test]
+fn what_was_heard_is_heard_again_after_the_quota_was_changed() {
+    let limiter = limiter(10, 10);
+    let told = Heard::nothing().with_quota(5).with_window(SECOND);
+    limiter.heed(at(0), &told);
+    let ten = Quota::per_second(some(10));
+    limiter.update(at(0), ten, Inheritance::AsIs).unwrap();
+    limiter.heed(at(0), &told);
+    assert_eq!(limiter.quota(), Quota::per_second(some(5)));
+}
+
+#[test]
+fn what_callers_are_told_to_keep_to_is_rounded_up() {
+    let third = Quota::per_second(some(3)).paced();
+    assert_eq!(third.interval(), Duration::from_nanos(333_333_334));
+    let policy = limiter(3, 2).policy();
+    assert_eq!(policy.window(), Duration::from_nanos(666_666_667));
+}
+
+#[test]
+fn to_get_warm_takes_some_time_and_not_for_ever() {
+    for length in [Duration::ZERO, Quota::LONGEST + Duration::from_nanos(1)] {
+        let config = Config::new(Quota::per_second(some(10)));
+        let refused = config.algorithm(warm_up(length, SECOND)).build();
+        assert_eq!(refused.unwrap_err(), ConfigError::WarmUp(length));
+    }
+}
+
+#[test]
+fn of_several_limits_the_one_with_less_left_is_told_and_else_the_first() {
+    let named = |name, burst| {
+        let quota = Quota::per_second(some(10)).burst(some(burst));
+        Config::new(quota).named(name).build().unwrap()
+    };
+    let told = |gates: &(RateLimiter, RateLimiter)| {
+        let left = Gate::left(gates, &(), at(0));
+        left.policy().name().to_string()
+    };
+    assert_eq!(told(&(named("first", 5), named("second", 5))), "first");
+    assert_eq!(told(&(named("first", 5), named("second", 4))), "second");
+    assert_eq!(told(&(named("first", 4), named("second", 5))), "first");
+}
+
+#[test]
+fn what_was_given_up_under_another_quota_is_nobodys() {
+    let limiter = limiter(10, 4);
+    let place = limiter.admit_weighing(at(0), some(3)).unwrap();
+    assert!(limiter.admit(at(0)).is_ok());
+    place.give_back(at(0));
+    let quota = limiter.quota();
+    limiter.update(at(0), quota, Inheritance::Reset).unwrap();
+    assert_eq!(admitted(&limiter, at(0)), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_whichever_order_limits_are_waited_for_the_last_to_be_due_counts() {
+    let patient = |rate| {
+        Config::new(Quota::per_second(some(rate)).paced())
+            .when_limited(WhenLimited::Wait {
+                max_wait: 10 * SECOND,
+                max_waiting: some(100),
+            })
+            .build()
+            .unwrap()
+    };
+    for (first, second) in [(5, 10), (10, 5)] {
+        let both = (patient(first), patient(second));
+        let layer = WaitingRateLimitLayer::new(both).with_error::<Rejected>();
+        let inner = service_fn(|_: u64| async { Ok::<_, Rejected>(()) });
+        let mut service = layer.layer(inner);
+        let begun = tokio::time::Instant::now();
+        for _ in 0..2 {
+            service.ready().await.unwrap().call(7).await.unwrap();
+        }
+        assert_eq!(begun.elapsed(), 200 * MILLI, "{first} and {second}");
+    }
+}
+
+/// The second looks open, since somebody has left, and is not.
+#[tokio::test]
+async fn who_refuses_after_all_has_the_others_given_back_what_they_took() {
+    let clock = ManualClock::new();
+    let now = clock.now();
+    let paced = || {
+        let config = Config::new(Quota::per_second(some(10)).paced());
+        config.clock(Clock::Manual(clock.clone())).build().unwrap()
+    };
+    let (first, second) = (paced(), paced());
+    let reserve = || second.reserve(now, NonZeroU32::MIN, now + SECOND).unwrap();
+    let (_one, two, _three) = (reserve(), reserve(), reserve());
+    two.cancel(now);
+    let layer = RateLimitLayer::new((first.clone(), second.clone())).with_error::<Rejected>();
+    let mut service = layer.layer(service_fn(|_: u64| async { Ok::<_, Rejected>(()) }));
+    assert!(service.ready().await.unwrap().call(7).await.is_err());
+    assert_eq!(first.peek(now).available(), 1);
 }
 
 #[test]
