@@ -496,6 +496,18 @@ fn what_was_heard_is_heard_again_after_the_quota_was_changed() {
     assert_eq!(limiter.quota(), Quota::per_second(some(5)));
 }
 
+/// At this rate a unit is a nanosecond.
+#[test]
+fn what_was_taken_is_taken_when_virtual_time_begins_anew() {
+    let limiter = of(Quota::new(some(1), Quota::LONGEST), Algorithm::Gcra);
+    let begins_anew = 1 << 56;
+    let before = Instant::from_nanos(begins_anew - 1_000);
+    assert!(limiter.admit(before).is_ok());
+    let after = Instant::from_nanos(begins_anew + 1_000);
+    let wait = limiter.admit(after).unwrap_err().retry_after();
+    assert_eq!(wait, Some(Quota::LONGEST - Duration::from_nanos(2_000)));
+}
+
 #[test]
 fn what_callers_are_told_to_keep_to_is_rounded_up() {
     let third = Quota::per_second(some(3)).paced();
