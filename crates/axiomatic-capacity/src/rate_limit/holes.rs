@@ -181,6 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_is_lost_and_nothing_is_allocated() {
+        let mut holes = Holes::new();
+        let room = holes.places.capacity();
+        for at in 0..2 * MOST as u64 {
+            holes.add(10 * at, 10 * at + 5, 0);
+        }
+        assert_eq!((holes.places.len(), holes.places.capacity()), (MOST, room));
+    }
+
+    #[test]
     fn what_is_put_back_passes_over_what_is_free_already() {
         let mut holes = Holes::new();
         holes.add(10, 20, 0);

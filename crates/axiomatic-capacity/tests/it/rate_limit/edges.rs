@@ -1,33 +1,31 @@
-//! What is promised at the edges: of time, of windows, and where several ways
-//! of giving back meet.
+//! What is promised at the edges: of time, of windows, and of what is told.
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use axiomatic_capacity::rate_limit::keyed::{self, Table};
 use axiomatic_capacity::rate_limit::{
-    Algorithm, Config, Inheritance, KeyedRateLimiter, Quota, RateLimitLayer, RateLimiter,
+    Algorithm, Config, Gate, Inheritance, Quota, RateLimiter, WaitingRateLimitLayer, WhenLimited,
 };
 use axiomatic_core::allowance::Heard;
-use axiomatic_core::time::{Clock, Instant, ManualClock};
+use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Rejected};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::mechanism::{admitted, at, some};
 use crate::support::{MILLI, SECOND};
 
-fn of(quota: Quota, algorithm: Algorithm) -> RateLimiter {
+pub(super) fn of(quota: Quota, algorithm: Algorithm) -> RateLimiter {
     Config::new(quota).algorithm(algorithm).build().unwrap()
 }
 
-fn limiter(rate: u32, burst: u32) -> RateLimiter {
+pub(super) fn limiter(rate: u32, burst: u32) -> RateLimiter {
     of(
         Quota::per_second(some(rate)).burst(some(burst)),
         Algorithm::Gcra,
     )
 }
 
-fn warm_up(length: Duration, cools_after: Duration) -> Algorithm {
+pub(super) fn warm_up(length: Duration, cools_after: Duration) -> Algorithm {
     Algorithm::WarmUp {
         length,
         cold_factor: NonZeroU16::new(4).unwrap(),
@@ -35,12 +33,12 @@ fn warm_up(length: Duration, cools_after: Duration) -> Algorithm {
     }
 }
 
-fn warming() -> RateLimiter {
+pub(super) fn warming() -> RateLimiter {
     let quota = Quota::per_second(some(100)).burst(some(20));
     of(quota, warm_up(10 * SECOND, 30 * SECOND))
 }
 
-fn everything() -> [Algorithm; 5] {
+pub(super) fn everything() -> [Algorithm; 5] {
     [
         Algorithm::Gcra,
         Algorithm::TokenBucket,
@@ -48,127 +46,6 @@ fn everything() -> [Algorithm; 5] {
         Algorithm::SlidingWindow,
         warm_up(SECOND, SECOND),
     ]
-}
-
-/// Neighbours that leave are one place, which may be longer than a burst.
-#[test]
-fn of_a_long_place_that_was_given_up_nobody_has_more_than_a_burst() {
-    let limiter = limiter(10, 1);
-    let one = NonZeroU32::MIN;
-    let mut all: Vec<_> = (0..6)
-        .map(|_| limiter.reserve(at(0), one, at(10_000)).unwrap())
-        .collect();
-    for _ in 0..3 {
-        all.remove(1).cancel(at(0));
-    }
-    let never = limiter.reserve(at(0), some(3), at(10_000)).unwrap_err();
-    assert_eq!(never.retry_after(), None);
-    assert!(limiter.admit_weighing(at(300), some(3)).is_err());
-}
-
-#[test]
-fn what_is_put_back_and_what_is_given_up_are_together_no_more_than_a_burst() {
-    for put_back in [5, 20, 25, 30, 1_000] {
-        let limiter = limiter(10, 30);
-        let ten = || limiter.admit_weighing(at(0), some(10)).unwrap();
-        let (_first, second, _third) = (ten(), ten(), ten());
-        second.give_back(at(0));
-        limiter.refund(at(0), some(put_back));
-        let left = (10 + put_back).min(30);
-        assert_eq!(admitted(&limiter, at(0)), left, "{put_back} put back");
-    }
-}
-
-/// A refund makes room in which others come to stand where one still stands
-/// that gives its place up later.
-#[test]
-fn places_that_are_given_up_twice_over_are_lost_and_never_multiplied() {
-    let limiter = limiter(10, 30);
-    let ten = || limiter.admit_weighing(at(0), some(10)).unwrap();
-    let (_first, _second, third) = (ten(), ten(), ten());
-    limiter.refund(at(0), some(10));
-    let fourth = ten();
-    let five = || limiter.reserve(at(0), some(5), at(100_000)).unwrap();
-    let (fifth, _sixth) = (five(), five());
-    third.give_back(at(0));
-    fourth.give_back(at(0));
-    fifth.cancel(at(0));
-    assert!(admitted(&limiter, at(0)) <= 20);
-    for millis in (0..20_000).step_by(100) {
-        assert!(admitted(&limiter, at(millis)) <= 1, "at {millis} ms");
-    }
-}
-
-/// It was cold, and nobody has asked.
-#[test]
-fn a_new_quota_does_not_make_it_warm() {
-    for inheritance in [
-        Inheritance::AsIs,
-        Inheritance::Proportional,
-        Inheritance::Additive,
-        Inheritance::Reset,
-    ] {
-        let limiter = warming();
-        let quota = Quota::per_second(some(200)).burst(some(20));
-        limiter.update(at(0), quota, inheritance).unwrap();
-        assert_eq!(admitted(&limiter, at(0)), 1, "{inheritance:?} before any");
-        let (warm, cold) = (at(60_000), at(100_000));
-        limiter.update(warm, quota, inheritance).unwrap();
-        assert_eq!(admitted(&limiter, warm), 1, "{inheritance:?}");
-        limiter.update(cold, quota, inheritance).unwrap();
-        assert_eq!(limiter.peek(cold).available(), 1, "{inheritance:?}");
-        assert_eq!(admitted(&limiter, cold), 1, "{inheritance:?}");
-        assert_eq!(admitted(&limiter, cold + 21 * MILLI), 1, "{inheritance:?}");
-        assert_eq!(admitted(&limiter, cold + 25 * MILLI), 0, "{inheritance:?}");
-    }
-}
-
-#[test]
-fn what_is_cold_is_drained_and_paused_as_the_rest_and_stays_cold() {
-    for cold in [at(0), at(60_000)] {
-        let ask_once = |limiter: &RateLimiter| {
-            if cold > at(0) {
-                assert!(limiter.admit(at(0)).is_ok());
-            }
-        };
-        let drained = warming();
-        ask_once(&drained);
-        drained.drain(cold);
-        assert_eq!(admitted(&drained, cold), 0);
-        // At a quarter of the rate.
-        assert_eq!(admitted(&drained, cold + 35 * MILLI), 0);
-        assert_eq!(admitted(&drained, cold + 45 * MILLI), 1);
-        let paused = warming();
-        ask_once(&paused);
-        paused.heed(cold, &Heard::nothing().with_retry_after(7 * SECOND));
-        assert_eq!(admitted(&paused, cold), 0);
-        assert_eq!(admitted(&paused, cold + 6_990 * MILLI), 0);
-        assert_eq!(admitted(&paused, cold + 7 * SECOND), 1);
-    }
-}
-
-/// Of a cold limit one is available, and the next not at once.
-#[test]
-fn what_is_cold_says_what_is_left_and_when_there_is_more() {
-    let limiter = warming();
-    for cold in [at(0), at(60_000)] {
-        let standing = limiter.peek(cold);
-        assert_eq!(standing.available(), 1);
-        assert_eq!(standing.next_after(), Duration::ZERO);
-        assert!(standing.more_after() > 30 * MILLI, "{standing:?}");
-        assert!(standing.full_after() > 190 * MILLI, "{standing:?}");
-        assert!(limiter.admit(cold).is_ok());
-    }
-}
-
-#[test]
-fn what_cools_at_once_admits_all_the_same() {
-    for cools_after in [Duration::ZERO, Duration::from_nanos(1)] {
-        let quota = Quota::per_second(some(100)).burst(some(20));
-        let limiter = of(quota, warm_up(SECOND, cools_after));
-        assert_eq!(admitted(&limiter, at(0)), 1);
-        assert_eq!(admitted(&limiter, at(10_000)), 1);
-    }
 }
 
 /// The end of the step is the first moment at which anything comes.
@@ -185,37 +62,6 @@ fn a_pause_that_ends_within_a_step_lasts_until_the_end_of_it() {
         assert_eq!(admitted(&limiter, at(2_000)), 0, "{algorithm:?}");
         assert!(limiter.admit(at(3_000)).is_ok(), "{algorithm:?}");
     }
-}
-
-#[test]
-fn what_is_given_back_in_a_pause_does_not_end_it() {
-    let limiter = limiter(10, 3);
-    let (first, second) = (limiter.admit(at(0)).unwrap(), limiter.admit(at(0)).unwrap());
-    limiter.heed(at(0), &Heard::nothing().with_retry_after(7 * SECOND));
-    first.give_back(at(0));
-    second.give_back(at(10));
-    assert_eq!(admitted(&limiter, at(10)), 0);
-    assert_eq!(admitted(&limiter, at(6_999)), 0);
-    assert_eq!(admitted(&limiter, at(7_000)), 1);
-}
-
-/// Those of the last window count in part, and those of this one in full.
-#[test]
-fn what_a_sliding_window_is_given_back_counted_where_it_was_taken() {
-    let limiter = of(Quota::per_second(some(10)), Algorithm::SlidingWindow);
-    let old = limiter.admit_weighing(at(0), some(5)).unwrap();
-    assert_eq!(admitted(&limiter, at(1_000)), 5);
-    old.give_back(at(1_000));
-    assert_eq!(limiter.peek(at(1_000)).available(), 5);
-    assert_eq!(admitted(&limiter, at(1_999)), 5, "ten in this window");
-    let older = limiter.admit_weighing(at(4_000), some(5)).unwrap();
-    assert_eq!(admitted(&limiter, at(6_000)), 10);
-    older.give_back(at(6_000));
-    assert_eq!(admitted(&limiter, at(6_000)), 0, "it was forgotten");
-    let oldest = limiter.admit_weighing(at(10_000), some(5)).unwrap();
-    assert!(limiter.admit_weighing(at(11_000), some(5)).is_ok());
-    oldest.give_back(at(12_000));
-    assert_eq!(limiter.peek(at(12_000)).available(), 5, "those were others");
 }
 
 /// A year is longer than any window's numbers last, and ten are longer than
@@ -247,19 +93,6 @@ fn what_is_changed_holds_however_long_nobody_has_asked() {
             assert!(changed.admit(now + 2 * SECOND).is_ok(), "{context}");
         }
     }
-}
-
-#[test]
-fn what_is_put_back_as_windows_are_numbered_anew_forgets_nothing() {
-    let limiter = of(Quota::per_second(some(10)), Algorithm::SlidingWindow);
-    let begun = Instant::from_nanos(0);
-    let numbers = Duration::from_secs(1 << 18);
-    let last = begun + (numbers - SECOND);
-    assert_eq!(admitted(&limiter, last), 10);
-    let now = begun + numbers;
-    limiter.refund(now, NonZeroU32::MIN);
-    assert_eq!(admitted(&limiter, now), 0);
-    assert_eq!(admitted(&limiter, now + 100 * MILLI), 1);
 }
 
 #[test]
@@ -345,35 +178,6 @@ fn the_last_of_a_burst_comes_back_when_it_is_whole() {
 }
 
 #[test]
-fn it_is_cold_once_it_was_idle_for_so_long_and_not_before() {
-    let quota = Quota::per_second(some(100)).burst(some(20));
-    let even = Algorithm::WarmUp {
-        length: SECOND,
-        cold_factor: NonZeroU16::MIN,
-        cools_after: 30 * SECOND,
-    };
-    for (idle, left) in [(30_199, 20), (30_200, 1)] {
-        let limiter = of(quota, even);
-        // A whole burst is there 200 ms later.
-        assert_eq!(admitted(&limiter, at(0)), 1);
-        assert_eq!(limiter.peek(at(idle)).available(), left);
-        assert_eq!(admitted(&limiter, at(idle)), left as u32);
-    }
-}
-
-/// Virtual time is begun anew after two years.
-#[test]
-fn what_never_cools_is_warm_after_years() {
-    let quota = Quota::per_second(some(100)).burst(some(20));
-    let limiter = of(quota, warm_up(10 * SECOND, Duration::MAX));
-    assert_eq!(admitted(&limiter, at(0)), 1);
-    let now = at(0) + Duration::from_secs(3 * 365 * 86_400);
-    assert_eq!(admitted(&limiter, now), 20);
-    assert_eq!(admitted(&limiter, now + 10 * MILLI), 1);
-    assert_eq!(admitted(&limiter, now + 20 * MILLI), 1);
-}
-
-#[test]
 fn what_a_sliding_window_has_counted_fades_under_a_new_quota_too() {
     let limiter = of(Quota::per_second(some(10)), Algorithm::SlidingWindow);
     assert_eq!(admitted(&limiter, at(300)), 10);
@@ -383,6 +187,124 @@ fn what_a_sliding_window_has_counted_fades_under_a_new_quota_too() {
         .unwrap();
     assert_eq!(limiter.peek(at(1_500)).available(), 15);
     assert_eq!(limiter.peek(at(2_000)).available(), 20);
+}
+
+/// A hundred that are reserved are a hundred years of the new quota, which is
+/// further ahead than anything is reserved.
+#[test]
+fn what_is_reserved_has_its_bound_under_a_far_slower_quota() {
+    let limiter = limiter(1_000, 1);
+    let ahead = limiter.reserve(at(0), NonZeroU32::MIN, at(0)).unwrap();
+    let line: Vec<_> = (0..100)
+        .map(|_| limiter.reserve(at(0), NonZeroU32::MIN, at(1_000)).unwrap())
+        .collect();
+    let slow = Quota::new(some(1), Quota::LONGEST);
+    limiter.update(at(0), slow, Inheritance::AsIs).unwrap();
+    assert!(limiter.admit(at(0)).is_err());
+    let standing = limiter.peek(at(0));
+    assert!(standing.full_after() <= 3 * Quota::LONGEST, "{standing:?}");
+    drop((ahead, line));
+}
+
+/// A server says the same again and again.
+#[test]
+fn what_is_heard_and_changes_nothing_leaves_all_as_it_is() {
+    let limiter = limiter(10, 10);
+    let permit = limiter.admit_weighing(at(0), some(3)).unwrap();
+    let same = Heard::nothing().with_quota(10).with_window(SECOND);
+    limiter.heed(at(0), &same);
+    limiter.heed(at(0), &same);
+    permit.give_back(at(0));
+    assert_eq!(limiter.peek(at(0)).available(), 10);
+}
+
+#[test]
+fn nobody_waits_in_shadow() {
+    let limiter = limiter(10, 1);
+    limiter.set_mode(Mode::Shadow);
+    for _ in 0..3 {
+        let reserved = limiter.reserve(at(0), NonZeroU32::MIN, at(1_000)).unwrap();
+        assert_eq!(reserved.ready_at(), at(0));
+    }
+    assert_eq!(limiter.snapshot().would_refuse(), 2);
+}
+
+#[test]
+fn a_server_that_lets_fewer_come_at_once_is_heard() {
+    let limiter = limiter(10, 10);
+    let told = Heard::nothing().with_quota(5).with_window(100 * MILLI);
+    limiter.heed(at(0), &told);
+    assert_eq!(limiter.quota(), Quota::per_second(some(10)).burst(some(5)));
+}
+
+#[test]
+fn what_was_heard_is_heard_again_after_the_quota_was_changed() {
+    let limiter = limiter(10, 10);
+    let told = Heard::nothing().with_quota(5).with_window(SECOND);
+    limiter.heed(at(0), &told);
+    let ten = Quota::per_second(some(10));
+    limiter.update(at(0), ten, Inheritance::AsIs).unwrap();
+    limiter.heed(at(0), &told);
+    assert_eq!(limiter.quota(), Quota::per_second(some(5)));
+}
+
+/// At this rate a unit is a nanosecond.
+#[test]
+fn what_was_taken_is_taken_when_virtual_time_begins_anew() {
+    let limiter = of(Quota::new(some(1), Quota::LONGEST), Algorithm::Gcra);
+    let begins_anew = 1 << 56;
+    let before = Instant::from_nanos(begins_anew - 1_000);
+    assert!(limiter.admit(before).is_ok());
+    let after = Instant::from_nanos(begins_anew + 1_000);
+    let wait = limiter.admit(after).unwrap_err().retry_after();
+    assert_eq!(wait, Some(Quota::LONGEST - Duration::from_nanos(2_000)));
+}
+
+#[test]
+fn what_callers_are_told_to_keep_to_is_rounded_up() {
+    let third = Quota::per_second(some(3)).paced();
+    assert_eq!(third.interval(), Duration::from_nanos(333_333_334));
+    let policy = limiter(3, 2).policy();
+    assert_eq!(policy.window(), Duration::from_nanos(666_666_667));
+}
+
+#[test]
+fn of_several_limits_the_one_with_less_left_is_told_and_else_the_first() {
+    let named = |name, burst| {
+        let quota = Quota::per_second(some(10)).burst(some(burst));
+        Config::new(quota).named(name).build().unwrap()
+    };
+    let told = |gates: &(RateLimiter, RateLimiter)| {
+        let left = Gate::left(gates, &(), at(0));
+        left.policy().name().to_string()
+    };
+    assert_eq!(told(&(named("first", 5), named("second", 5))), "first");
+    assert_eq!(told(&(named("first", 5), named("second", 4))), "second");
+    assert_eq!(told(&(named("first", 4), named("second", 5))), "first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_whichever_order_limits_are_waited_for_the_last_to_be_due_counts() {
+    let patient = |rate| {
+        Config::new(Quota::per_second(some(rate)).paced())
+            .when_limited(WhenLimited::Wait {
+                max_wait: 10 * SECOND,
+                max_waiting: some(100),
+            })
+            .build()
+            .unwrap()
+    };
+    for (first, second) in [(5, 10), (10, 5)] {
+        let both = (patient(first), patient(second));
+        let layer = WaitingRateLimitLayer::new(both).with_error::<Rejected>();
+        let inner = service_fn(|_: u64| async { Ok::<_, Rejected>(()) });
+        let mut service = layer.layer(inner);
+        let begun = tokio::time::Instant::now();
+        for _ in 0..2 {
+            service.ready().await.unwrap().call(7).await.unwrap();
+        }
+        assert_eq!(begun.elapsed(), 200 * MILLI, "{first} and {second}");
+    }
 }
 
 #[test]
@@ -427,36 +349,5 @@ fn a_window_keeps_to_what_a_server_says_too() {
         limiter.heed(at(0), &told);
         let quota = limiter.quota();
         assert_eq!(quota, Quota::new(some(10), 20 * SECOND), "{algorithm:?}");
-    }
-}
-
-/// In front of a key that is let in for nothing stands a limit that looks open
-/// and is not.
-#[tokio::test]
-async fn a_key_that_took_nothing_is_given_nothing_back() {
-    for mode in [Mode::Shadow, Mode::Off] {
-        let clock = ManualClock::new();
-        let now = clock.now();
-        let ten = Quota::per_second(some(10));
-        let config =
-            keyed::Config::new(ten, Table::for_keys(some(100))).clock(Clock::Manual(clock.clone()));
-        let tenants: KeyedRateLimiter<u64> = config.build().unwrap();
-        while tenants.admit(&7, now).is_ok() {}
-        tenants.set_mode(mode);
-        let all = Config::new(ten.paced())
-            .clock(Clock::Manual(clock.clone()))
-            .build()
-            .unwrap();
-        // Somebody behind it has left, so that only who takes finds out.
-        let reserve = || all.reserve(now, NonZeroU32::MIN, now + SECOND).unwrap();
-        let (_first, second, _third) = (reserve(), reserve(), reserve());
-        second.cancel(now);
-        let gates = (tenants.computing(|user: &u64| *user), all.clone());
-        let layer = RateLimitLayer::new(gates).with_error::<Rejected>();
-        let inner = service_fn(|_: u64| async { Ok::<_, Rejected>(()) });
-        let mut service = layer.layer(inner);
-        assert!(service.ready().await.unwrap().call(7).await.is_err());
-        tenants.set_mode(Mode::Enforce);
-        assert_eq!(tenants.peek(&7, now), 0, "{mode:?}");
     }
 }

@@ -2,7 +2,9 @@
 
 mod algorithms;
 mod edges;
+mod giving_back;
 mod layers;
 mod mechanism;
 mod oracle;
 mod telling;
+mod warming;
