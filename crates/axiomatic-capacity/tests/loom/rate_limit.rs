@@ -137,6 +137,33 @@ fn what_is_given_back_is_there_once() {
     });
 }
 
+/// What is given back or put back while the terms change is so under one of
+/// them: nothing is there twice.
+#[test]
+fn what_is_given_back_while_a_quota_changes_is_there_once() {
+    bounded_model(|| {
+        let limiter = limiter(slow(3));
+        let reserve = || limiter.reserve(at(0), some(1), at(0)).unwrap();
+        let (first, second) = (reserve(), reserve());
+        first.cancel(at(0));
+        let thread = thread::spawn(move || second.cancel(at(0)));
+        limiter.update(at(0), slow(3), Inheritance::AsIs).unwrap();
+        thread.join().unwrap();
+        // Two were given back, of which the old quota knows that they were.
+        let all = admitted(&limiter, at(0), 4);
+        assert!((1..=3).contains(&all), "{all}");
+    });
+    bounded_model(|| {
+        let limiter = limiter(slow(3));
+        assert!(limiter.admit_weighing(at(0), some(3)).is_ok());
+        let other = Arc::clone(&limiter);
+        let thread = thread::spawn(move || other.refund(at(0), some(1)));
+        limiter.update(at(0), slow(3), Inheritance::AsIs).unwrap();
+        thread.join().unwrap();
+        assert_eq!(admitted(&limiter, at(0), 2), 1);
+    });
+}
+
 /// A limit that is cold is begun anew by one, and nobody has a burst.
 #[test]
 fn what_is_cold_gets_warm_once() {
