@@ -101,14 +101,13 @@
 //! when it came takes a look at all of the line, one in a hundred at the line
 //! beside it. A new key takes two exchanges and a fence, and a refusal a count
 //! on a line of the thread's own. On one core of an EPYC, with keys at random
-//! and time given: 11 ns for one key, 16 among 10,000 and 95 to 140 among a
-//! million, which is the miss of a line; governor's `DashMap` takes 18, 24 and
-//! 210 to 240 beside it. A new key among a million live ones takes 300 to 550 ns, in
-//! which two lines are missed. (The machine was shared; `cargo xtask bench
-//! rate_limit_keyed` measures it.)
+//! and time given: 11 ns for one key, 15 among 10,000 and 108 among a million,
+//! most of which is the miss of a line; governor's `DashMap` takes 19, 22 and 208
+//! beside it. A new key among a million live ones takes 260 ns, in which two lines
+//! are missed. `cargo xtask bench rate_limit_keyed` measures it.
 //!
 //! Memory is that of the table, and 2 KiB: 16 bytes for each key that is live.
-//! [`ExactKeyedRateLimiter`] costs 24, 63 and 650 ns, and about 100 bytes a
+//! [`ExactKeyedRateLimiter`] costs 25, 42 and 610 ns, and about 100 bytes a
 //! key.
 //!
 //! # When not to use it
