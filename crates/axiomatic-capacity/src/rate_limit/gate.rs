@@ -56,7 +56,9 @@ pub trait Gate<Req>: Sealed {
     fn clock(&self) -> &Clock;
 }
 
-/// A gate that grants ahead. It is sealed.
+/// A gate that grants ahead. A call of a tuple is due when it is by all of its
+/// limits, and each of them keeps its bound for when it would have been by that
+/// one. It is sealed.
 pub trait WaitingGate<Req>: Gate<Req> {
     /// Takes what a request costs, now or for later, as the limit is
     /// configured and not later than `until`; and says from when on it is good.

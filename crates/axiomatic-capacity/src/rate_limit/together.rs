@@ -4,6 +4,10 @@
 //! Between the look and the taking another may be faster: then who refuses has
 //! what the others took given back. Meanwhile those may refuse somebody who
 //! would have had it: it can be stricter for a moment, and never looser.
+//!
+//! Who waits for several is called when it is due by all of them. Each keeps its
+//! bound for when it is due by that one: one that is paced, beside one whose
+//! window ends later, may see several called together then.
 
 use std::num::NonZeroU32;
 
