@@ -234,7 +234,7 @@ mod waiting_service;
 mod word_cell;
 
 pub use announcing::Announcing;
-pub use by_key::{Borrowing, ByKey, Computing, KeyedRateLimitLayer, Selector};
+pub use by_key::{Borrowing, ByKey, Computing, KeyedRateLimitLayer, LimitsByKey, Selector};
 pub use config::{Algorithm, Config, WhenLimited};
 pub use error::ConfigError;
 pub use future::ResponseFuture;

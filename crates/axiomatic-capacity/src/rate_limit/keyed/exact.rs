@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axiomatic_core::keyed::{self, Found, Full, Idle, Keyed, WhenFull};
 use axiomatic_core::mode_cell::ModeCell;
-use axiomatic_core::time::Instant;
-use axiomatic_core::{Mode, Name, Rejected};
+use axiomatic_core::time::{Clock, Instant};
+use axiomatic_core::{Mode, Name, Reason, Rejected};
 
 use super::arrival_cell::Arrival;
 use super::limiter::{Said, micros, wait};
@@ -45,6 +45,7 @@ use crate::rate_limit::Quota;
 /// ```
 pub struct ExactKeyedRateLimiter<K> {
     shared: Arc<Shared<K>>,
+    clock: Clock,
 }
 
 struct Shared<K> {
@@ -88,10 +89,11 @@ where
         Ok(ExactKeyedRateLimiter {
             shared: Arc::new(Shared {
                 arrivals: Keyed::new(cap, when_full, |_| Arrival::new()),
-                pace: PaceCell::new(pace),
+                pace: PaceCell::new(pace, quota),
                 mode: ModeCell::new(Mode::Enforce),
                 said: Said::new(name.into(), &quota),
             }),
+            clock: Clock::Precise,
         })
     }
 
@@ -206,8 +208,37 @@ where
     ///
     /// [`ConfigError`] says why the quota cannot be kept.
     pub fn update(&self, quota: Quota) -> Result<(), ConfigError> {
-        self.shared.pace.store(Pace::of(&quota)?);
+        self.shared.pace.store(Pace::of(&quota)?, quota);
+        self.shared.said.telemetry.updated(&quota);
         Ok(())
+    }
+
+    /// The quota of each key.
+    pub fn quota(&self) -> Quota {
+        self.shared.pace.quota()
+    }
+
+    /// The same with another clock for its layers: the precise one, if nothing
+    /// is said.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The clock that its layers read.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// A refusal that is counted.
+    pub(in crate::rate_limit) fn turn_away(&self, reason: Reason) -> Rejected {
+        self.shared.said.turn_away(reason)
+    }
+
+    /// A refusal in words that is counted as nothing.
+    pub(in crate::rate_limit) fn rejected(&self, reason: Reason) -> Rejected {
+        self.shared.said.rejected(reason)
     }
 
     /// Evicts every key with nothing spent, and returns how many.
@@ -250,6 +281,7 @@ impl<K> Clone for ExactKeyedRateLimiter<K> {
     fn clone(&self) -> Self {
         ExactKeyedRateLimiter {
             shared: Arc::clone(&self.shared),
+            clock: self.clock.clone(),
         }
     }
 }

@@ -2,12 +2,11 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use axiomatic_core::hash::Seed;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::SpreadTally;
-use axiomatic_core::sync::{Mutex, MutexGuard};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
@@ -37,8 +36,6 @@ struct Shared {
     hasher: KeyHasher,
     sets: Sets,
     pace: PaceCell,
-    /// As it was given: what decides is the pace.
-    quota: Mutex<Quota>,
     clock: Clock,
     said: Said,
 }
@@ -47,7 +44,7 @@ struct Shared {
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) name: Name,
-    telemetry: Telemetry,
+    pub(super) telemetry: Telemetry,
     pub(super) refused: SpreadTally,
     pub(super) would_refuse: SpreadTally,
 }
@@ -60,8 +57,7 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
                 mode: ModeCell::new(config.mode),
                 hasher: KeyHasher::new(config.seed.unwrap_or_else(Seed::secret)),
                 sets: Sets::new(config.table, config.when_crowded)?,
-                pace: PaceCell::new(pace),
-                quota: Mutex::new(config.quota),
+                pace: PaceCell::new(pace, config.quota),
                 clock: config.clock,
                 said: Said::new(config.name, &config.quota),
             }),
@@ -139,26 +135,6 @@ impl<K: Key + ?Sized> KeyedRateLimiter<K> {
         shared.sets.left(hash, shared.pace.load(), micros(now))
     }
 
-    /// Whether a call would be admitted. Nothing is spent by asking.
-    pub(in crate::rate_limit) fn would_admit<Q>(
-        &self,
-        key: &Q,
-        now: Instant,
-        cost: NonZeroU32,
-    ) -> Result<(), Rejected>
-    where
-        K: Borrow<Q>,
-        Q: Key + ?Sized,
-    {
-        if self.mode() != Mode::Enforce || self.peek(key, now) >= cost.get() {
-            return Ok(());
-        }
-        // A refusal spends nothing, and knows why and until when.
-        self.admit_weighing(key, now, cost)?;
-        self.refund(key, now, cost);
-        Ok(())
-    }
-
     /// Gives a key cells back that were spent on what was not done. It never
     /// has more than come at once; one that has no slot has them already.
     pub fn refund<Q>(&self, key: &Q, now: Instant, cost: NonZeroU32)
@@ -200,24 +176,14 @@ impl<K: ?Sized> KeyedRateLimiter<K> {
     /// [`ConfigError`] says why the quota cannot be kept, and the old one
     /// stays.
     pub fn update(&self, quota: Quota) -> Result<(), ConfigError> {
-        let pace = Pace::of(&quota)?;
-        {
-            let mut kept = self.lock_quota();
-            self.shared.pace.store(pace);
-            *kept = quota;
-        }
+        self.shared.pace.store(Pace::of(&quota)?, quota);
         self.shared.said.telemetry.updated(&quota);
         Ok(())
     }
 
     /// The quota of each key.
     pub fn quota(&self) -> Quota {
-        *self.lock_quota()
-    }
-
-    fn lock_quota(&self) -> MutexGuard<'_, Quota> {
-        let quota = &self.shared.quota;
-        quota.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.pace.quota()
     }
 
     /// The clock that its layers read.
@@ -310,13 +276,13 @@ impl Said {
         })
     }
 
-    fn turn_away(&self, reason: Reason) -> Rejected {
+    pub(super) fn turn_away(&self, reason: Reason) -> Rejected {
         self.refused.count();
         self.telemetry.refused(reason);
         self.rejected(reason)
     }
 
-    fn rejected(&self, reason: Reason) -> Rejected {
+    pub(super) fn rejected(&self, reason: Reason) -> Rejected {
         Rejected::new(Pattern::RateLimiter, reason).with_name(self.name)
     }
 }

@@ -1,6 +1,9 @@
-use axiomatic_core::sync::{AtomicU64, Mutex, Ordering, fence};
+use std::sync::PoisonError;
+
+use axiomatic_core::sync::{AtomicU64, Mutex, MutexGuard, Ordering, fence};
 
 use super::pace::Pace;
+use crate::rate_limit::Quota;
 
 /// The pace that calls are judged by: all of one quota, or all of the next.
 ///
@@ -17,8 +20,8 @@ use super::pace::Pace;
 #[derive(Debug)]
 pub(super) struct PaceCell {
     line: Line,
-    /// Taken by who changes the quota, and by no call.
-    writing: Mutex<()>,
+    /// The quota as it was given. Taken by who changes it, and by no call.
+    quota: Mutex<Quota>,
 }
 
 /// On a line of its own, which is only read.
@@ -37,7 +40,7 @@ struct Bank {
 }
 
 impl PaceCell {
-    pub(super) fn new(pace: Pace) -> Self {
+    pub(super) fn new(pace: Pace, quota: Quota) -> Self {
         let bank = || {
             let [reciprocal, unit, rest] = packed(pace).map(AtomicU64::new);
             Bank {
@@ -51,7 +54,7 @@ impl PaceCell {
                 version: AtomicU64::new(0),
                 banks: [bank(), bank()],
             },
-            writing: Mutex::new(()),
+            quota: Mutex::new(quota),
         }
     }
 
@@ -86,12 +89,19 @@ impl PaceCell {
         }
     }
 
+    /// The quota that it is of.
+    pub(super) fn quota(&self) -> Quota {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Changes it, for calls that begin from now on.
-    pub(super) fn store(&self, pace: Pace) {
-        let _writing = self
-            .writing
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    pub(super) fn store(&self, pace: Pace, quota: Quota) {
+        let mut kept = self.lock();
+        *kept = quota;
         // ORDERING: Relaxed: written under the lock alone.
         let version = self.line.version.load(Ordering::Relaxed);
         let bank = &self.line.banks[(version & 1 ^ 1) as usize];

@@ -380,3 +380,39 @@ async fn a_key_and_all_together_take_all_or_nothing() {
         "it has taken nothing of its own"
     );
 }
+
+#[cfg(feature = "keyed")]
+#[tokio::test(start_paused = true)]
+async fn an_exact_limit_by_key_has_the_same_layers() {
+    use axiomatic_capacity::rate_limit::ExactKeyedRateLimiter;
+    use axiomatic_core::keyed::WhenFull;
+
+    let quota = Quota::per_second(some(10)).burst(some(2));
+    let tenants: ExactKeyedRateLimiter<String> =
+        ExactKeyedRateLimiter::new(quota, some(100), WhenFull::Refuse).unwrap();
+    assert_eq!(tenants.quota(), quota);
+    let all = limiter(10, 3);
+    let of_tenant = tenants.by(|search: &Search| search.tenant.as_str());
+    let both = RateLimitLayer::new((of_tenant, all.clone()));
+    let mut service = both
+        .with_error::<Rejected>()
+        .layer(service_fn(|_: Search| async { Ok::<_, Rejected>(()) }));
+    for (tenant, admitted) in [
+        ("a", true),
+        ("a", true),
+        ("a", false),
+        ("b", true),
+        ("b", false),
+    ] {
+        let answered = service.ready().await.unwrap().call(search(tenant, 7)).await;
+        assert_eq!(answered.is_ok(), admitted, "{tenant}");
+    }
+    let now = Clock::Precise.now();
+    assert_eq!(tenants.peek("b", now), 1, "all were spent, and not its own");
+    let layer = tenants.layer(|search: &Search| search.tenant.as_str());
+    let mut service = layer
+        .with_error::<Rejected>()
+        .layer(service_fn(|_: Search| async { Ok::<_, Rejected>(()) }));
+    let answered = service.ready().await.unwrap().call(search("b", 7)).await;
+    assert!(answered.is_ok());
+}
