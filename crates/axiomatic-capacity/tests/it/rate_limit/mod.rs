@@ -1,6 +1,7 @@
 //! What a rate limiter promises.
 
 mod algorithms;
+mod by_key;
 mod edges;
 mod giving_back;
 mod layers;
