@@ -264,6 +264,7 @@ impl Word {
             // `decide`. Observes that whoever decided before has read its
             // terms; pairs with the Release in `decide`. Relaxed on failure:
             // only the state is new.
+            // SURVIVES: its Acquire is the other half of what `grant` says.
             let exchanged =
                 self.state
                     .compare_exchange_weak(look.0, next, Ordering::AcqRel, Ordering::Relaxed);
