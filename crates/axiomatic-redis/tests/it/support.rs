@@ -235,6 +235,7 @@ impl Server {
             if tried.is_ok() {
                 return true;
             }
+            // A server tells nobody that it listens: it is asked again.
             std::thread::sleep(Duration::from_millis(5));
         }
         false
