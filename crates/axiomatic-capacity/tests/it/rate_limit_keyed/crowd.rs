@@ -3,8 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use axiomatic_capacity::rate_limit::keyed::{Table, WhenCrowded};
+use axiomatic_capacity::rate_limit::keyed::{self, Table, WhenCrowded};
 use axiomatic_capacity::rate_limit::{KeyedRateLimiter, Quota};
+use axiomatic_core::hash::Seed;
 
 use super::{Limiter, bytes, config, number, start, ten};
 
@@ -116,4 +117,22 @@ fn a_table_of_sixteen_bytes_a_key_has_a_slot_for_ninety_nine_in_a_hundred_for_ev
     let without = turnover(Table::for_keys(number(live)).roomy(), u64::from(live));
     println!("without a slot at 32 bytes a key: {:.4} %", without * 100.0);
     assert!(without < 0.000_2, "{without}");
+}
+
+/// Who knows where keys lie can have a stranger's refused by bringing those
+/// that lie beside it.
+#[test]
+fn which_keys_lie_together_is_another_in_each_limiter_if_no_seed_is_said() {
+    let refused = |config: keyed::Config| -> Vec<u64> {
+        let limiter: Limiter = config.build().unwrap();
+        let keys = 0..200u64;
+        keys.filter(|key| limiter.admit(key, start()).is_err())
+            .collect()
+    };
+    let tiny = || keyed::Config::new(ten(), bytes(512));
+    let seeded = || tiny().seed(Seed::fixed(7));
+    assert_eq!(refused(seeded()), refused(seeded()));
+    // Of 200 keys 64 have a slot: that they are the same by chance is nothing
+    // that happens.
+    assert_ne!(refused(tiny()), refused(tiny()));
 }
