@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use crate::Name;
 use crate::binding::{Classified, Plain};
+use crate::context::AdmissionLevel;
 
 /// What a limiter promises to everybody: so many in a window.
 ///
@@ -119,6 +120,14 @@ pub trait Announce<Res> {
     fn announce(&self, response: &mut Res, allowance: impl FnOnce() -> Allowance) {
         let _ = (response, allowance);
     }
+
+    /// Writes into `response` from which priority on requests are admitted, so
+    /// that callers keep back what would not be. What another, further in, has
+    /// written there stays if it is higher.
+    #[inline]
+    fn announce_level(&self, response: &mut Res, level: impl FnOnce() -> AdmissionLevel) {
+        let _ = (response, level);
+    }
 }
 
 /// How a binding reads in an answer what the other side allows, for a client
@@ -131,6 +140,14 @@ pub trait Heed<Res> {
     /// not speak of them.
     #[inline]
     fn heed(&self, response: &Res) -> Option<Heard> {
+        let _ = response;
+        None
+    }
+
+    /// From which priority on who answered admits requests; nothing if
+    /// `response` does not speak of it.
+    #[inline]
+    fn heed_level(&self, response: &Res) -> Option<AdmissionLevel> {
         let _ = response;
         None
     }
@@ -260,12 +277,22 @@ impl<B: Announce<Res>, F, Res> Announce<Res> for Classified<B, F> {
     fn announce(&self, response: &mut Res, allowance: impl FnOnce() -> Allowance) {
         self.inner().announce(response, allowance);
     }
+
+    #[inline]
+    fn announce_level(&self, response: &mut Res, level: impl FnOnce() -> AdmissionLevel) {
+        self.inner().announce_level(response, level);
+    }
 }
 
 impl<B: Heed<Res>, F, Res> Heed<Res> for Classified<B, F> {
     #[inline]
     fn heed(&self, response: &Res) -> Option<Heard> {
         self.inner().heed(response)
+    }
+
+    #[inline]
+    fn heed_level(&self, response: &Res) -> Option<AdmissionLevel> {
+        self.inner().heed_level(response)
     }
 }
 

@@ -5,14 +5,17 @@
 //! request, which a [`Carrier`](crate::Carrier) reads and writes; absent, it
 //! is all defaults, and a layer writes one only when it changes a value.
 
+mod admission_level;
 mod choice_cell;
 mod endpoint;
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::Name;
 use crate::time::Instant;
 
+pub use admission_level::AdmissionLevel;
 pub use choice_cell::Choice;
 pub use endpoint::Endpoint;
 
@@ -281,6 +284,21 @@ impl Priority {
 impl Default for Priority {
     fn default() -> Self {
         Priority::CRITICAL
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 >> 6 {
+            0 => "sheddable",
+            1 => "sheddable plus",
+            2 => "critical",
+            _ => "critical plus",
+        })?;
+        match self.level() {
+            0 => Ok(()),
+            level => write!(f, " {level}"),
+        }
     }
 }
 

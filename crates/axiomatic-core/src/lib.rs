@@ -11,7 +11,7 @@
 //! | [`reject`] | [`Rejected`], [`Reason`], [`Refusable`]: a refusal is data |
 //! | [`name`] | [`Name`]: what a mechanism is called, bounded |
 //! | [`outcome`] | [`Outcome`], [`Classify`]: one classification for all patterns |
-//! | [`context`] | [`Context`], [`Deadline`](context::Deadline): what a request carries from layer to layer |
+//! | [`context`] | [`Context`], [`Deadline`](context::Deadline), [`Priority`](context::Priority), [`AdmissionLevel`](context::AdmissionLevel): what a request carries from layer to layer |
 //! | [`repeat`] | [`Repeat`](repeat::Repeat): whether a request may be sent twice, and how a second one is made |
 //! | [`binding`] | [`Carrier`], [`Complete`], [`Advise`], [`Plain`]: how a layer reads a protocol |
 //! | [`allowance`] | [`Allowance`], [`Announce`], [`Heed`]: what a limiter says of what is left, and what it hears of others |
@@ -21,11 +21,12 @@
 //! | [`hash`] | the hash contract: named algorithms over bytes, seeds, rendezvous order |
 //! | [`backoff`] | [`Backoff`](backoff::Backoff), [`Jitter`](backoff::Jitter): how long to wait before a retry |
 //! | `keyed` | `Keyed`: one value for each key, in bounded memory (feature `keyed`) |
+//! | [`pressure`] | [`Pressure`](pressure::Pressure), [`Signal`](pressure::Signal): how near something is to what it can bear |
 //! | [`ratio`] | [`Ratio`]: exact shares in integers |
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
 //!
 //! What the project's own crates share besides, `sync`, `shared`, `mode_cell`,
-//! `number_cell`, `models`, `layer_parts!` and `carry_as!`, is hidden: it is not an
+//! `number_cell`, `luck_cell`, `models`, `layer_parts!` and `carry_as!`, is hidden: it is not an
 //! interface that anybody else should rely on.
 //!
 //! # Features
@@ -47,6 +48,8 @@ pub mod histogram;
 #[cfg(any(feature = "keyed", axiomatic_loom))]
 pub mod keyed;
 mod layer_parts;
+#[doc(hidden)]
+pub mod luck_cell;
 pub mod mode;
 #[doc(hidden)]
 pub mod mode_cell;
@@ -57,6 +60,7 @@ pub mod name;
 #[doc(hidden)]
 pub mod number_cell;
 pub mod outcome;
+pub mod pressure;
 pub mod ratio;
 pub mod reject;
 pub mod repeat;

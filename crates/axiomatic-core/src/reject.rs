@@ -222,6 +222,10 @@ pub enum Pattern {
     RateLimiter,
     /// `axiomatic-capacity::load_shed`.
     LoadShedder,
+    /// `axiomatic-capacity::load_shed::throttle`.
+    Throttler,
+    /// `axiomatic-capacity::load_shed::fail_fast`.
+    FailFast,
 }
 
 impl fmt::Display for Pattern {
@@ -235,6 +239,8 @@ impl fmt::Display for Pattern {
             Pattern::AdaptiveLimit => "adaptive limit",
             Pattern::RateLimiter => "rate limiter",
             Pattern::LoadShedder => "load shedder",
+            Pattern::Throttler => "throttler",
+            Pattern::FailFast => "fail-fast",
         })
     }
 }
