@@ -16,7 +16,76 @@
 //! ```
 //! use axiomatic_http::fields;
 //! use http::HeaderMap;
+//! use std::time::Duration;
 //!
+//! let mut headers = HeaderMap::new();
+//! headers.insert(&fields::TIMEOUT, fields::timeout_value(Duration::from_micros(2500)));
+//! assert_eq!(headers["axiomatic-timeout-ms"], "2");
+//! assert_eq!(fields::timeout(&headers), Some(Duration::from_millis(2)));
+//! ```
+//!
+//! # How it works
+//!
+//! | Field | Of | Value | Says |
+//! |---|---|---|---|
+//! | [`axiomatic-timeout-ms`](TIMEOUT) | request | whole milliseconds | how long the caller still waits |
+//! | [`grpc-timeout`](GRPC_TIMEOUT) | request | up to 8 digits, and a unit of `H` `M` `S` `m` `u` `n` | the same, for gRPC |
+//! | [`axiomatic-attempt`](ATTEMPT) | request | a number from 1 | which attempt of the caller it is |
+//! | [`axiomatic-priority`](PRIORITY) | request | a number from 0 to 255 | how much it matters; [as a number](Priority::as_u8) |
+//! | [`axiomatic-retried`](RETRIED) | request | `?1` | somebody further out repeats it, so nobody further in should |
+//! | [`axiomatic-retry`](RETRY) | answer | `never` | it failed for good, so nobody further out should repeat it |
+//!
+//! A field that is absent says what [`Context::default`] says. All values but
+//! gRPC's are items of structured fields (RFC 9651), and the names are our
+//! own, without `X-` (RFC 6648). Others have names for some of this, and none
+//! for all of it: Envoy's `x-envoy-*` are removed and written anew at each
+//! Envoy, Finagle's and linkerd 1's deadlines are absolute, and gRPC has an
+//! attempt number that only its own retries write.
+//!
+//! **Time is relative.** A point in time would have to be read by another
+//! clock, and a clock that is a minute wrong would refuse everything or
+//! nothing. How long is left is right to the time that the request is under
+//! way. It is rounded down, to what the unit can say, so that nobody further
+//! in has more time than those further out; below one millisecond it is
+//! written as 1, since 0 says that it has run out, and less than that is lost
+//! on the way anyhow.
+//!
+//! **What a stranger can send** is bounded. A longer timeout than
+//! [`LONGEST_TIMEOUT`] is read as that, a higher attempt than
+//! [`HIGHEST_ATTEMPT`] too. A field that is there twice, or is not exactly of
+//! its form, is as good as absent. A short timeout, a high attempt or
+//! `retried` is at the expense of who says so; only a priority can be at that
+//! of others, and who may claim which is for
+//! [`InboundLayer::highest_priority`](crate::InboundLayer::highest_priority)
+//! to say. No text of a field becomes a name.
+//!
+//! # Guarantees
+//!
+//! - What is written is read as the same, and a timeout never as a longer one
+//!   (`what_is_written_is_read_and_never_longer`).
+//! - Time that is left is not written as none
+//!   (`time_that_is_left_is_never_written_as_none`).
+//! - Whatever is sent, it is read as something in bounds, or as nothing
+//!   (`whatever_is_sent_is_in_bounds_or_nothing`,
+//!   `what_is_not_exactly_of_its_form_is_nothing`).
+//! - A field that is there twice says nothing
+//!   (`a_field_that_is_there_twice_says_nothing`).
+//!
+//! # Cost
+//!
+//! A lookup a field when they are read. Written is only what differs from
+//! the default, and each field costs the allocation of its value.
+//!
+//! # When not to use it
+//!
+//! Towards a service of somebody else's, who gets to know how patient you
+//! are and has no use for it: leave [`OutboundLayer`](crate::OutboundLayer)
+//! out of that client.
+//!
+//! # References
+//!
+//! gRPC over HTTP/2, "Timeout"; RFC 9651, "Structured Field Values"; Google
+//! SRE, "Addressing Cascading Failures", on propagated deadlines.
 
 mod read;
 #[cfg(test)]
