@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use axiomatic_core::allowance::{Allowance, Announce, Heard, Heed};
 use axiomatic_core::binding::Classified;
-use axiomatic_core::context::{Choice, Deadline, Endpoint};
+use axiomatic_core::context::{AdmissionLevel, Choice, Deadline, Endpoint};
 use axiomatic_core::{
     Advice, Advise, Carrier, Classify, Complete, Context, Outcome, Refusable, Settle,
 };
@@ -85,6 +85,11 @@ use crate::{advice, fields, rate_limit, retry_after};
 ///
 /// Limiters announce it in an answer ([`Announce`]), and hear of it in one
 /// ([`Heed`]): [`rate_limit`](crate::rate_limit) says in which fields.
+///
+/// # What is admitted
+///
+/// Who sheds load announces its level, and its callers hear it, in
+/// [`axiomatic-admission-level`](crate::fields::ADMISSION_LEVEL).
 ///
 /// # When a call is over
 ///
@@ -196,12 +201,21 @@ impl<B> Announce<Response<B>> for Http {
     fn announce(&self, response: &mut Response<B>, allowance: impl FnOnce() -> Allowance) {
         rate_limit::announce(response.headers_mut(), &allowance());
     }
+
+    fn announce_level(&self, response: &mut Response<B>, level: impl FnOnce() -> AdmissionLevel) {
+        fields::announce_level(response.headers_mut(), level());
+    }
 }
 
 impl<B> Heed<Response<B>> for Http {
     fn heed(&self, response: &Response<B>) -> Option<Heard> {
         // For a date in an answer that has no `Date` of its own to read it by.
         rate_limit::heed(response.status(), response.headers(), SystemTime::now)
+    }
+
+    #[inline]
+    fn heed_level(&self, response: &Response<B>) -> Option<AdmissionLevel> {
+        fields::admission_level(response.headers())
     }
 }
 

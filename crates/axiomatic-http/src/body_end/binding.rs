@@ -1,6 +1,6 @@
 use axiomatic_core::allowance::{Allowance, Announce, Heard, Heed};
 use axiomatic_core::binding::Classified;
-use axiomatic_core::context::Endpoint;
+use axiomatic_core::context::{AdmissionLevel, Endpoint};
 use axiomatic_core::{Advice, Advise, Carrier, Classify, Complete, Outcome, Settle};
 use http::Response;
 use http_body::Body;
@@ -91,11 +91,21 @@ impl<B: Announce<Res>, C, Res> Announce<Res> for ToBodyEnd<B, C> {
     fn announce(&self, response: &mut Res, allowance: impl FnOnce() -> Allowance) {
         self.binding.announce(response, allowance);
     }
+
+    #[inline]
+    fn announce_level(&self, response: &mut Res, level: impl FnOnce() -> AdmissionLevel) {
+        self.binding.announce_level(response, level);
+    }
 }
 
 impl<B: Heed<Res>, C, Res> Heed<Res> for ToBodyEnd<B, C> {
     #[inline]
     fn heed(&self, response: &Res) -> Option<Heard> {
         self.binding.heed(response)
+    }
+
+    #[inline]
+    fn heed_level(&self, response: &Res) -> Option<AdmissionLevel> {
+        self.binding.heed_level(response)
     }
 }

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use axiomatic_core::Context;
-use axiomatic_core::context::Priority;
+use axiomatic_core::context::{AdmissionLevel, Priority};
 use axiomatic_core::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::read::{only, read_grpc_timeout};
+use super::read::{admission_level, only, read_grpc_timeout};
 use super::{
-    ATTEMPT, GRPC_TIMEOUT, HIGHEST_ATTEMPT, LONGEST_TIMEOUT, NEVER, PRIORITY, RETRIED, RETRY,
-    TIMEOUT, YES,
+    ADMISSION_LEVEL, ATTEMPT, GRPC_TIMEOUT, HIGHEST_ATTEMPT, LONGEST_TIMEOUT, NEVER, PRIORITY,
+    REFUSED, RETRIED, RETRY, TIMEOUT, YES,
 };
 
 /// Marks an answer as one not to be asked for again.
@@ -38,27 +38,86 @@ pub fn grpc_timeout_value(left: Duration) -> HeaderValue {
 /// The most that 8 digits say.
 const MOST: u64 = 99_999_999;
 
-/// A number and its unit, in one allocation, where `HeaderValue::from` has
-/// two.
-fn value(mut number: u64, unit: Option<u8>) -> HeaderValue {
-    // 20 digits and a letter are the longest.
-    let mut text = [0; 21];
-    let mut start = text.len();
-    let mut put = |byte| {
-        start -= 1;
-        text[start] = byte;
-    };
+/// A number and its unit.
+fn value(number: u64, unit: Option<u8>) -> HeaderValue {
+    let mut text = Text::new();
     if let Some(unit) = unit {
-        put(unit);
+        text.put(&[unit]);
     }
-    loop {
-        put(b'0' + (number % 10) as u8);
-        number /= 10;
-        if number == 0 {
-            break;
+    text.put_number(number);
+    text.into_value()
+}
+
+/// What a value says, written from its end to its beginning, as numbers are. It
+/// becomes one in one allocation, where `HeaderValue::from` has two.
+struct Text {
+    // 20 digits and a letter are the longest, and a level has 17 characters.
+    bytes: [u8; 21],
+    start: usize,
+}
+
+impl Text {
+    fn new() -> Self {
+        let bytes = [0; 21];
+        Text {
+            start: bytes.len(),
+            bytes,
         }
     }
-    HeaderValue::from_bytes(&text[start..]).expect("digits and a letter")
+
+    fn put(&mut self, text: &[u8]) {
+        let end = self.start;
+        self.start -= text.len();
+        self.bytes[self.start..end].copy_from_slice(text);
+    }
+
+    fn put_number(&mut self, mut number: u64) {
+        loop {
+            self.put(&[b'0' + (number % 10) as u8]);
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+    }
+
+    fn into_value(self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.bytes[self.start..]).expect("what is printable")
+    }
+}
+
+/// The value of [`ADMISSION_LEVEL`]. The share that is refused is left out if
+/// it is none.
+///
+/// ```
+/// use axiomatic_core::context::{AdmissionLevel, Priority};
+/// use axiomatic_http::fields;
+///
+/// let level = AdmissionLevel::at(Priority::CRITICAL, 16_384);
+/// assert_eq!(fields::admission_level_value(level), "128;refused=16384");
+/// let level = AdmissionLevel::at(Priority::CRITICAL, 0);
+/// assert_eq!(fields::admission_level_value(level), "128");
+/// ```
+pub fn admission_level_value(level: AdmissionLevel) -> HeaderValue {
+    let mut text = Text::new();
+    if level.refused() != 0 {
+        text.put_number(level.refused().into());
+        text.put(REFUSED);
+    }
+    text.put_number(level.priority().as_u8().into());
+    text.into_value()
+}
+
+/// Writes a level into the fields of an answer. One that is there already, of
+/// who sheds load further in, stays if it is higher; one that cannot be read
+/// does not. Where everything is admitted there is nothing to write.
+pub fn announce_level(headers: &mut HeaderMap, level: AdmissionLevel) {
+    if level == AdmissionLevel::ALL {
+        return;
+    }
+    if admission_level(headers).is_none_or(|further_in| further_in < level) {
+        headers.insert(&ADMISSION_LEVEL, admission_level_value(level));
+    }
 }
 
 /// Makes the fields of a request say what its context says, at this moment.

@@ -1,5 +1,5 @@
 use axiomatic_core::binding::Classified;
-use axiomatic_core::context::Endpoint;
+use axiomatic_core::context::{AdmissionLevel, Endpoint};
 use axiomatic_core::{
     Advice, Advise, Announce, Carrier, Classify, Complete, Heed, Outcome, Refusable, Settle,
 };
@@ -138,15 +138,34 @@ impl<B, E: Refusable> Advise<Response<B>, E> for AtHead {
     }
 }
 
-/// Clients of gRPC look for nothing of the kind: a refusal has its status, and
-/// its pushback.
-impl<Res> Announce<Res> for Grpc {}
+/// Clients of gRPC look for nothing of a rate: a refusal has its status, and
+/// its pushback. The level is for callers that have this binding too, and is in
+/// the head, since the call may not have ended when it is worth most.
+impl<B> Announce<Response<B>> for Grpc {
+    fn announce_level(&self, response: &mut Response<B>, level: impl FnOnce() -> AdmissionLevel) {
+        Http.announce_level(response, level);
+    }
+}
 
-impl<Res> Announce<Res> for AtHead {}
+impl<B> Announce<Response<B>> for AtHead {
+    fn announce_level(&self, response: &mut Response<B>, level: impl FnOnce() -> AdmissionLevel) {
+        Http.announce_level(response, level);
+    }
+}
 
-impl<Res> Heed<Res> for Grpc {}
+impl<B> Heed<Response<B>> for Grpc {
+    #[inline]
+    fn heed_level(&self, response: &Response<B>) -> Option<AdmissionLevel> {
+        Http.heed_level(response)
+    }
+}
 
-impl<Res> Heed<Res> for AtHead {}
+impl<B> Heed<Response<B>> for AtHead {
+    #[inline]
+    fn heed_level(&self, response: &Response<B>) -> Option<AdmissionLevel> {
+        Http.heed_level(response)
+    }
+}
 
 /// What the head says, if it says anything: nothing of a body can change it.
 fn decided<B>(response: &Response<B>) -> Option<Outcome> {

@@ -178,6 +178,7 @@ use http::HeaderName;
 
 pub use client::{client_key, forwarded_for};
 pub use read::heed;
+pub(crate) use read::is_old;
 pub use write::{announce, limit_value, policy_value};
 
 /// What a limiter promises: a list of policies.

@@ -41,7 +41,7 @@ pub fn heed(
 
 /// Whether it comes out of a cache: then it speaks of another moment, and maybe
 /// to somebody else.
-fn is_old(headers: &HeaderMap) -> bool {
+pub(crate) fn is_old(headers: &HeaderMap) -> bool {
     headers.get(AGE).is_some_and(|age| age != "0")
 }
 
