@@ -17,6 +17,8 @@
 //! | [`ReplayLayer`], [`ReplayBody`] | client | bodies that can be [sent again](replay), up to a cap |
 //! | [`retry_after`] | both | `Retry-After`, read in both its forms and written in one |
 //! | [`rate_limit`] | both | `RateLimit` and `RateLimit-Policy`: what is left of a rate, announced and heard; which address is a client |
+//! | [`fields::ADMISSION_LEVEL`] | both | from which priority on a server admits requests, told in its answers |
+//! | [`HealthChecks`] | server | which requests are health checks, for who sheds the others |
 //! | [`RejectionLayer`] | server | a refusal becomes a 429, 503 or 504 with `Retry-After` |
 //! | `stacks` | both | in which order all of this goes, and why |
 //!
@@ -67,6 +69,7 @@ mod binding;
 pub mod body_end;
 pub mod fields;
 pub mod grpc;
+mod health;
 mod idempotent;
 #[cfg(feature = "axum")]
 mod inherited;
@@ -84,6 +87,7 @@ pub mod stacks {}
 pub use binding::Http;
 pub use body_end::ToBodyEnd;
 pub use grpc::Grpc;
+pub use health::{HealthChecks, NotAPath};
 pub use idempotent::{IDEMPOTENCY_KEY, WhenIdempotent};
 #[cfg(feature = "axum")]
 pub use inherited::Inherited;

@@ -60,7 +60,7 @@
 //!
 //! **The admission level** goes the other way: who sheds load tells its callers
 //! what it would refuse, and they keep that back, which costs neither side a
-//! request (DAGOR, section 5.2.2). An answer passes those that shed one after
+//! request (DAGOR, below). An answer passes those that shed one after
 //! the other, from the innermost outward, and arrives with the highest of their
 //! levels; only a number that can be read counts as one. That
 //! [everything is admitted](AdmissionLevel::ALL) is not written: nobody pays for

@@ -36,7 +36,7 @@ impl InboundLayer {
     /// crawler that calls itself [sheddable](Priority::SHEDDABLE) is
     /// believed. Behind a gateway of one's own, which has weighed the callers,
     /// `Priority::from_u8(255)` believes everything. What says nothing is not
-    /// above the highest either.
+    /// above the highest either. A claim by class is a claim of its number.
     #[must_use]
     pub const fn highest_priority(mut self, highest: Priority) -> Self {
         self.highest = highest;

@@ -135,7 +135,7 @@
 //! - On the side of the client, around its own limiter: what it announces into
 //!   an answer then looks as if the server had said it.
 //! - For gRPC, whose clients do not look for it: [`Grpc`](crate::Grpc) announces
-//!   nothing and hears nothing, and a refusal has its pushback.
+//!   no limit and hears of none, and a refusal has its pushback.
 //! - On answers that a cache keeps: what is left is true for one moment, and for
 //!   one client.
 //!
@@ -158,6 +158,13 @@
 //! # assert_eq!(key.to_string(), "2001:db8::");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! It is a key and not a hash: whoever keeps clients apart hashes it, with a
+//! seed that strangers do not know, or some of them could choose with whom they
+//! share a place. It serves as a user too, where load is shed fairly among users
+//! and nobody has logged in. Where somebody has, their account is the better
+//! user: behind one address of IPv4 there may be a whole office, which then is
+//! one heavy user.
 //!
 //! # References
 //!

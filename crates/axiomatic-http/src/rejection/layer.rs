@@ -3,6 +3,7 @@ use std::marker::PhantomData;
 
 use axiomatic_core::BoxError;
 use axiomatic_core::allowance::Policy;
+use axiomatic_core::context::AdmissionLevel;
 use tower_layer::Layer;
 
 use super::spread::Spread;
@@ -13,9 +14,11 @@ use super::{InternalError, RejectionService};
 ///
 /// It goes outside everything that refuses. What it wraps fails with an error
 /// that converts into `E`, which is asked whether it is a refusal; what comes
-/// out cannot fail. `F` answers the errors that are none.
-pub struct RejectionLayer<E = BoxError, F = InternalError> {
+/// out cannot fail. `F` answers the errors that are none, and `L` knows which
+/// [level](RejectionLayer::announcing_level) is announced with either.
+pub struct RejectionLayer<E = BoxError, F = InternalError, L = fn() -> AdmissionLevel> {
     otherwise: F,
+    level: L,
     wording: Wording,
     error: PhantomData<fn() -> E>,
 }
@@ -25,19 +28,26 @@ impl RejectionLayer {
     pub const fn new() -> Self {
         RejectionLayer {
             otherwise: InternalError,
+            level: everything,
             wording: Wording::new(),
             error: PhantomData,
         }
     }
 }
 
-impl<E, F> RejectionLayer<E, F> {
+/// What is announced by who was told of no level: nothing.
+fn everything() -> AdmissionLevel {
+    AdmissionLevel::ALL
+}
+
+impl<E, F, L> RejectionLayer<E, F, L> {
     /// The same over services whose error converts into `G`: over a typed
     /// stack, a refusal then is an answer without ever having been boxed.
     #[must_use]
-    pub fn with_error<G>(self) -> RejectionLayer<G, F> {
+    pub fn with_error<G>(self) -> RejectionLayer<G, F, L> {
         RejectionLayer {
             otherwise: self.otherwise,
+            level: self.level,
             wording: self.wording,
             error: PhantomData,
         }
@@ -60,9 +70,10 @@ impl<E, F> RejectionLayer<E, F> {
     /// # let _ = layer;
     /// ```
     #[must_use]
-    pub fn otherwise<G>(self, respond: G) -> RejectionLayer<E, G> {
+    pub fn otherwise<G>(self, respond: G) -> RejectionLayer<E, G, L> {
         RejectionLayer {
             otherwise: respond,
+            level: self.level,
             wording: self.wording,
             error: PhantomData,
         }
@@ -123,13 +134,57 @@ impl<E, F> RejectionLayer<E, F> {
         self.wording.announce(policies);
         self
     }
+
+    /// The same, and what was refused or went wrong is answered with the level
+    /// from which on requests are admitted now, in
+    /// [`axiomatic-admission-level`](crate::fields::ADMISSION_LEVEL): by the
+    /// load shedder further in, whose level `level` asks for.
+    ///
+    /// An answer from further in is not touched, since the shedder saw it and
+    /// wrote its level there; an error had no place for it.
+    ///
+    /// ```
+    /// use axiomatic_core::context::{AdmissionLevel, Priority};
+    /// use axiomatic_core::{BoxError, Heed, Pattern, Reason, Rejected};
+    /// use axiomatic_http::{Http, RejectionLayer};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// // Stands for a shedder: nothing is admitted that is only sheddable.
+    /// let level = || AdmissionLevel::at(Priority::SHEDDABLE_PLUS, 0);
+    /// let layer = RejectionLayer::new().announcing_level(level);
+    /// # let service = layer.layer(service_fn(async |(): ()| {
+    /// #     let no = Rejected::new(Pattern::LoadShedder, Reason::Shed);
+    /// #     Err::<http::Response<String>, BoxError>(no.into())
+    /// # }));
+    /// # let Ok(response) = service.oneshot(()).await;
+    /// // What it refuses:
+    /// assert_eq!(response.status(), 503);
+    /// assert_eq!(response.headers()["axiomatic-admission-level"], "64");
+    /// assert_eq!(Http.heed_level(&response), Some(level()));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn announcing_level<G>(self, level: G) -> RejectionLayer<E, F, G>
+    where
+        G: Fn() -> AdmissionLevel + Clone,
+    {
+        RejectionLayer {
+            otherwise: self.otherwise,
+            level,
+            wording: self.wording,
+            error: PhantomData,
+        }
+    }
 }
 
-impl<S, E, F: Clone> Layer<S> for RejectionLayer<E, F> {
-    type Service = RejectionService<S, E, F>;
+impl<S, E, F: Clone, L: Clone> Layer<S> for RejectionLayer<E, F, L> {
+    type Service = RejectionService<S, E, F, L>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RejectionService::new(inner, self.otherwise.clone(), self.wording.clone())
+        let (otherwise, level) = (self.otherwise.clone(), self.level.clone());
+        RejectionService::new(inner, otherwise, level, self.wording.clone())
     }
 }
 
@@ -140,18 +195,19 @@ impl Default for RejectionLayer {
 }
 
 // By hand, because a derive would ask for them of `E`.
-impl<E, F: Clone> Clone for RejectionLayer<E, F> {
+impl<E, F: Clone, L: Clone> Clone for RejectionLayer<E, F, L> {
     fn clone(&self) -> Self {
         RejectionLayer {
             otherwise: self.otherwise.clone(),
+            level: self.level.clone(),
             wording: self.wording.clone(),
             error: PhantomData,
         }
     }
 }
 
-// Without `F`, which is mostly a closure.
-impl<E, F> fmt::Debug for RejectionLayer<E, F> {
+// Without `F` and `L`, which are mostly closures.
+impl<E, F, L> fmt::Debug for RejectionLayer<E, F, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RejectionLayer").finish_non_exhaustive()
     }

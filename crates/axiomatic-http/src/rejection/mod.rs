@@ -63,7 +63,9 @@
 //! the mechanism nor its state. The one exception is asked for: policies that it
 //! was told to [announce](RejectionLayer::announcing) are named in the fields
 //! `RateLimit-Policy` and `RateLimit` of the calls that they refuse, as
-//! [`rate_limit`](crate::rate_limit) has them.
+//! [`rate_limit`](crate::rate_limit) has them. A level that it was told to
+//! [announce](RejectionLayer::announcing_level) is in every answer of its own
+//! making: it says what is refused, and of what nothing.
 //!
 //! An error that is no rejection becomes a 500 without details, or what
 //! [`otherwise`](RejectionLayer::otherwise) makes of it.
@@ -90,6 +92,10 @@
 //!   (`a_refusal_names_the_policy_that_may_be_named`,
 //!   `a_policy_that_nobody_announced_is_not_named`,
 //!   `a_refusal_for_ever_says_no_time`).
+//! - What is refused, or goes wrong, is answered with the level of that moment,
+//!   and an answer from further in is not touched
+//!   (`a_refusal_says_which_level_is_admitted`,
+//!   `a_shedder_that_admits_everything_says_nothing`).
 //! - Every error becomes an answer, and none of them shows the inside
 //!   (`a_failed_readiness_is_an_answer`,
 //!   `another_error_is_an_answer_without_details`,
@@ -100,10 +106,12 @@
 //! # Cost
 //!
 //! Nothing on the way of a response: no allocation, no box around the future;
-//! with policies that are announced, a count of who shares them. A refusal
+//! with policies that are announced, a count of who shares them, and with a
+//! level a clone of the closure that knows it. A refusal
 //! allocates the header map and what the body's `From` does, and
 //! rolls dice of its own, which no thread shares; one that names its policy
-//! allocates what it says of it, and shares the policy. Not measured.
+//! allocates what it says of it, and shares the policy, and a level is one
+//! allocation. Not measured.
 //!
 //! # When not to use it
 //!

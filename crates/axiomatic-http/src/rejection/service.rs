@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::task::{Context, Poll, ready};
 
+use axiomatic_core::context::AdmissionLevel;
 use axiomatic_core::{BoxError, Refusable};
 use http::Response;
 use tower_service::Service;
@@ -14,35 +15,38 @@ use super::{InternalError, Respond, ResponseFuture};
 /// It is ready when the inner service is. A readiness that failed is an
 /// answer like any other, so it is kept until there is a request to answer:
 /// this service then is ready, and the call does not reach the inner one.
-pub struct RejectionService<S, E = BoxError, F = InternalError> {
+pub struct RejectionService<S, E = BoxError, F = InternalError, L = fn() -> AdmissionLevel> {
     inner: S,
     otherwise: F,
+    level: L,
     wording: Wording,
     unready: Option<E>,
 }
 
-impl<S, E, F> RejectionService<S, E, F> {
-    pub(super) fn new(inner: S, otherwise: F, wording: Wording) -> Self {
+impl<S, E, F, L> RejectionService<S, E, F, L> {
+    pub(super) fn new(inner: S, otherwise: F, level: L, wording: Wording) -> Self {
         RejectionService {
             inner,
             otherwise,
+            level,
             wording,
             unready: None,
         }
     }
 }
 
-impl<S, E, F, R, B> Service<R> for RejectionService<S, E, F>
+impl<S, E, F, L, R, B> Service<R> for RejectionService<S, E, F, L>
 where
     S: Service<R, Response = Response<B>>,
     S::Error: Into<E>,
     E: Refusable,
     F: Respond<E, B> + Clone,
+    L: Fn() -> AdmissionLevel + Clone,
     B: From<&'static str>,
 {
     type Response = Response<B>;
     type Error = Infallible;
-    type Future = ResponseFuture<S::Future, E, F>;
+    type Future = ResponseFuture<S::Future, E, F, L>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         if self.unready.is_none() {
@@ -53,23 +57,27 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let (otherwise, wording) = (self.otherwise.clone(), self.wording.clone());
+        let (otherwise, level) = (self.otherwise.clone(), self.level.clone());
+        let wording = self.wording.clone();
         match self.unready.take() {
-            Some(error) => ResponseFuture::failed(error, otherwise, wording),
-            None => ResponseFuture::called(self.inner.call(request), otherwise, wording),
+            Some(error) => ResponseFuture::failed(error, otherwise, level, wording),
+            None => {
+                let inner = self.inner.call(request);
+                ResponseFuture::called(inner, otherwise, level, wording)
+            }
         }
     }
 }
 
 // Readiness belongs to the value that was asked: a clone starts without.
-impl<S: Clone, E, F: Clone> Clone for RejectionService<S, E, F> {
+impl<S: Clone, E, F: Clone, L: Clone> Clone for RejectionService<S, E, F, L> {
     fn clone(&self) -> Self {
-        let (otherwise, wording) = (self.otherwise.clone(), self.wording.clone());
-        RejectionService::new(self.inner.clone(), otherwise, wording)
+        let (otherwise, level) = (self.otherwise.clone(), self.level.clone());
+        RejectionService::new(self.inner.clone(), otherwise, level, self.wording.clone())
     }
 }
 
-impl<S: fmt::Debug, E, F> fmt::Debug for RejectionService<S, E, F> {
+impl<S: fmt::Debug, E, F, L> fmt::Debug for RejectionService<S, E, F, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RejectionService")
             .field("inner", &self.inner)
