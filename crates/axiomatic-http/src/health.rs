@@ -128,7 +128,7 @@ mod tests {
             "/health",
             "/healthzz",
             "/api/healthz",
-            "/?path=/healthz",
+            "/other?path=/healthz",
         ] {
             assert!(!is_check(Method::GET, uri), "{uri}");
         }

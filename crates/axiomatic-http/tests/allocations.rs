@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axiomatic_core::Plain;
 use axiomatic_core::allowance::{Allowance, Announce, Heed, Policy};
+use axiomatic_core::context::{AdmissionLevel, Priority};
 use axiomatic_http::Http;
 use counting::ALLOCATIONS;
 use http::Response;
@@ -60,4 +61,26 @@ fn what_is_heard_is_one_allocation_a_field() {
         assert_eq!(heard.and_then(|heard| heard.remaining()), Some(50));
     });
     assert_eq!(heard, 2);
+}
+
+#[test]
+fn a_level_is_one_allocation_where_it_is_written_and_none_elsewhere() {
+    let level = |refused| AdmissionLevel::at(Priority::CRITICAL, refused);
+    let mut response = Response::new(());
+    let quiet = allocations(|| {
+        Plain.announce_level(&mut response, || panic!("nobody listens"));
+        Http.announce_level(&mut response, || AdmissionLevel::ALL);
+        assert_eq!(Http.heed_level(black_box(&response)), None);
+    });
+    assert_eq!(quiet, 0);
+    response.headers_mut().reserve(2);
+    let written = allocations(|| Http.announce_level(&mut response, || level(65_535)));
+    assert_eq!(written, 1);
+    let heard = allocations(|| {
+        let heard = Http.heed_level(black_box(&response));
+        assert_eq!(heard, Some(level(65_535)));
+        // Further out, where less is refused.
+        Http.announce_level(&mut response, || level(7));
+    });
+    assert_eq!(heard, 0);
 }

@@ -1,4 +1,4 @@
-use axiomatic_core::context::{Deadline, Priority};
+use axiomatic_core::context::{AdmissionLevel, Deadline, Priority};
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Context, Name};
 use http::HeaderMap;
@@ -106,6 +106,8 @@ fn a_field_that_is_there_twice_says_nothing() {
     assert_eq!(timeout(&twice(&GRPC_TIMEOUT, "5m")), None);
     assert_eq!(attempt(&twice(&ATTEMPT, "2")), None);
     assert_eq!(priority(&twice(&PRIORITY, "2")), None);
+    assert_eq!(priority(&twice(&PRIORITY, "sheddable")), None);
+    assert_eq!(admission_level(&twice(&ADMISSION_LEVEL, "2")), None);
     assert!(!is_retried(&twice(&RETRIED, "?1")));
     assert!(!forbids_retry(&twice(&RETRY, "never")));
 }
@@ -118,6 +120,157 @@ fn numbers_of_strangers_are_capped() {
     }
     let highest = Some(Priority::from_u8(255));
     assert_eq!(priority(&headers(&PRIORITY, "255")), highest);
+}
+
+#[test]
+fn a_class_is_read_as_its_number() {
+    for (class, number) in [
+        ("sheddable", 0),
+        ("sheddable-plus", 64),
+        ("critical", 128),
+        ("critical-plus", 192),
+    ] {
+        let expected = Some(Priority::from_u8(number));
+        assert_eq!(priority(&headers(&PRIORITY, class)), expected);
+        for level in 0..64 {
+            let text = format!("{class};level={level}");
+            let expected = Some(Priority::from_u8(number + level));
+            assert_eq!(priority(&headers(&PRIORITY, &text)), expected, "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_nearly_a_class_is_no_priority() {
+    for value in [
+        "critical plus",
+        "Critical",
+        "CRITICAL",
+        "criticality",
+        "crit",
+        "\"critical\"",
+        "critical ",
+        " critical",
+        "critical;",
+        "critical;level",
+        "critical;level=",
+        "critical;level=64",
+        "critical;level=256",
+        "critical;level=003",
+        "critical;level=-1",
+        "critical;level=1.0",
+        "critical; level=1",
+        "critical;level=1;level=1",
+        "critical;level=1;a=1",
+        "critical;a=1;level=1",
+        "critical;Level=1",
+        ";level=1",
+        "128;level=1",
+        "critical, critical",
+        "u=3",
+    ] {
+        assert_eq!(priority(&headers(&PRIORITY, value)), None, "{value:?}");
+    }
+}
+
+#[test]
+fn a_level_is_read_with_the_share_and_without() {
+    for (value, number, refused) in [
+        ("0", 0, 0),
+        ("128", 128, 0),
+        ("128;refused=0", 128, 0),
+        ("128;refused=16384", 128, 16_384),
+        ("007;refused=00001", 7, 1),
+        ("255;refused=65535", 255, 65_535),
+    ] {
+        let level = AdmissionLevel::at(Priority::from_u8(number), refused);
+        let read = admission_level(&headers(&ADMISSION_LEVEL, value));
+        assert_eq!(read, Some(level), "{value}");
+    }
+}
+
+#[test]
+fn a_level_that_is_not_exactly_of_its_form_is_not_heard() {
+    for value in [
+        "",
+        "-1",
+        "256",
+        "0128",
+        "1.0",
+        "critical",
+        "128;",
+        "128;refused",
+        "128;refused=",
+        "128;refused=-1",
+        "128;refused=65536",
+        "128;refused=000001",
+        "128;refused=1.5",
+        "128;refused=?1",
+        "128;refused=\"1\"",
+        "128; refused=1",
+        "128 ;refused=1",
+        "128;refused=1 ",
+        "128;refused=1;refused=2",
+        "128;refused=1;a",
+        "128;a;refused=1",
+        "128;admitted=1",
+        ";refused=1",
+        "128, 129",
+        "128,",
+    ] {
+        let read = admission_level(&headers(&ADMISSION_LEVEL, value));
+        assert_eq!(read, None, "{value:?}");
+    }
+}
+
+#[test]
+fn a_level_out_of_a_cache_is_not_heard() {
+    let mut headers = headers(&ADMISSION_LEVEL, "128");
+    headers.insert("age", HeaderValue::from_static("0"));
+    assert!(admission_level(&headers).is_some());
+    headers.insert("age", HeaderValue::from_static("30"));
+    assert_eq!(admission_level(&headers), None);
+}
+
+#[test]
+fn of_two_levels_the_higher_stays() {
+    let level = |number, refused| AdmissionLevel::at(Priority::from_u8(number), refused);
+    for (further_in, ours, expected) in [
+        (level(64, 7), level(64, 8), "64;refused=8"),
+        (level(64, 8), level(64, 7), "64;refused=8"),
+        (level(64, 8), level(64, 8), "64;refused=8"),
+        (level(64, 65_535), level(65, 0), "65"),
+        (level(65, 0), level(64, 65_535), "65"),
+        (level(65, 0), AdmissionLevel::ALL, "65"),
+    ] {
+        let mut headers = HeaderMap::new();
+        announce_level(&mut headers, further_in);
+        announce_level(&mut headers, ours);
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers[&ADMISSION_LEVEL], expected);
+    }
+    // What cannot be read is no level, and does not stay.
+    for broken in ["", "256", "200;refused=x"] {
+        let mut headers = headers(&ADMISSION_LEVEL, broken);
+        announce_level(&mut headers, level(64, 0));
+        assert_eq!(headers[&ADMISSION_LEVEL], "64");
+        headers.append(&ADMISSION_LEVEL, HeaderValue::from_static("255"));
+        announce_level(&mut headers, level(63, 0));
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers[&ADMISSION_LEVEL], "63");
+    }
+}
+
+#[test]
+fn where_everything_is_admitted_nothing_is_written() {
+    let mut headers = HeaderMap::new();
+    announce_level(&mut headers, AdmissionLevel::ALL);
+    assert_eq!(headers.capacity(), 0);
+    // Of what there is, nothing is removed.
+    let further_in = HeaderValue::from_static("0;refused=1");
+    headers.insert(&ADMISSION_LEVEL, further_in.clone());
+    announce_level(&mut headers, AdmissionLevel::ALL);
+    assert_eq!(headers[&ADMISSION_LEVEL], further_in);
 }
 
 #[test]

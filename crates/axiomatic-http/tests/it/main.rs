@@ -7,6 +7,7 @@ mod fields;
 mod grpc;
 mod hops;
 mod idempotent;
+mod level;
 mod loopback;
 mod oracle;
 mod propagation;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use axiomatic_core::context::{AdmissionLevel, Priority};
 use axiomatic_http::fields::{self, HIGHEST_ATTEMPT, LONGEST_TIMEOUT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -19,6 +20,7 @@ pub(crate) fn headers(bytes: &[u8]) -> HeaderMap {
             b'a' => &fields::ATTEMPT,
             b'p' => &fields::PRIORITY,
             b'r' => &fields::RETRIED,
+            b'l' => &fields::ADMISSION_LEVEL,
             _ => &fields::RETRY,
         };
         if let Ok(value) = HeaderValue::from_bytes(value) {
@@ -28,19 +30,79 @@ pub(crate) fn headers(bytes: &[u8]) -> HeaderMap {
     headers
 }
 
+fn only(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<_> = headers.get_all(name).iter().collect();
+    match values[..] {
+        [value] => value.to_str().ok().map(str::to_owned),
+        _ => None,
+    }
+}
+
+fn number(text: &str, most: usize) -> Option<u128> {
+    let is_one = (1..=most).contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit());
+    is_one.then(|| text.parse().expect("digits"))
+}
+
+/// A priority as its number, in the same way.
+fn priority(headers: &HeaderMap) -> Option<u128> {
+    let text = only(headers, &fields::PRIORITY)?;
+    let classes = ["sheddable", "sheddable-plus", "critical", "critical-plus"];
+    let (class, level) = match text.split(";level=").collect::<Vec<_>>()[..] {
+        [number_or_class] => match number(number_or_class, 15) {
+            Some(number) => return Some(number).filter(|number| *number <= 255),
+            None => (number_or_class, 0),
+        },
+        [class, level] => (class, number(level, 2).filter(|level| *level <= 63)?),
+        _ => return None,
+    };
+    let class = classes.into_iter().position(|known| known == class)?;
+    Some(class as u128 * 64 + level)
+}
+
+/// An admission level as its number.
+fn level(headers: &HeaderMap) -> Option<u128> {
+    let text = only(headers, &fields::ADMISSION_LEVEL)?;
+    let (priority, refused) = match text.split(";refused=").collect::<Vec<_>>()[..] {
+        [priority] => (priority, "0"),
+        [priority, refused] => (priority, refused),
+        _ => return None,
+    };
+    let priority = number(priority, 3).filter(|number| *number <= 255)?;
+    let refused = number(refused, 5).filter(|number| *number <= 65_535)?;
+    Some(priority * 65_536 + refused)
+}
+
+/// Whether this is how a level is read.
+///
+/// # Errors
+///
+/// What is not as it should be.
+pub(crate) fn check_level(headers: &HeaderMap, read: Option<AdmissionLevel>) -> Result<(), String> {
+    let read = read.map(|level| u128::from(level.as_u32()));
+    let expected = level(headers);
+    if read != expected {
+        return Err(format!("level {read:?} is read, not {expected:?}"));
+    }
+    Ok(())
+}
+
+/// Whether this is how a priority is read.
+///
+/// # Errors
+///
+/// What is not as it should be.
+pub(crate) fn check_priority(headers: &HeaderMap, read: Option<Priority>) -> Result<(), String> {
+    let read = read.map(|priority| u128::from(priority.as_u8()));
+    let expected = priority(headers);
+    if read != expected {
+        return Err(format!("priority {read:?} is read, not {expected:?}"));
+    }
+    Ok(())
+}
+
 /// A decoder written to be read: with text, and 128 bits.
 fn timeout(headers: &HeaderMap) -> Option<u128> {
-    let only = |name: &HeaderName| {
-        let values: Vec<_> = headers.get_all(name).iter().collect();
-        match values[..] {
-            [value] => value.to_str().ok().map(str::to_owned),
-            _ => None,
-        }
-    };
-    let number = |text: &str, most: usize| {
-        let is_one = (1..=most).contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit());
-        is_one.then(|| text.parse::<u128>().expect("digits"))
-    };
+    let only = |name| only(headers, name);
     let millis = only(&fields::TIMEOUT).and_then(|text| Some(number(&text, 15)? * 1_000_000));
     let grpc = only(&fields::GRPC_TIMEOUT).and_then(|text| {
         let unit = text.chars().last()?;
@@ -82,13 +144,8 @@ pub(crate) fn check_read(headers: &HeaderMap) -> Result<(), String> {
     if !attempt.is_none_or(|attempt| (1..=HIGHEST_ATTEMPT).contains(&attempt)) {
         return Err(format!("attempt {attempt:?}"));
     }
-    let twice: Vec<_> = headers
-        .keys()
-        .filter(|name| headers.get_all(*name).iter().count() > 1)
-        .collect();
-    if twice.contains(&&fields::PRIORITY) && fields::priority(headers).is_some() {
-        return Err("one of two priorities".into());
-    }
+    check_priority(headers, fields::priority(headers))?;
+    check_level(headers, fields::admission_level(headers))?;
     if fields::is_retried(headers) && headers[&fields::RETRIED] != "?1" {
         return Err("retried, by another word".into());
     }

@@ -4,11 +4,11 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::time::Duration;
 
-use axiomatic_core::context::{Deadline, Priority, Repeatability};
+use axiomatic_core::context::{AdmissionLevel, Deadline, Priority, Repeatability};
 use axiomatic_core::time::{Clock, ManualClock};
-use axiomatic_core::{Context, Name};
-use axiomatic_http::{InboundLayer, OutboundLayer, fields};
-use http::{HeaderMap, HeaderName, Request};
+use axiomatic_core::{Announce, Context, Heed, Name};
+use axiomatic_http::{Http, InboundLayer, OutboundLayer, fields};
+use http::{HeaderMap, HeaderName, Request, Response};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -208,6 +208,61 @@ async fn a_claim_that_was_not_believed_goes_no_further() {
     let gateway = InboundLayer::new().layer(OutboundLayer::new().layer(service_fn(echo)));
     let sent = gateway.oneshot(claims).await.unwrap();
     assert!(sent.headers().is_empty());
+}
+
+/// There by number, and back by the level that the other side announces.
+#[tokio::test]
+async fn class_and_level_survive_a_hop_and_a_child_keeps_them() {
+    let classes = [
+        Priority::SHEDDABLE,
+        Priority::SHEDDABLE_PLUS,
+        Priority::CRITICAL,
+        Priority::CRITICAL_PLUS,
+    ];
+    let gateway = InboundLayer::new().highest_priority(Priority::from_u8(255));
+    let all = classes
+        .into_iter()
+        .flat_map(|class| (0..64).map(move |level| class.with_level(level)));
+    for priority in all {
+        let context = Context::default().with_priority(priority);
+        let mut sent = through(&OutboundLayer::new(), carrying(context, &[])).await;
+        sent.extensions_mut().clear();
+        let told = inbound(&gateway, sent).await.unwrap_or_default();
+        assert_eq!(told.priority(), priority);
+        assert_eq!(told.child().priority(), priority);
+        // What the handler sends on says the same to the next one.
+        let sent = through(&OutboundLayer::new(), carrying(told.child(), &[])).await;
+        let claimed = fields::priority(sent.headers()).unwrap_or_default();
+        assert_eq!(claimed, priority);
+
+        let level = AdmissionLevel::at(priority, 7);
+        let mut answer = Response::new(());
+        Http.announce_level(&mut answer, || level);
+        let heard = Http.heed_level(&answer).unwrap();
+        assert_eq!(heard.priority(), priority);
+        assert!(heard.admits(priority, 7) && !heard.admits(priority, 6));
+    }
+}
+
+/// Who writes a field by hand may call a class by its name, and gets no more
+/// by it than by its number.
+#[tokio::test]
+async fn a_claim_by_class_is_bounded_as_one_by_number() {
+    let strangers = InboundLayer::new();
+    let gateway = InboundLayer::new().highest_priority(Priority::from_u8(255));
+    for (claim, stranger, trusted) in [
+        ("sheddable;level=3", 3, 3),
+        ("critical-plus", 128, 192),
+        ("critical;level=5", 128, 133),
+        ("important", 128, 128),
+    ] {
+        let claims = [(&fields::PRIORITY, claim)];
+        for (layer, expected) in [(&strangers, stranger), (&gateway, trusted)] {
+            let context = inbound(layer, request(&claims)).await;
+            let got = context.unwrap_or_default().priority();
+            assert_eq!(got, Priority::from_u8(expected), "{claim}");
+        }
+    }
 }
 
 #[test]
