@@ -36,9 +36,10 @@
 //! | [`axiomatic-retry`](RETRY) | answer | `never` | it failed for good, so nobody further out should repeat it |
 //! | [`axiomatic-admission-level`](ADMISSION_LEVEL) | answer | `128;refused=16384` | less than priority 128 is refused, and of what has just that 16,384 of 65,536 requests |
 //!
-//! A field of a request that is absent says what [`Context::default`] says. All values but
-//! gRPC's are items of structured fields (RFC 9651), and the names are our
-//! own, without `X-` (RFC 6648). Others have names for some of this, and none
+//! A field of a request that is absent says what [`Context::default`] says. All
+//! values but gRPC's are items of structured fields (RFC 9651), of which no
+//! other spelling is read, and the names are our own, without `X-` (RFC 6648).
+//! Others have names for some of this, and none
 //! for all of it: Envoy's `x-envoy-*` are removed and written anew at each
 //! Envoy, Finagle's and linkerd 1's deadlines are absolute, and gRPC has an
 //! attempt number that only its own retries write.
@@ -119,7 +120,8 @@
 //! Towards a service of somebody else's, who gets to know how patient you
 //! are and has no use for it: leave [`OutboundLayer`](crate::OutboundLayer)
 //! out of that client. A level that strangers hear tells them how busy you are,
-//! and which claim of a priority would still be admitted.
+//! and which claim of a priority would still be admitted: an edge that hands on
+//! answers from further in removes the field from them.
 //!
 //! # References
 //!

@@ -54,6 +54,9 @@
 //! | 502, 504 | `UNAVAILABLE` |
 //! | others | `UNKNOWN` |
 //!
+//! An [admission level](crate::fields::ADMISSION_LEVEL) is announced and heard in
+//! the head, as with [`Http`](crate::Http).
+//!
 //! A server that wants to be left alone for a while says so in
 //! `grpc-retry-pushback-ms`: with a wait, `RESOURCE_EXHAUSTED` and every
 //! transient code are `Throttled`, until then. A negative or unreadable value

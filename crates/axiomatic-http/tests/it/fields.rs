@@ -18,7 +18,7 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
     let anything = prop::collection::vec(any::<u8>(), 0..40);
     let nearly = prop::collection::vec("[tgapr?][0-9]{0,10}[numSMH?1;]{0,2}", 0..6);
     let classes = "p(critical|sheddable|[0-9]{1,3})(-plus)?(;level=[0-9]{0,3}){0,2}";
-    let levels = "l[0-9]{0,4}([; ]refused=[0-9]{0,6}){0,2}";
+    let levels = "l(64|[0-9]{0,4})([; ]refused=(655[0-9]{2}|[0-9]{0,6})){0,2}";
     let ours = prop::collection::vec(prop_oneof![classes, levels], 1..3);
     prop_oneof![
         anything,
