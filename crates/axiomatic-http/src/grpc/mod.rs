@@ -55,7 +55,7 @@
 //! | others | `UNKNOWN` |
 //!
 //! An [admission level](crate::fields::ADMISSION_LEVEL) is announced and heard in
-//! the head, as with [`Http`](crate::Http).
+//! the head, as with [`Http`].
 //!
 //! A server that wants to be left alone for a while says so in
 //! `grpc-retry-pushback-ms`: with a wait, `RESOURCE_EXHAUSTED` and every
