@@ -61,6 +61,11 @@ const NAME: &str = "cpu";
 /// seen within two seconds.
 const SMOOTHED_OVER: u64 = 1_000_000_000;
 
+/// More than twice of what there is was never used: then the process was moved
+/// to another cgroup, or the clock jumped, and one reading should not be felt
+/// for long.
+const MOST_BUSY: u64 = 2 * MILLION;
+
 struct Smoothed {
     busy: Busy,
     buffer: Buffer,
@@ -314,6 +319,7 @@ impl Reader for Smoothed {
         let Some(share) = share.filter(|_| was_measured && nanos > 0) else {
             return Ok(None);
         };
+        let share = share.min(MOST_BUSY);
         let average = match self.average {
             None => share,
             Some(before) => smoothed(before, share, nanos),
@@ -327,7 +333,7 @@ impl Reader for Smoothed {
 /// The average moves by the age of what is new, of that and a second.
 fn smoothed(before: u64, share: u64, nanos: u64) -> u64 {
     let (new, old) = (u128::from(nanos), u128::from(SMOOTHED_OVER));
-    let sum = u128::from(share) * new + u128::from(before) * old;
+    let sum = (u128::from(share) * new).saturating_add(u128::from(before) * old);
     u64::try_from(sum / (new + old)).unwrap_or(u64::MAX)
 }
 
