@@ -197,7 +197,8 @@ fn a_container_finds_itself_at_the_root_of_the_mount() {
     tree.memory(TOP, 600, 100, "max", "1000");
     assert_eq!(tree.memory_is(), Pressure::percent(50));
     // Nor does a path that leads out of the mount lead anywhere.
-    tree.write("proc/self/cgroup", "0::/../../../../proc\n");
+    tree.write("proc/self/cgroup", "0::/../elsewhere\n");
+    tree.memory("sys/fs/elsewhere", 900, 0, "max", "1000");
     assert_eq!(tree.memory_is(), Pressure::percent(50));
 }
 
