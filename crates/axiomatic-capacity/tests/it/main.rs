@@ -12,4 +12,5 @@ mod rate_limit;
 mod rate_limit_keyed;
 mod regressions;
 mod reserving;
+mod signals;
 mod support;

@@ -154,6 +154,11 @@ impl CircuitBreaker {
         self.core.look()
     }
 
+    /// What the handles share.
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// A refused ticket in words.
     #[inline]
     pub(super) fn rejected(&self, refused: Ticket) -> Rejected {

@@ -228,6 +228,7 @@ mod ramp;
 mod service;
 mod settings_cell;
 mod shares;
+mod signal;
 mod snapshot;
 mod state;
 mod steering;

@@ -10,5 +10,6 @@ mod reference;
 mod regressions;
 mod retry;
 mod service;
+mod signal;
 mod slow_in_flight;
 mod subscription;

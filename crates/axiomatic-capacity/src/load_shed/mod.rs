@@ -1,0 +1,3 @@
+//! Load shedding: what tells that there is too much.
+
+pub mod signal;
