@@ -1,3 +1,30 @@
-//! Load shedding: what tells that there is too much.
+//! Load shedding.
 
+mod config;
+mod error;
+pub mod fairness;
+mod future;
+mod layer;
+mod permit;
+pub mod prioritizer;
+mod service;
+mod shedder;
 pub mod signal;
+mod snapshot;
+mod sorting;
+mod telemetry;
+pub mod upstream;
+
+pub use crate::gate::Ask;
+pub use config::{Config, Estimate};
+pub use error::ConfigError;
+pub use fairness::Fairness;
+pub use future::ResponseFuture;
+pub use layer::LoadShedLayer;
+pub use permit::{OwnedPermit, Permit};
+pub use prioritizer::Prioritizer;
+pub use service::LoadShedService;
+pub use shedder::LoadShedder;
+pub use snapshot::Snapshot;
+pub use sorting::{AsCarried, ByUser, Exempting, Sorting};
+pub use upstream::Upstream;

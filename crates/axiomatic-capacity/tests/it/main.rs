@@ -4,6 +4,7 @@
 mod adaptive;
 mod bulkhead;
 mod keyed;
+mod load_shed;
 mod model;
 mod partitions;
 mod queued;

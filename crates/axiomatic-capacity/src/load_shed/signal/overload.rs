@@ -63,7 +63,7 @@ struct One {
 const LEFT_ALONE: Duration = Duration::from_secs(10);
 
 /// What a look at the signals said.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     /// Whether there is too much.
     pub overloaded: bool,
@@ -141,6 +141,11 @@ impl Overload {
             pressure,
             highest,
         }
+    }
+
+    /// Changes both thresholds, to such as were found to be good.
+    pub(crate) fn set(&mut self, enter: Pressure, leave: Pressure) {
+        (self.enter, self.leave) = (enter, leave);
     }
 
     /// Whether there was too much at the last look.

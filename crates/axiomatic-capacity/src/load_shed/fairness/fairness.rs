@@ -1,0 +1,121 @@
+use std::fmt;
+use std::sync::{Arc, PoisonError, TryLockError};
+
+use axiomatic_core::context::Priority;
+use axiomatic_core::hash::mix;
+use axiomatic_core::number_cell::Setting;
+use axiomatic_core::sync::Mutex;
+use axiomatic_core::time::{Instant, saturating_nanos};
+
+use super::Config;
+use super::usage_cell::Usage;
+use crate::rate_limit::keyed::KeyHasher;
+
+/// Ranks users inside of a class of priorities: who asks for more than others
+/// do has a lower level, and those that ask for the same are in an order that
+/// is another one after some time.
+///
+/// It ranks where requests come into a system; the level is part of the
+/// priority, and goes with the request wherever it leads to, so that a user
+/// who is refused somewhere is refused everywhere, and nothing is done in vain.
+///
+/// It is a handle, cheap to clone, of 32 KiB.
+#[derive(Clone)]
+pub struct Fairness(Arc<Inner>);
+
+struct Inner {
+    usage: Usage,
+    hasher: KeyHasher,
+    /// In nanoseconds.
+    shuffle: u64,
+    half_life: u64,
+    due: Setting,
+    /// What a user has asked for of late, of those who asked for something.
+    fair: Setting,
+    /// Who forgets has it, and nobody waits for it.
+    forgetting: Mutex<()>,
+}
+
+/// Of the 64 levels of a class, eight for each degree of heaviness.
+const LEVELS_OF_A_DEGREE: u8 = 8;
+const DEGREES: u8 = 8;
+/// Below so many requests nobody is heavy, whatever the others did.
+const FEW: u64 = 16;
+
+impl Fairness {
+    pub(super) fn new(config: Config) -> Self {
+        Fairness(Arc::new(Inner {
+            usage: Usage::new(),
+            hasher: KeyHasher::new(config.seed),
+            shuffle: saturating_nanos(config.shuffle),
+            half_life: saturating_nanos(config.half_life),
+            due: Setting::new(0),
+            fair: Setting::new(FEW),
+            forgetting: Mutex::new(()),
+        }))
+    }
+
+    /// What hashes users.
+    #[inline]
+    pub fn hasher(&self) -> &KeyHasher {
+        &self.0.hasher
+    }
+
+    /// A user, by its hash, asks for something at `now` that matters so much:
+    /// the same class, at the level of the user.
+    #[inline]
+    pub fn rank(&self, now: Instant, user: u64, priority: Priority) -> Priority {
+        let inner = &*self.0;
+        if now.as_nanos() >= inner.due.load() {
+            self.forget(now);
+        }
+        let used = u64::from(inner.usage.add(user));
+        let degree = heaviness(used, inner.fair.load());
+        let epoch = now.as_nanos() / inner.shuffle;
+        let luck = mix(user ^ mix(epoch)) as u8 % LEVELS_OF_A_DEGREE;
+        priority.with_level((DEGREES - 1 - degree) * LEVELS_OF_A_DEGREE + luck)
+    }
+
+    #[cold]
+    fn forget(&self, now: Instant) {
+        let inner = &*self.0;
+        let _alone = match inner.forgetting.try_lock() {
+            Ok(alone) => alone,
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let due = inner.due.load();
+        if now.as_nanos() < due {
+            return;
+        }
+        // Once for each half-life that has passed; after 32 nothing is left.
+        let passed = match due {
+            0 => 1,
+            due => (now.as_nanos() - due) / inner.half_life + 1,
+        };
+        let mut left = (0, 0);
+        for _ in 0..passed.min(32) {
+            left = inner.usage.forget();
+        }
+        let (all, users) = left;
+        // Half was forgotten, and is asked for once more in this half-life.
+        let fair = all * 2 / u64::from(users.max(1));
+        inner.fair.store(fair.max(FEW));
+        inner.due.store(now.as_nanos().saturating_add(inner.half_life));
+    }
+}
+
+/// How often what somebody uses can be halved until it is less than twice what
+/// is fair.
+fn heaviness(used: u64, fair: u64) -> u8 {
+    let times = used / fair.max(1);
+    (times.max(1).ilog2() as u8).min(DEGREES - 1)
+}
+
+impl fmt::Debug for Fairness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fairness")
+            .field("fair", &self.0.fair.load())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,358 @@
+//! How much is to be refused: one period after the other, a pure step.
+
+use axiomatic_core::Ratio;
+use axiomatic_core::pressure::Pressure;
+
+/// What is known of a period that is over.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Period {
+    pub(super) nanos: u64,
+    /// Requests that came.
+    pub(super) offered: u64,
+    /// Those that were let in and refused further in.
+    pub(super) turned_away: u64,
+    /// Those that were served: that ended, if somebody tells; if not, that
+    /// were not refused.
+    pub(super) served: u64,
+    /// The highest pressure, if that is too much.
+    pub(super) overload: Option<Pressure>,
+}
+
+/// By how much it moves.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Law {
+    pub(super) decrease: Ratio,
+    pub(super) increase: Ratio,
+    pub(super) most_refused: Ratio,
+}
+
+/// Looks for how many requests a second can be borne.
+///
+/// | Found | Admits from now on, a second |
+/// |---|---|
+/// | too much pressure | what was served, less a step; more steps the more pressure there is; half as many at least |
+/// | less, and it was lowered shortly before | as before: what that does is not seen yet |
+/// | no such pressure, but some were turned away further in | what was served, and a step more, so that it stays busy |
+/// | nothing of the kind | a step more, the next time two, four, and so on, as far as is known to be borne; from there on a step, and two after a while |
+/// | nothing, and no more came for long than it would admit | everything |
+///
+/// What is served while too many wait is what can be borne, so a single look
+/// tells it; DAGOR, which does not look at what was served, comes there five
+/// percent at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Controller {
+    law: Law,
+    /// Calls a second, in thousandths, of late.
+    served: Option<u64>,
+    /// How many to admit, if not all.
+    most: Option<u64>,
+    /// How many were served when it was too much the last time.
+    known: u64,
+    /// Periods since it was lowered, and since it was not calm.
+    since_lowered: u32,
+    calm: u32,
+    /// Calm periods in which all that came would have been admitted.
+    idle: u32,
+}
+
+/// For so many periods after it was lowered it is not lowered again: a queue
+/// has to drain, and a measure of busy processors looks back at a second of
+/// them. In the stories, 2 refuses too much where pressure lags, and 10 takes
+/// twice as long to come down without need.
+const SETTLES: u32 = 5;
+/// So many calm periods with room to spare, and everything is admitted.
+const SPARE: u32 = 10;
+/// Steps up double so often: 2, 4, 8, 16, 32 percent.
+const DOUBLED: u32 = 4;
+/// And beyond what is known to be borne not before so many periods. With 1 it
+/// swings by a third; the more, the later it finds that more can be borne.
+const TRIES: u32 = 10;
+/// Of how many periods what is served is the mean, more or less.
+const SMOOTHED: u64 = 4;
+
+const MILLION: u128 = 1_000_000;
+
+impl Controller {
+    pub(super) fn new(law: Law) -> Self {
+        Controller {
+            law,
+            served: None,
+            most: None,
+            known: 0,
+            since_lowered: SETTLES,
+            calm: 0,
+            idle: 0,
+        }
+    }
+
+    pub(super) fn set_law(&mut self, law: Law) {
+        self.law = law;
+    }
+
+    /// How many are admitted a second, in thousandths; all, if none.
+    pub(super) fn admitting(&self) -> Option<u64> {
+        self.most
+    }
+
+    /// A period is over. What share of the requests is to be refused in the
+    /// next one.
+    pub(super) fn step(&mut self, period: &Period) -> Ratio {
+        let offered = rate(period.offered, period.nanos);
+        let served = self.smooth(rate(period.served, period.nanos));
+        self.since_lowered = self.since_lowered.saturating_add(1);
+        if let Some(pressure) = period.overload {
+            self.too_much(served);
+            self.lower(less(served, self.steps(pressure)));
+        } else if period.turned_away > 0 {
+            self.too_much(served);
+            self.most = Some(more(served, self.law.increase));
+        } else {
+            self.raise(offered);
+        }
+        let Some(most) = self.most else {
+            return Ratio::ZERO;
+        };
+        let refused = u128::from(offered.saturating_sub(most)) * MILLION;
+        let refused = refused / u128::from(offered.max(1));
+        Ratio::parts_per_million(refused as u32).min(self.law.most_refused)
+    }
+
+    fn smooth(&mut self, served: u64) -> u64 {
+        let smoothed = match self.served {
+            None => served,
+            Some(before) => {
+                let sum = u128::from(before) * u128::from(SMOOTHED - 1) + u128::from(served);
+                (sum / u128::from(SMOOTHED)) as u64
+            }
+        };
+        self.served = Some(smoothed);
+        smoothed
+    }
+
+    /// So many were served in a period that was not calm.
+    fn too_much(&mut self, served: u64) {
+        let is_news = self.calm > 0 || self.most.is_none();
+        self.known = if is_news { served } else { self.known.max(served) };
+        self.calm = 0;
+        self.idle = 0;
+    }
+
+    /// One step for a pressure of up to twice as much as can be borne, and one
+    /// more for each time more; no more than half.
+    fn steps(&self, pressure: Pressure) -> Ratio {
+        let times = u128::from(pressure.as_parts_per_million()).saturating_sub(MILLION);
+        let step = u128::from(self.law.decrease.as_parts_per_million());
+        let all = (step * times / MILLION).clamp(step, MILLION / 2);
+        Ratio::parts_per_million(all as u32)
+    }
+
+    fn lower(&mut self, to: u64) {
+        match self.most {
+            Some(most) if to < most && self.since_lowered < SETTLES => {}
+            Some(most) if to >= most => self.most = Some(to),
+            _ => {
+                self.most = Some(to);
+                self.since_lowered = 0;
+            }
+        }
+    }
+
+    fn raise(&mut self, offered: u64) {
+        let Some(most) = self.most else {
+            return;
+        };
+        self.idle = if offered <= most { self.idle + 1 } else { 0 };
+        if self.idle >= SPARE {
+            self.most = None;
+            self.idle = 0;
+            return;
+        }
+        let is_known = most < less(self.known, self.law.increase);
+        let doubled = if is_known { self.calm } else { self.calm / TRIES };
+        let doubled = doubled.min(DOUBLED);
+        self.calm = self.calm.saturating_add(1);
+        let step = u128::from(self.law.increase.as_parts_per_million()) << doubled;
+        let step = Ratio::parts_per_million(step.min(MILLION / 2) as u32);
+        let highest = if is_known {
+            more(self.known, self.law.increase)
+        } else {
+            // Not out of sight of what comes: that many more at once are news.
+            more(offered, Ratio::ONE).max(most)
+        };
+        self.most = Some(more(most, step).saturating_add(1_000).min(highest));
+    }
+}
+
+/// Calls a second, in thousandths.
+fn rate(calls: u64, nanos: u64) -> u64 {
+    let rate = u128::from(calls) * 1_000_000_000_000 / u128::from(nanos.max(1));
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+fn less(rate: u64, share: Ratio) -> u64 {
+    rate - part(rate, share.min(Ratio::ONE))
+}
+
+fn more(rate: u64, share: Ratio) -> u64 {
+    rate.saturating_add(part(rate, share))
+}
+
+fn part(rate: u64, share: Ratio) -> u64 {
+    let part = u128::from(rate) * u128::from(share.as_parts_per_million()) / MILLION;
+    u64::try_from(part).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LAW: Law = Law {
+        decrease: Ratio::percent(5),
+        increase: Ratio::percent(2),
+        most_refused: Ratio::percent(99),
+    };
+
+    /// A second in which a thousand came, all of whom were served.
+    const CALM: Period = Period {
+        nanos: 1_000_000_000,
+        offered: 1_000,
+        turned_away: 0,
+        served: 1_000,
+        overload: None,
+    };
+
+    /// How many are admitted a second after these periods.
+    fn admitting(periods: &[Period]) -> Vec<Option<u64>> {
+        let mut controller = Controller::new(LAW);
+        let step = |period| {
+            controller.step(period);
+            controller.admitting().map(|most| most / 1_000)
+        };
+        periods.iter().map(step).collect()
+    }
+
+    fn overloaded(percent: u16, served: u64) -> Period {
+        Period {
+            served,
+            offered: 3_000,
+            overload: Some(Pressure::percent(percent)),
+            ..CALM
+        }
+    }
+
+    #[test]
+    fn under_too_much_pressure_it_admits_less_than_was_served() {
+        let most = |percent| admitting(&[overloaded(percent, 1_000)])[0].unwrap();
+        let table = [100, 150, 200, 300, 500, 2_000].map(most);
+        assert_eq!(table, [950, 950, 950, 900, 800, 500]);
+    }
+
+    #[test]
+    fn it_is_not_lowered_again_before_that_can_be_seen() {
+        let fewer = [1_000, 900, 900, 900, 900, 900].map(|served| overloaded(100, served));
+        let most = admitting(&fewer);
+        assert_eq!(most[..5], [Some(950); 5]);
+        assert!(most[5] < Some(950), "{most:?}");
+    }
+
+    #[test]
+    fn what_was_served_counts_over_some_periods() {
+        let once = admitting(&[CALM, overloaded(100, 0)]);
+        assert_eq!(once[1], Some(712), "three quarters of a thousand, less a step");
+        let more = admitting(&[overloaded(100, 500), overloaded(100, 1_000)]);
+        assert_eq!(more[1], Some(593), "it is raised though the pressure stays");
+    }
+
+    #[test]
+    fn what_is_turned_away_further_in_is_shed_at_the_door() {
+        let turned_away = Period {
+            offered: 3_000,
+            turned_away: 2_000,
+            ..CALM
+        };
+        let mut controller = Controller::new(LAW);
+        assert_eq!(controller.step(&turned_away), Ratio::percent(66));
+        assert_eq!(controller.admitting(), Some(1_020_000), "two percent more");
+    }
+
+    #[test]
+    fn in_calm_it_comes_fast_to_what_is_known_and_slowly_beyond() {
+        // A thousand were served as it began, and then none for a while.
+        let mut periods = vec![overloaded(100, 1_000)];
+        periods.extend([overloaded(1_000, 0); 7]);
+        let busy = Period {
+            offered: 5_000,
+            served: 0,
+            ..CALM
+        };
+        periods.extend([busy; 40]);
+        let most: Vec<_> = admitting(&periods).into_iter().flatten().collect();
+        let known = most.iter().rposition(|most| *most < 980).unwrap();
+        assert!(known <= 7 + 11, "an order of magnitude in a second: {most:?}");
+        for (at, pair) in most.windows(2).enumerate().skip(known) {
+            let percent = if at < known + 9 { 9 } else { 32 };
+            assert!(pair[1] - pair[0] <= pair[0] * percent / 100 + 1, "{most:?}");
+        }
+        assert!(most[known + 30] > 3_000, "in the end it finds more: {most:?}");
+    }
+
+    #[test]
+    fn with_room_to_spare_for_long_all_are_admitted() {
+        let mut periods = vec![overloaded(100, 1_000)];
+        periods.extend([CALM; 20]);
+        let most = admitting(&periods);
+        let last = most.iter().position(Option::is_none).unwrap();
+        assert!((SPARE..SPARE + 5).contains(&(last as u32)), "{most:?}");
+        assert!(most[last..].iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn something_always_passes() {
+        let stuck = [overloaded(5_000, 0); 100];
+        let mut controller = Controller::new(LAW);
+        let refused: Vec<_> = stuck.iter().map(|stuck| controller.step(stuck)).collect();
+        assert!(refused.iter().all(|share| *share <= Ratio::percent(99)));
+        assert_eq!(refused[99], Ratio::percent(99));
+    }
+
+    #[test]
+    fn it_finds_what_can_be_borne_again_within_some_periods() {
+        let mut controller = Controller::new(LAW);
+        for _ in 0..100 {
+            controller.step(&overloaded(5_000, 0));
+        }
+        let passes = |refused: Ratio| {
+            1_000 - 1_000 * u64::from(refused.as_parts_per_million()) / 1_000_000
+        };
+        let mut served = 10;
+        let periods = (1..).find(|_| {
+            let refused = controller.step(&Period { served, ..CALM });
+            served = passes(refused);
+            served == 1_000
+        });
+        assert!(periods.unwrap() <= 60, "{periods:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_numbers_break_it(
+            periods in proptest::collection::vec(
+                (0..=u64::MAX, 0..=u64::MAX, 0..=u64::MAX, 0..=u64::MAX, proptest::option::of(0..=u32::MAX)),
+                1..50,
+            ),
+        ) {
+            let mut controller = Controller::new(LAW);
+            for (nanos, offered, turned_away, served, overload) in periods {
+                let refused = controller.step(&Period {
+                    nanos,
+                    offered,
+                    turned_away,
+                    served,
+                    overload: overload.map(Pressure::parts_per_million),
+                });
+                prop_assert!(refused <= LAW.most_refused);
+            }
+        }
+    }
+}

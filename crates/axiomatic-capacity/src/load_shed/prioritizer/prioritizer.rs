@@ -1,0 +1,381 @@
+use std::fmt;
+use std::sync::{Arc, PoisonError, TryLockError};
+use std::time::Duration;
+
+use axiomatic_core::context::{AdmissionLevel, Priority};
+use axiomatic_core::luck_cell::Luck;
+use axiomatic_core::number_cell::Setting;
+use axiomatic_core::pressure::Pressure;
+use axiomatic_core::sync::{Mutex, MutexGuard};
+use axiomatic_core::time::{Instant, saturating_nanos};
+use axiomatic_core::{Name, Pattern, Ratio, Reason, Rejected};
+
+use super::controller::{Controller, Law, Period};
+use super::crowd::Crowd;
+use super::patience::Patience;
+use super::tallies_cell::{Fate, Tallies, Totals};
+use super::telemetry::Telemetry;
+use super::{Config, Snapshot};
+use crate::load_shed::ConfigError;
+use crate::load_shed::signal::{Look, Overload};
+
+/// Decides how much is shed, and that it is what matters least: one for all
+/// that stands in front of one resource.
+///
+/// It is a handle, cheap to clone. Whoever stands outermost asks it
+/// ([`admit`](Prioritizer::admit), or a [`LoadShedder`](crate::load_shed::LoadShedder)
+/// does); whoever refuses further in, a bulkhead, a rate limit, a throttler,
+/// tells it so ([`turned_away`](Prioritizer::turned_away)). From the next period
+/// on as much is shed at the door, and what matters less before what matters
+/// more, instead of whoever happens to find no slot.
+///
+/// ```
+/// use axiomatic_capacity::load_shed::Prioritizer;
+/// use axiomatic_capacity::load_shed::prioritizer::Config;
+/// use axiomatic_core::context::Priority;
+/// use axiomatic_core::time::Instant;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let prioritizer: Prioritizer = Config::new().build()?;
+/// let mut now = Instant::from_nanos(1_000_000_000);
+/// let mut shed = [0, 0];
+/// // A hundred of each in a period, of which forty in all can be borne.
+/// for period in 0..50 {
+///     let mut borne = 40;
+///     for _ in 0..100 {
+///         now = now + Duration::from_millis(1);
+///         for (priority, shed) in [Priority::SHEDDABLE, Priority::CRITICAL].into_iter().zip(&mut shed) {
+///             match prioritizer.admit(now, priority) {
+///                 Ok(()) if borne > 0 => borne -= 1,
+///                 Ok(()) => prioritizer.turned_away(),
+///                 Err(_) => *shed += u32::from(period > 10),
+///             }
+///         }
+///     }
+/// }
+/// assert!(shed[0] > 3_800, "all that is sheddable: {shed:?}");
+/// assert!(shed[1] < 2_600, "of what is critical no more than must be: {shed:?}");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Prioritizer(Arc<Inner>);
+
+struct Inner {
+    /// What every call reads, and one call a period writes.
+    level: Setting,
+    due: Setting,
+    period: Setting,
+    /// In nanoseconds.
+    wait: Setting,
+    /// Somebody tells when calls end.
+    is_told: Setting,
+    tallies: Tallies,
+    luck: Luck,
+    /// None while one call has it: others go on without.
+    control: Mutex<Option<Box<Control>>>,
+    /// What the next step is to take over.
+    changed: Mutex<Option<Changed>>,
+    /// Of the last period. Apart from the control, under which signals run.
+    last: Mutex<Last>,
+    telemetry: Telemetry,
+    name: Name,
+}
+
+/// What one call at a time has, and no other waits for.
+struct Control {
+    overload: Overload,
+    controller: Controller,
+    crowd: Crowd,
+    patience: Patience,
+    before: Totals,
+    began: Option<Instant>,
+}
+
+/// What can be changed live, of what the control has.
+struct Changed {
+    law: Law,
+    enter: Pressure,
+    leave: Pressure,
+    waits: (u64, u64),
+}
+
+/// What is told of the last period.
+struct Last {
+    look: Look,
+    admitting: Option<u64>,
+    refused: Ratio,
+    crowd: Crowd,
+}
+
+/// Of fewer requests a share is chance: the period goes on, up to ten times as
+/// long. It was not measured.
+const FEW: u64 = 20;
+const LONGEST: u64 = 10;
+
+impl Prioritizer {
+    pub(super) fn new(config: Config, overload: Overload) -> Self {
+        let (first, longest) = config.waits();
+        let crowd = Crowd::new();
+        Prioritizer(Arc::new(Inner {
+            level: Setting::new(AdmissionLevel::ALL.as_u32().into()),
+            due: Setting::new(0),
+            period: Setting::new(saturating_nanos(config.period)),
+            wait: Setting::new(first),
+            is_told: Setting::new(0),
+            tallies: Tallies::new(),
+            luck: Luck::new(config.seed),
+            last: Mutex::new(Last {
+                look: Look::default(),
+                admitting: None,
+                refused: Ratio::ZERO,
+                crowd: crowd.clone(),
+            }),
+            control: Mutex::new(Some(Box::new(Control {
+                overload,
+                controller: Controller::new(config.law),
+                crowd,
+                patience: Patience::new(first, longest),
+                before: Totals::default(),
+                began: None,
+            }))),
+            changed: Mutex::new(None),
+            telemetry: Telemetry::new(config.name),
+            name: config.name,
+        }))
+    }
+
+    /// Asks for a request of this priority, at `now`, at the outermost place.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] with [`Reason::Shed`], and when to come again.
+    #[inline]
+    pub fn admit(&self, now: Instant, priority: Priority) -> Result<(), Rejected> {
+        if self.lets_in(now, priority) {
+            Ok(())
+        } else {
+            let rejected = Rejected::new(Pattern::LoadShedder, Reason::Shed);
+            Err(rejected
+                .with_name(self.0.name)
+                .with_retry_after_nanos(self.wait()))
+        }
+    }
+
+    /// The same in a word, for who refuses in words of its own. Whether it is
+    /// refused is up to it: in shadow it is not.
+    #[inline(always)]
+    pub(crate) fn lets_in(&self, now: Instant, priority: Priority) -> bool {
+        let inner = &*self.0;
+        if now.as_nanos() >= inner.due.load() {
+            self.step(now);
+        }
+        inner.tallies.offered(priority);
+        let level = AdmissionLevel::from_u32(inner.level.load() as u32);
+        if level == AdmissionLevel::ALL || level.admits(priority, (inner.luck.draw() >> 48) as u16)
+        {
+            return true;
+        }
+        inner.tallies.fate(Fate::Shed);
+        false
+    }
+
+    /// A request that was let in was refused further in, whatever its
+    /// priority: because there was no slot, no token, no time.
+    #[inline]
+    pub fn turned_away(&self) {
+        self.0.tallies.fate(Fate::TurnedAway);
+    }
+
+    /// Requests that are let in are told of when they end.
+    pub(crate) fn is_told_of_ends(&self) {
+        self.0.is_told.store(1);
+    }
+
+    /// One that was let in has ended.
+    #[inline(always)]
+    pub(crate) fn ended(&self) {
+        self.0.tallies.fate(Fate::Ended);
+    }
+
+    /// How long who is refused is to stay away, in nanoseconds: between once
+    /// and twice what the history of refusals says.
+    #[inline]
+    pub(crate) fn wait(&self) -> u64 {
+        let wait = self.0.wait.load();
+        let share = u128::from(wait) * u128::from(self.0.luck.draw());
+        wait + (share >> 64) as u64
+    }
+
+    /// From which priority on requests are admitted: what callers are told,
+    /// so that they keep back what would be refused.
+    #[inline]
+    pub fn level(&self) -> AdmissionLevel {
+        AdmissionLevel::from_u32(self.0.level.load() as u32)
+    }
+
+    /// The level that refuses this share of the requests of late, those that
+    /// matter least: for who knows by itself how much must be refused, as a
+    /// throttler does.
+    pub fn level_of(&self, refused: Ratio) -> AdmissionLevel {
+        lock(&self.0.last).crowd.level(refused)
+    }
+
+    /// Changes what can be changed live: periods, steps, waits, hysteresis,
+    /// from the next period on. Name, signals and seed stay what they are.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], and nothing is changed.
+    pub fn update(&self, config: &Config) -> Result<(), ConfigError> {
+        config.check()?;
+        *lock(&self.0.changed) = Some(Changed {
+            law: config.law,
+            enter: config.enter,
+            leave: config.leave,
+            waits: config.waits(),
+        });
+        self.0.period.store(saturating_nanos(config.period));
+        Ok(())
+    }
+
+    /// The name.
+    pub fn name(&self) -> Name {
+        self.0.name
+    }
+
+    /// Plain numbers for an operator; they print as a line.
+    pub fn snapshot(&self) -> Snapshot {
+        let last = lock(&self.0.last);
+        Snapshot {
+            name: self.0.name,
+            level: self.level(),
+            refused: last.refused,
+            admitting: last.admitting,
+            look: last.look,
+            retry_after: Duration::from_nanos(self.0.wait.load()),
+        }
+    }
+
+    /// The period is over, perhaps: decides for the next one.
+    #[cold]
+    #[inline(never)]
+    fn step(&self, now: Instant) {
+        let inner = &*self.0;
+        let Some(mut taken) = Taken::from(inner, now) else {
+            return;
+        };
+        let Some(control) = &mut taken.control else {
+            return;
+        };
+        // First of all: a signal that panics does so once a period, and not
+        // with every call.
+        let period = inner.period.load();
+        inner.due.store(now.as_nanos().saturating_add(period));
+        if let Some(changed) = lock(&inner.changed).take() {
+            control.change(changed);
+        }
+        let totals = inner.tallies.read();
+        let Some(began) = control.began else {
+            control.began = Some(now);
+            control.before = totals;
+            return;
+        };
+        let counted = totals.since(&control.before);
+        let nanos = saturating_nanos(now - began);
+        let offered = counted.all();
+        if offered < FEW && nanos < period.saturating_mul(LONGEST) {
+            return;
+        }
+        control.began = Some(now);
+        control.before = totals;
+        let look = control.overload.look(now);
+        let refused = control.decide(&counted, nanos, &look, inner.is_told.load() == 1);
+        let level = control.crowd.level(refused);
+        let turned_away = counted.of(Fate::Shed) + counted.of(Fate::TurnedAway);
+        let wait = control.patience.step(nanos, turned_away, offered);
+        *lock(&inner.last) = Last {
+            look,
+            admitting: control.controller.admitting(),
+            refused,
+            crowd: control.crowd.clone(),
+        };
+        let before = self.level();
+        inner.wait.store(saturating_nanos(wait));
+        inner.level.store(level.as_u32().into());
+        drop(taken);
+        inner.telemetry.decided(before, level, &look);
+    }
+}
+
+impl Control {
+    fn change(&mut self, changed: Changed) {
+        let (first, longest) = changed.waits;
+        self.controller.set_law(changed.law);
+        self.overload.set(changed.enter, changed.leave);
+        self.patience.set(first, longest);
+    }
+
+    /// What share to refuse in the next period.
+    fn decide(&mut self, counted: &Totals, nanos: u64, look: &Look, is_told: bool) -> Ratio {
+        let offered = counted.all();
+        let turned_away = counted.of(Fate::TurnedAway);
+        let served = if is_told {
+            counted.of(Fate::Ended)
+        } else {
+            offered.saturating_sub(counted.of(Fate::Shed))
+        };
+        self.crowd.add(counted);
+        self.controller.step(&Period {
+            nanos,
+            offered,
+            turned_away,
+            // Who is turned away ends too.
+            served: served.saturating_sub(turned_away),
+            overload: look.overloaded.then_some(look.pressure),
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that can panic runs under one.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The control, in the hands of one call, and back when it is done with it,
+/// also if a signal panics.
+struct Taken<'p> {
+    inner: &'p Inner,
+    control: Option<Box<Control>>,
+}
+
+impl<'p> Taken<'p> {
+    /// None if another call has it, or the period is not over after all.
+    fn from(inner: &'p Inner, now: Instant) -> Option<Self> {
+        let mut place = match inner.control.try_lock() {
+            Ok(place) => place,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if now.as_nanos() < inner.due.load() {
+            return None;
+        }
+        let control = Some(place.take()?);
+        Some(Taken { inner, control })
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        *lock(&self.inner.control) = self.control.take();
+    }
+}
+
+impl fmt::Debug for Prioritizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prioritizer")
+            .field("level", &self.level())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+use std::fmt;
+use std::sync::Arc;
+use std::thread::LocalKey;
+
+use axiomatic_core::mode_cell::ModeCell;
+use axiomatic_core::number_cell::{SpreadTally, Tally};
+use axiomatic_core::shared::{Held, Shared, Stash, Stashed};
+use axiomatic_core::time::{Clock, Instant};
+use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
+
+use super::telemetry::Telemetry;
+use super::{Ask, Config, Estimate, LoadShedLayer, OwnedPermit, Permit, Prioritizer, Snapshot};
+
+/// Refuses what cannot be served in time, before anything is done for it: what
+/// matters least, and what would be too late.
+///
+/// It is a handle, cheap to clone, and works without tower and without a
+/// runtime: [`admit`](LoadShedder::admit) asks, and the permit, dropped, tells
+/// that the call is over.
+#[derive(Clone)]
+pub struct LoadShedder(Shared<Core>);
+
+/// What the handles share.
+pub(super) struct Core {
+    prioritizer: Prioritizer,
+    estimate: Option<Arc<dyn Estimate>>,
+    mode: ModeCell,
+    name: Name,
+    clock: Clock,
+    refused: SpreadTally,
+    would_refuse: Tally,
+    telemetry: Telemetry,
+}
+
+/// What is known of a call that is let in.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Counted,
+    /// Let through unseen.
+    Not,
+}
+
+impl LoadShedder {
+    pub(super) fn new(config: Config) -> Self {
+        config.prioritizer.is_told_of_ends();
+        LoadShedder(Shared::new(Core {
+            telemetry: Telemetry::new(config.name),
+            prioritizer: config.prioritizer,
+            estimate: config.estimate,
+            mode: ModeCell::new(config.mode),
+            name: config.name,
+            clock: config.clock,
+            refused: SpreadTally::new(),
+            would_refuse: Tally::new(),
+        }))
+    }
+
+    /// Asks for a call that begins at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] with [`Reason::Shed`], if it matters too little or would
+    /// wait longer than its caller does, and when to come again; with
+    /// [`Reason::Expired`], if its deadline has passed.
+    #[inline(always)]
+    pub fn admit(&self, now: Instant, ask: Ask) -> Result<Permit<'_>, Rejected> {
+        let seen = self.0.decide(now, ask)?;
+        Ok(Permit::new(&self.0, seen))
+    }
+
+    /// The same with a permit that outlives the borrow.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](LoadShedder::admit).
+    #[inline(always)]
+    pub fn admit_owned(&self, now: Instant, ask: Ask) -> Result<OwnedPermit, Rejected> {
+        let seen = self.0.decide(now, ask)?;
+        Ok(OwnedPermit::new(self.0.hold(), seen))
+    }
+
+    /// A permit for a call that is not asked about.
+    #[inline]
+    pub(super) fn exempt(&self) -> OwnedPermit {
+        OwnedPermit::new(self.0.hold(), Seen::Not)
+    }
+
+    /// Refuses a call that the service behind is not ready for.
+    pub(super) fn unready(&self) -> Rejected {
+        self.0.prioritizer.turned_away();
+        self.0.refuse(Reason::Shed)
+    }
+
+    /// A refusal in words that is counted as nothing.
+    pub(super) fn rejected(&self, reason: Reason) -> Rejected {
+        self.0.rejected(reason)
+    }
+
+    /// What decides how much is shed.
+    pub fn prioritizer(&self) -> &Prioritizer {
+        &self.0.prioritizer
+    }
+
+    /// Reads the clock. Only adapters need to.
+    #[inline(always)]
+    pub fn now(&self) -> Instant {
+        self.0.clock.now()
+    }
+
+    /// Switches between enforcing, shadowing and standing aside, for calls
+    /// that come from now on. In shadow all pass, and those that would have
+    /// been refused are counted; off, nothing is seen.
+    pub fn set_mode(&self, mode: Mode) {
+        self.0.mode.store(mode);
+    }
+
+    /// Whether it acts on its decisions.
+    pub fn mode(&self) -> Mode {
+        self.0.mode.load()
+    }
+
+    /// The name.
+    pub fn name(&self) -> Name {
+        self.0.name
+    }
+
+    /// Plain numbers for an operator; they print as a line.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            name: self.0.name,
+            mode: self.mode(),
+            refused: self.0.refused.load(),
+            would_refuse: self.0.would_refuse.load(),
+            prioritizer: self.0.prioritizer.snapshot(),
+        }
+    }
+
+    /// A tower layer; all its services share this.
+    pub fn layer(&self) -> LoadShedLayer {
+        LoadShedLayer::of(self.clone())
+    }
+}
+
+impl Core {
+    #[inline(always)]
+    fn decide(&self, now: Instant, ask: Ask) -> Result<Seen, Rejected> {
+        if self.mode.load() != Mode::Enforce {
+            return Ok(self.decide_unenforced(now, ask));
+        }
+        if let Some(deadline) = ask.deadline {
+            self.in_time(now, deadline.remaining(now), ask)?;
+        }
+        if self.prioritizer.lets_in(now, ask.priority) {
+            Ok(Seen::Counted)
+        } else {
+            Err(self.refuse(Reason::Shed))
+        }
+    }
+
+    #[cold]
+    fn decide_unenforced(&self, now: Instant, ask: Ask) -> Seen {
+        if self.mode.is_off() {
+            return Seen::Not;
+        }
+        let remaining = ask.deadline.map(|deadline| deadline.remaining(now));
+        let is_late = remaining.is_some_and(|remaining| self.too_late(now, remaining, ask).is_some());
+        if !self.prioritizer.lets_in(now, ask.priority) || is_late {
+            self.would_refuse.count();
+            self.telemetry.would_refuse();
+        }
+        Seen::Counted
+    }
+
+    #[inline]
+    fn in_time(&self, now: Instant, remaining: std::time::Duration, ask: Ask) -> Result<(), Rejected> {
+        match self.too_late(now, remaining, ask) {
+            None => Ok(()),
+            Some(reason) => Err(self.refuse(reason)),
+        }
+    }
+
+    /// Why a call with so much time left is not worth beginning.
+    #[inline]
+    fn too_late(&self, now: Instant, remaining: std::time::Duration, ask: Ask) -> Option<Reason> {
+        if remaining.is_zero() {
+            return Some(Reason::Expired);
+        }
+        let estimate = self.estimate.as_ref()?;
+        (estimate.wait(now, ask.priority) >= remaining).then_some(Reason::Shed)
+    }
+
+    /// Refuses a call, and counts it.
+    #[inline]
+    fn refuse(&self, reason: Reason) -> Rejected {
+        self.refused.count();
+        self.telemetry.refused(reason);
+        let rejected = self.rejected(reason);
+        // Whose time is over need not come again.
+        if reason == Reason::Expired {
+            rejected
+        } else {
+            rejected.with_retry_after_nanos(self.prioritizer.wait())
+        }
+    }
+
+    #[inline]
+    fn rejected(&self, reason: Reason) -> Rejected {
+        Rejected::new(Pattern::LoadShedder, reason).with_name(self.name)
+    }
+
+    /// A call is over.
+    #[inline(always)]
+    pub(super) fn end(&self, seen: Seen) {
+        if seen == Seen::Counted {
+            self.prioritizer.ended();
+        }
+    }
+}
+
+impl Stashed for Core {
+    fn stash() -> &'static LocalKey<Stash<Self>> {
+        thread_local!(static STASH: Stash<Core> = const { Stash::new() });
+        &STASH
+    }
+}
+
+/// A reference to a core for the time of a call.
+pub(super) type HeldCore = Held<Core>;
+
+impl fmt::Debug for LoadShedder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadShedder")
+            .field("name", &self.0.name)
+            .field("prioritizer", &self.0.prioritizer)
+            .finish_non_exhaustive()
+    }
+}
