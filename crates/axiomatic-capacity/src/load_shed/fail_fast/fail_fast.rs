@@ -95,7 +95,7 @@ impl FailFast {
     /// The service was found ready: whatever others found before, calls pass.
     #[inline(always)]
     pub fn found_ready(&self, wait: &mut Wait) {
-        wait.is_over();
+        wait.end();
         if self.core.unready.clear() {
             self.core.telemetry.recovered();
         }
@@ -143,7 +143,7 @@ impl FailFast {
     fn turn_away(&self, wait: &mut Wait, now: Instant) -> Verdict {
         let core = &*self.core;
         if core.mode.load() == Mode::Enforce {
-            wait.is_over();
+            wait.end();
             return Verdict::Refuse;
         }
         if wait.count(now) {

@@ -4,12 +4,12 @@ use axiomatic_core::time::Instant;
 
 /// One asker's wait for the inner service: since when it has found it not
 /// ready, time after time. Belongs to whoever asks, and starts empty.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Wait {
     under_way: Option<UnderWay>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct UnderWay {
     began: Instant,
     /// When it is to be asked again, whatever happens.
@@ -53,7 +53,7 @@ impl Wait {
         !std::mem::replace(&mut wait.is_counted, true)
     }
 
-    pub(super) fn is_over(&mut self) {
+    pub(super) fn end(&mut self) {
         self.under_way = None;
     }
 }
