@@ -48,8 +48,9 @@
 //! - What was too long for one is waited for by nobody: all instances of all
 //!   services with one handle refuse at once
 //!   (`what_was_too_long_for_one_is_waited_for_by_nobody`), those that wait
-//!   already within 2 ms (`who_came_later_is_refused_with_the_first`), and it is
-//!   told once (`of_ten_that_are_stuck_all_are_refused_and_it_is_told_once`,
+//!   already a millisecond or two later
+//!   (`who_came_later_is_refused_with_the_first`) or, if the first is late itself,
+//!   after their own time; and it is told once (`of_ten_that_are_stuck_all_are_refused_and_it_is_told_once`,
 //!   `an_episode_is_begun_by_one`).
 //! - One that finds the service ready lets all pass
 //!   (`one_that_finds_it_ready_lets_all_pass_at_once`), also if that meets a
