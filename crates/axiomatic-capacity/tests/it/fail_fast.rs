@@ -1,5 +1,5 @@
 //! Fail-fast, in paused time: what is refused for whom, since when, and what is
-//! let go.
+//! let go. One file, because it is one list of promises over one small service.
 
 use std::cell::Cell;
 use std::future::{Future, Ready, ready};
