@@ -5,6 +5,9 @@
 //! reports. It is one file, since a model is understood beside the others.
 #![cfg(axiomatic_loom)]
 
+#[cfg(feature = "tokio")]
+#[path = "loom/fail_fast.rs"]
+mod fail_fast;
 #[path = "loom/rate_limit.rs"]
 mod rate_limit;
 #[path = "loom/rate_limit_keyed.rs"]

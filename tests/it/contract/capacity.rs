@@ -4,6 +4,7 @@ use axiomatic_capacity::adaptive::{self, AdaptiveLimit, LimitAlgorithm, Sample, 
 use axiomatic_capacity::bulkhead::{
     Bulkhead, Config, KeyedBulkhead, Order, Partitions, Sharing, WhenFull,
 };
+use axiomatic_capacity::load_shed::fail_fast::{self, FailFast};
 
 use super::*;
 
@@ -249,6 +250,45 @@ fn a_bulkhead_to_the_end_of_the_body_keeps_the_contract() {
     .assert();
 }
 
+fn failing_after(time: Duration) -> FailFast {
+    fail_fast::Config::new(time).build().unwrap()
+}
+
+#[test]
+fn a_fail_fast_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    Contract::new(Class::Shedding, || {
+        Subject::new(failing_after(Duration::ZERO).layer())
+    })
+    .assert();
+    Contract::new(Class::Shedding, || {
+        Subject::new(failing_after(SECOND).layer().with_error::<Typed>())
+    })
+    .passing_time(|time| pass(&runtime, time))
+    .except(
+        Obligation::ShedLeavesQueue,
+        "for a second it is no shed call, and waits",
+    )
+    .assert();
+}
+
+#[test]
+fn a_fail_fast_that_refuses_nobody_keeps_the_contract() {
+    let runtime = paused();
+    let _entered = runtime.enter();
+    for mode in [Mode::Shadow, Mode::Off] {
+        Contract::new(Class::Shedding, || {
+            let fail_fast = failing_after(SECOND);
+            fail_fast.set_mode(mode);
+            Subject::new(fail_fast.layer())
+        })
+        .passing_time(|time| pass(&runtime, time))
+        .except(Obligation::ShedLeavesQueue, "it sheds nobody")
+        .assert();
+    }
+}
+
 #[test]
 fn layers_of_capacity_ask_for_nothing_but_clones_where_they_wait() {
     let runtime = paused();
@@ -267,4 +307,8 @@ fn layers_of_capacity_ask_for_nothing_but_clones_where_they_wait() {
     local::accepts_local_clone(&queued);
     local::accepts_local_clone(&queued.clone().with_error::<Typed>());
     local::stays_send(&queued);
+    let fail_fast = failing_after(SECOND).layer();
+    local::accepts_local_clone(&fail_fast);
+    local::accepts_local_clone(&fail_fast.clone().with_error::<Typed>());
+    local::stays_send(&fail_fast);
 }

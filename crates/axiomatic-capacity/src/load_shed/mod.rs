@@ -2,6 +2,8 @@
 
 mod config;
 mod error;
+#[cfg(feature = "tokio")]
+pub mod fail_fast;
 pub mod fairness;
 mod future;
 mod layer;

@@ -3,6 +3,8 @@
 
 mod adaptive;
 mod bulkhead;
+#[cfg(feature = "tokio")]
+mod fail_fast;
 mod keyed;
 mod load_shed;
 mod model;
