@@ -50,7 +50,9 @@ impl Shedding {
         self.percent.store(percent, Ordering::Relaxed);
         for _ in 0..200 * 30 {
             self.clock.advance(SECOND / 300);
-            let _ = self.prioritizer.admit(self.clock.now(), Priority::default());
+            let _ = self
+                .prioritizer
+                .admit(self.clock.now(), Priority::default());
         }
     }
 

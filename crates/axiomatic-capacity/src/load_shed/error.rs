@@ -52,11 +52,9 @@ impl fmt::Display for ConfigError {
                 f,
                 "to wait {first:?} at first and {longest:?} at most will not do"
             ),
-            ConfigError::Fairness(time) => write!(
-                f,
-                "{time:?} are less than {:?}",
-                fairness::Config::SHORTEST
-            ),
+            ConfigError::Fairness(time) => {
+                write!(f, "{time:?} are less than {:?}", fairness::Config::SHORTEST)
+            }
             ConfigError::Believed => f.write_str("a level that is believed for no time"),
         }
     }

@@ -163,7 +163,8 @@ impl Core {
             return Seen::Not;
         }
         let remaining = ask.deadline.map(|deadline| deadline.remaining(now));
-        let is_late = remaining.is_some_and(|remaining| self.too_late(now, remaining, ask).is_some());
+        let is_late =
+            remaining.is_some_and(|remaining| self.too_late(now, remaining, ask).is_some());
         if !self.prioritizer.lets_in(now, ask.priority) || is_late {
             self.would_refuse.count();
             self.telemetry.would_refuse();
@@ -172,7 +173,12 @@ impl Core {
     }
 
     #[inline]
-    fn in_time(&self, now: Instant, remaining: std::time::Duration, ask: Ask) -> Result<(), Rejected> {
+    fn in_time(
+        &self,
+        now: Instant,
+        remaining: std::time::Duration,
+        ask: Ask,
+    ) -> Result<(), Rejected> {
         match self.too_late(now, remaining, ask) {
             None => Ok(()),
             Some(reason) => Err(self.refuse(reason)),

@@ -132,7 +132,13 @@ fn a_new_level_is_for_the_next_period_and_few_calls_make_no_period() {
         .unwrap();
     let looks = || asked.load(Ordering::Relaxed);
     gauge.set(200);
-    let ask = |at: u64| assert!(prioritizer.admit(START + MILLI * at as u32, Priority::default()).is_ok());
+    let ask = |at: u64| {
+        assert!(
+            prioritizer
+                .admit(START + MILLI * at as u32, Priority::default())
+                .is_ok()
+        )
+    };
     (0..100).for_each(ask);
     assert_eq!(looks(), 0, "the first period is not over");
     ask(100);
@@ -188,7 +194,10 @@ fn who_is_refused_long_is_asked_to_wait_long_and_not_all_the_same_time() {
     let (first, last) = (told[0], &told[told.len() - 1_000..]);
     assert!((SECOND..2 * SECOND).contains(&first), "{first:?}");
     let (least, most) = (last.iter().min().unwrap(), last.iter().max().unwrap());
-    assert!(*least >= 8 * SECOND && *most < 16 * SECOND, "{least:?} {most:?}");
+    assert!(
+        *least >= 8 * SECOND && *most < 16 * SECOND,
+        "{least:?} {most:?}"
+    );
     assert!(*most - *least > 7 * SECOND, "spread over all of it");
 }
 
@@ -203,21 +212,39 @@ fn settings_change_live_with_the_next_period() {
     assert!(!prioritizer.snapshot().is_overloaded());
     assert_eq!(prioritizer.snapshot().signal(), Some("gauge"));
     let crossed = Config::new().hysteresis(Pressure::percent(80), Pressure::FULL);
-    assert!(matches!(prioritizer.update(&crossed), Err(ConfigError::Overload(_))));
+    assert!(matches!(
+        prioritizer.update(&crossed),
+        Err(ConfigError::Overload(_))
+    ));
 }
 
 #[test]
 fn what_cannot_work_is_refused() {
     let build = |config: Config| config.build().map(drop).unwrap_err();
     let none = Duration::ZERO;
-    assert_eq!(build(Config::new().period(MILLI)), ConfigError::Period(MILLI));
-    assert_eq!(build(Config::new().period(60 * SECOND)), ConfigError::Period(60 * SECOND));
+    assert_eq!(
+        build(Config::new().period(MILLI)),
+        ConfigError::Period(MILLI)
+    );
+    assert_eq!(
+        build(Config::new().period(60 * SECOND)),
+        ConfigError::Period(60 * SECOND)
+    );
     let (one, zero) = (Ratio::ONE, Ratio::ZERO);
-    assert_eq!(build(Config::new().steps(zero, one)), ConfigError::Step(zero));
+    assert_eq!(
+        build(Config::new().steps(zero, one)),
+        ConfigError::Step(zero)
+    );
     assert_eq!(build(Config::new().steps(one, one)), ConfigError::Step(one));
     let two = Ratio::percent(200);
-    assert_eq!(build(Config::new().steps(Ratio::percent(5), two)), ConfigError::Step(two));
-    assert_eq!(build(Config::new().most_refused(one)), ConfigError::MostRefused(one));
+    assert_eq!(
+        build(Config::new().steps(Ratio::percent(5), two)),
+        ConfigError::Step(two)
+    );
+    assert_eq!(
+        build(Config::new().most_refused(one)),
+        ConfigError::MostRefused(one)
+    );
     let waits = Config::new().retry_after(none, SECOND);
     assert_eq!(build(waits), ConfigError::RetryAfter(none, SECOND));
     let waits = Config::new().retry_after(SECOND, MILLI);
@@ -232,7 +259,11 @@ struct Wait(Duration);
 
 impl Estimate for Wait {
     fn wait(&self, _: Instant, priority: Priority) -> Duration {
-        if priority > Priority::CRITICAL { Duration::ZERO } else { self.0 }
+        if priority > Priority::CRITICAL {
+            Duration::ZERO
+        } else {
+            self.0
+        }
     }
 }
 
@@ -255,7 +286,10 @@ fn what_would_be_too_late_is_refused_at_once() {
     let expired = shedder.admit(START, until(Duration::ZERO)).unwrap_err();
     assert_eq!(expired.reason(), Reason::Expired);
     assert_eq!(expired.retry_after(), None);
-    assert!(shedder.admit(START, Ask::default()).is_ok(), "whoever waits for ever");
+    assert!(
+        shedder.admit(START, Ask::default()).is_ok(),
+        "whoever waits for ever"
+    );
     assert_eq!(shedder.snapshot().refused(), 2);
 }
 
@@ -289,13 +323,23 @@ fn in_shadow_all_pass_and_off_nothing_is_seen() {
     let snapshot = shedder.snapshot();
     assert_eq!(snapshot.refused(), 0);
     assert!(snapshot.would_refuse() > 700, "{snapshot}");
-    assert!(snapshot.to_string().starts_with("load shedder api: 0 refused, in shadow: "));
+    assert!(
+        snapshot
+            .to_string()
+            .starts_with("load shedder api: 0 refused, in shadow: ")
+    );
     assert!(shedder.admit(START, until(Duration::ZERO)).is_ok());
-    assert_eq!(shedder.snapshot().would_refuse(), snapshot.would_refuse() + 1);
+    assert_eq!(
+        shedder.snapshot().would_refuse(),
+        snapshot.would_refuse() + 1
+    );
 
     shedder.set_mode(Mode::Off);
     assert!(come(1_000));
-    assert_eq!(shedder.snapshot().would_refuse(), snapshot.would_refuse() + 1);
+    assert_eq!(
+        shedder.snapshot().would_refuse(),
+        snapshot.would_refuse() + 1
+    );
     shedder.set_mode(Mode::Enforce);
     assert!(!come(1_000));
 }

@@ -103,11 +103,7 @@ fn class(request: u64, classes: &Random) -> usize {
     unreachable!("of ten")
 }
 
-pub fn run(
-    story: &Story,
-    seed: u64,
-    server: impl FnOnce(&ManualClock) -> Server,
-) -> Vec<Second> {
+pub fn run(story: &Story, seed: u64, server: impl FnOnce(&ManualClock) -> Server) -> Vec<Second> {
     let agenda = Agenda::new();
     let server = server(&agenda.clock());
     let random = Random::new(seed);
@@ -189,7 +185,8 @@ impl World<'_> {
     fn attempt(&mut self, id: (u64, u32)) {
         let now = self.agenda.now();
         self.open.insert(id, self.agenda.elapsed());
-        self.agenda.after(self.story.patience, Event::GiveUp(id.0, id.1));
+        self.agenda
+            .after(self.story.patience, Event::GiveUp(id.0, id.1));
         let class = class(id.0, &self.classes) as u8;
         let mut ask = Ask::default().with_priority(Priority::from_u8(class * 64));
         if self.server.tells_deadlines {

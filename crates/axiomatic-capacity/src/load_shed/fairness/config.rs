@@ -74,7 +74,7 @@ impl Config {
         if shortest < Self::SHORTEST {
             return Err(ConfigError::Fairness(shortest));
         }
-        Ok(Fairness::new(self))
+        Ok(Fairness::new(&self))
     }
 }
 

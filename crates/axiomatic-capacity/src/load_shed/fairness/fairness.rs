@@ -43,7 +43,7 @@ const DEGREES: u8 = 8;
 const FEW: u64 = 16;
 
 impl Fairness {
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Fairness(Arc::new(Inner {
             usage: Usage::new(),
             hasher: KeyHasher::new(config.seed),
@@ -101,7 +101,9 @@ impl Fairness {
         // Half was forgotten, and is asked for once more in this half-life.
         let fair = all * 2 / u64::from(users.max(1));
         inner.fair.store(fair.max(FEW));
-        inner.due.store(now.as_nanos().saturating_add(inner.half_life));
+        inner
+            .due
+            .store(now.as_nanos().saturating_add(inner.half_life));
     }
 }
 

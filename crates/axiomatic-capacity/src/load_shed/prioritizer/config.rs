@@ -134,7 +134,7 @@ impl Config {
     pub fn build(self) -> Result<Prioritizer, ConfigError> {
         self.check()?;
         let overload = Overload::with(self.signals.clone(), self.enter, self.leave)?;
-        Ok(Prioritizer::new(self, overload))
+        Ok(Prioritizer::new(&self, overload))
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {

@@ -132,7 +132,11 @@ impl Controller {
     /// So many were served in a period that was not calm.
     fn too_much(&mut self, served: u64) {
         let is_news = self.calm > 0 || self.most.is_none();
-        self.known = if is_news { served } else { self.known.max(served) };
+        self.known = if is_news {
+            served
+        } else {
+            self.known.max(served)
+        };
         self.calm = 0;
         self.idle = 0;
     }
@@ -168,7 +172,11 @@ impl Controller {
             return;
         }
         let is_known = most < less(self.known, self.law.increase);
-        let doubled = if is_known { self.calm } else { self.calm / TRIES };
+        let doubled = if is_known {
+            self.calm
+        } else {
+            self.calm / TRIES
+        };
         let doubled = doubled.min(DOUBLED);
         self.calm = self.calm.saturating_add(1);
         let step = u128::from(self.law.increase.as_parts_per_million()) << doubled;
@@ -259,7 +267,11 @@ mod tests {
     #[test]
     fn what_was_served_counts_over_some_periods() {
         let once = admitting(&[CALM, overloaded(100, 0)]);
-        assert_eq!(once[1], Some(712), "three quarters of a thousand, less a step");
+        assert_eq!(
+            once[1],
+            Some(712),
+            "three quarters of a thousand, less a step"
+        );
         let more = admitting(&[overloaded(100, 500), overloaded(100, 1_000)]);
         assert_eq!(more[1], Some(593), "it is raised though the pressure stays");
     }
@@ -289,12 +301,18 @@ mod tests {
         periods.extend([busy; 40]);
         let most: Vec<_> = admitting(&periods).into_iter().flatten().collect();
         let known = most.iter().rposition(|most| *most < 980).unwrap();
-        assert!(known <= 7 + 11, "an order of magnitude in a second: {most:?}");
+        assert!(
+            known <= 7 + 11,
+            "an order of magnitude in a second: {most:?}"
+        );
         for (at, pair) in most.windows(2).enumerate().skip(known) {
             let percent = if at < known + 9 { 9 } else { 32 };
             assert!(pair[1] - pair[0] <= pair[0] * percent / 100 + 1, "{most:?}");
         }
-        assert!(most[known + 30] > 3_000, "in the end it finds more: {most:?}");
+        assert!(
+            most[known + 30] > 3_000,
+            "in the end it finds more: {most:?}"
+        );
     }
 
     #[test]
@@ -322,9 +340,8 @@ mod tests {
         for _ in 0..100 {
             controller.step(&overloaded(5_000, 0));
         }
-        let passes = |refused: Ratio| {
-            1_000 - 1_000 * u64::from(refused.as_parts_per_million()) / 1_000_000
-        };
+        let passes =
+            |refused: Ratio| 1_000 - 1_000 * u64::from(refused.as_parts_per_million()) / 1_000_000;
         let mut served = 10;
         let periods = (1..).find(|_| {
             let refused = controller.step(&Period { served, ..CALM });

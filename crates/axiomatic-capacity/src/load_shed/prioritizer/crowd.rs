@@ -99,7 +99,10 @@ mod tests {
         for _ in 0..12 {
             crowd.add(&totals(&[(128, 100)]));
         }
-        assert_eq!(crowd.level(Ratio::percent(1)).priority(), Priority::CRITICAL);
+        assert_eq!(
+            crowd.level(Ratio::percent(1)).priority(),
+            Priority::CRITICAL
+        );
         for _ in 0..12 {
             crowd.add(&Totals::default());
         }

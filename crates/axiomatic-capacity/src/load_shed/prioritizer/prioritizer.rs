@@ -115,7 +115,7 @@ const FEW: u64 = 20;
 const LONGEST: u64 = 10;
 
 impl Prioritizer {
-    pub(super) fn new(config: Config, overload: Overload) -> Self {
+    pub(super) fn new(config: &Config, overload: Overload) -> Self {
         let (first, longest) = config.waits();
         let crowd = Crowd::new();
         Prioritizer(Arc::new(Inner {
@@ -274,7 +274,7 @@ impl Prioritizer {
         let period = inner.period.load();
         inner.due.store(now.as_nanos().saturating_add(period));
         if let Some(changed) = lock(&inner.changed).take() {
-            control.change(changed);
+            control.change(&changed);
         }
         let totals = inner.tallies.read();
         let Some(began) = control.began else {
@@ -310,7 +310,7 @@ impl Prioritizer {
 }
 
 impl Control {
-    fn change(&mut self, changed: Changed) {
+    fn change(&mut self, changed: &Changed) {
         let (first, longest) = changed.waits;
         self.controller.set_law(changed.law);
         self.overload.set(changed.enter, changed.leave);

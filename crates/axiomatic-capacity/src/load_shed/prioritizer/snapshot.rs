@@ -67,7 +67,11 @@ impl fmt::Display for Snapshot {
             write!(f, ", {admitting} a second")?;
         }
         if let Some(signal) = self.signal() {
-            let state = if self.is_overloaded() { "too much" } else { "borne" };
+            let state = if self.is_overloaded() {
+                "too much"
+            } else {
+                "borne"
+            };
             write!(f, "; {signal} at {}: {state}", self.pressure())?;
         }
         Ok(())

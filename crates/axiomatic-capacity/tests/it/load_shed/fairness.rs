@@ -21,7 +21,11 @@ fn fairness() -> Fairness {
 fn level(fairness: &Fairness, at: Duration, user: u64) -> u8 {
     let user = fairness.hasher().number(user);
     let ranked = fairness.rank(START + at, user, Priority::SHEDDABLE_PLUS);
-    assert_eq!(ranked.as_u8() & !63, Priority::SHEDDABLE_PLUS.as_u8(), "the class stays");
+    assert_eq!(
+        ranked.as_u8() & !63,
+        Priority::SHEDDABLE_PLUS.as_u8(),
+        "the class stays"
+    );
     ranked.level()
 }
 
@@ -42,9 +46,15 @@ fn heavier_users_lose_first() {
     let at = one_is_heavy(&fairness);
     let heavy = level(&fairness, at, 1_000);
     let others: Vec<_> = (0..100).map(|user| level(&fairness, at, user)).collect();
-    assert!(others.iter().all(|light| *light > heavy + 8), "{heavy} {others:?}");
+    assert!(
+        others.iter().all(|light| *light > heavy + 8),
+        "{heavy} {others:?}"
+    );
     // But for one or two that share their places with the heavy one.
-    assert!(others.iter().filter(|light| **light < 56).count() <= 2, "{others:?}");
+    assert!(
+        others.iter().filter(|light| **light < 56).count() <= 2,
+        "{others:?}"
+    );
 }
 
 #[test]
@@ -61,14 +71,25 @@ fn a_heavy_user_that_stops_is_forgiven() {
 #[test]
 fn nobody_is_unlucky_for_ever() {
     let fairness = fairness();
-    let of_all = |at: Duration| -> Vec<u8> {
-        (0..200).map(|user| level(&fairness, at, user)).collect()
-    };
+    let of_all =
+        |at: Duration| -> Vec<u8> { (0..200).map(|user| level(&fairness, at, user)).collect() };
     let first = of_all(SECOND);
-    assert_eq!(first.iter().collect::<HashSet<_>>().len(), 8, "light ones are ordered by chance");
-    assert_eq!(first, of_all(2 * SECOND), "for as long as they are not shuffled");
+    assert_eq!(
+        first.iter().collect::<HashSet<_>>().len(),
+        8,
+        "light ones are ordered by chance"
+    );
+    assert_eq!(
+        first,
+        of_all(2 * SECOND),
+        "for as long as they are not shuffled"
+    );
     let mut unlucky: HashSet<usize> = (0..200).filter(|user| first[*user] == 56).collect();
-    assert!((10..=40).contains(&unlucky.len()), "one in eight: {}", unlucky.len());
+    assert!(
+        (10..=40).contains(&unlucky.len()),
+        "one in eight: {}",
+        unlucky.len()
+    );
     for epoch in 1..=5 {
         let levels = of_all(epoch * 60 * SECOND);
         unlucky.retain(|user| levels[*user] == 56);
@@ -94,7 +115,13 @@ fn what_was_used_is_forgotten_also_while_nobody_comes() {
 #[test]
 fn users_cannot_be_shuffled_all_the_time() {
     let short = Duration::from_millis(99);
-    for config in [Config::new().half_life(short), Config::new().shuffled_every(short)] {
-        assert_eq!(config.build().map(drop).unwrap_err(), ConfigError::Fairness(short));
+    for config in [
+        Config::new().half_life(short),
+        Config::new().shuffled_every(short),
+    ] {
+        assert_eq!(
+            config.build().map(drop).unwrap_err(),
+            ConfigError::Fairness(short)
+        );
     }
 }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use axiomatic_capacity::load_shed::fairness;
-use axiomatic_capacity::load_shed::{Config as ShedderConfig, LoadShedder, Prioritizer, prioritizer};
+use axiomatic_capacity::load_shed::{
+    Config as ShedderConfig, LoadShedder, Prioritizer, prioritizer,
+};
 use axiomatic_core::context::{AdmissionLevel, Deadline, Priority};
 use axiomatic_core::hash::Seed;
 use axiomatic_core::time::{Clock, ManualClock};
@@ -51,7 +53,12 @@ fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
 async fn a_request_is_shed_by_the_priority_that_it_carries() {
     let (shedder, _) = shedder();
     let mut service = ServiceBuilder::new()
-        .layer(shedder.layer().with_error::<Rejected>().with_binding(Carried))
+        .layer(
+            shedder
+                .layer()
+                .with_error::<Rejected>()
+                .with_binding(Carried),
+        )
         .service(service_fn(async |_: Context| Ok::<_, Rejected>("served")));
     let mut send = async |priority| service.ready().await?.call(of(priority)).await;
     assert_eq!(send(Priority::CRITICAL_PLUS).await, Ok("served"));
@@ -66,7 +73,12 @@ async fn a_request_is_shed_by_the_priority_that_it_carries() {
 async fn a_deadline_that_has_passed_is_refused() {
     let (shedder, _) = shedder();
     let mut service = ServiceBuilder::new()
-        .layer(shedder.layer().with_error::<Rejected>().with_binding(Carried))
+        .layer(
+            shedder
+                .layer()
+                .with_error::<Rejected>()
+                .with_binding(Carried),
+        )
         .service(service_fn(async |_: Context| Ok::<_, Rejected>(())));
     let late = of(Priority::CRITICAL_PLUS).with_deadline(Deadline::at(START));
     let refused = service.ready().await.unwrap().call(late).await.unwrap_err();
@@ -97,14 +109,29 @@ async fn refusals_do_not_ask_the_service_behind() {
     let (shedder, _) = shedder();
     let asked = Arc::new(AtomicUsize::new(0));
     let mut service = ServiceBuilder::new()
-        .layer(shedder.layer().with_error::<Rejected>().with_binding(Carried))
+        .layer(
+            shedder
+                .layer()
+                .with_error::<Rejected>()
+                .with_binding(Carried),
+        )
         .service(Asked(Arc::clone(&asked)));
     for _ in 0..100 {
-        let shed = service.ready().await.unwrap().call(of(Priority::SHEDDABLE)).await;
+        let shed = service
+            .ready()
+            .await
+            .unwrap()
+            .call(of(Priority::SHEDDABLE))
+            .await;
         assert_eq!(shed.unwrap_err().reason(), Reason::Shed);
     }
     assert_eq!(asked.load(Ordering::Relaxed), 1);
-    let served = service.ready().await.unwrap().call(of(Priority::CRITICAL_PLUS)).await;
+    let served = service
+        .ready()
+        .await
+        .unwrap()
+        .call(of(Priority::CRITICAL_PLUS))
+        .await;
     assert_eq!((served, asked.load(Ordering::Relaxed)), (Ok(()), 1));
     service.ready().await.unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 2, "it was called since");
@@ -123,7 +150,12 @@ async fn a_call_that_is_shed_leaves_the_queue_it_stood_in() {
     let mut running = limited.clone();
     let call = running.ready().await.unwrap().call(important());
     let mut shedding = ServiceBuilder::new()
-        .layer(shedder.layer().with_error::<Rejected>().with_binding(Carried))
+        .layer(
+            shedder
+                .layer()
+                .with_error::<Rejected>()
+                .with_binding(Carried),
+        )
         .service(limited.clone());
     let refused = shedding.ready().await.unwrap().call(important()).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::Shed);
@@ -141,7 +173,12 @@ async fn one_that_waits_is_shed_and_one_that_is_ready_again_is_served() {
     let (shedder, _) = shedder();
     let held = Held::new();
     let mut service = ServiceBuilder::new()
-        .layer(shedder.layer().with_error::<Rejected>().with_binding(Carried))
+        .layer(
+            shedder
+                .layer()
+                .with_error::<Rejected>()
+                .with_binding(Carried),
+        )
         .layer(ConcurrencyLimitLayer::new(1))
         .service(held.service::<Context>());
     let important = || of(Priority::CRITICAL_PLUS);
@@ -152,13 +189,24 @@ async fn one_that_waits_is_shed_and_one_that_is_ready_again_is_served() {
     }
     held.let_end(2);
     first.await.unwrap();
-    assert!(service.ready().await.unwrap().call(important()).await.is_ok());
+    assert!(
+        service
+            .ready()
+            .await
+            .unwrap()
+            .call(important())
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
 async fn health_checks_are_exempt() {
     let (shedder, prioritizer) = shedder();
-    let layer = shedder.layer().with_error::<Rejected>().with_binding(Carried);
+    let layer = shedder
+        .layer()
+        .with_error::<Rejected>()
+        .with_binding(Carried);
     let mut service = ServiceBuilder::new()
         .layer(layer.exempting(|request: &Context| request.attempt() == 7))
         .service(service_fn(async |_: Context| Ok::<_, Rejected>(())));
@@ -187,7 +235,10 @@ async fn heavier_users_are_shed_first() {
         .half_life(SECOND)
         .build()
         .unwrap();
-    let layer = shedder.layer().with_error::<Rejected>().with_binding(Carried);
+    let layer = shedder
+        .layer()
+        .with_error::<Rejected>()
+        .with_binding(Carried);
     let user = |request: &Context, hasher: &axiomatic_capacity::rate_limit::keyed::KeyHasher| {
         Some(hasher.number(u64::from(request.attempt())))
     };
@@ -261,7 +312,10 @@ async fn answers_say_what_is_admitted_if_they_are_to() {
                 Ok::<_, Rejected>(AdmissionLevel::ALL)
             }));
         let important = of(Priority::CRITICAL_PLUS);
-        assert_eq!(service.ready().await.unwrap().call(important).await, Ok(heard));
+        assert_eq!(
+            service.ready().await.unwrap().call(important).await,
+            Ok(heard)
+        );
     }
     assert_ne!(prioritizer.level(), AdmissionLevel::ALL);
 }
@@ -269,18 +323,28 @@ async fn answers_say_what_is_admitted_if_they_are_to() {
 #[tokio::test]
 async fn a_call_is_over_when_it_is_answered_fails_or_is_dropped() {
     let gauge = super::Gauge::default();
-    let prioritizer = prioritizer::Config::new().signal(gauge.signal()).build().unwrap();
+    let prioritizer = prioritizer::Config::new()
+        .signal(gauge.signal())
+        .build()
+        .unwrap();
     gauge.set(100);
     let clock = ManualClock::new();
     let shedder = ShedderConfig::new(&prioritizer)
         .clock(Clock::Manual(clock.clone()))
         .build();
     let mut service = ServiceBuilder::new()
-        .layer(shedder.layer().with_error::<Rejected>().with_binding(Carried))
-        .service(service_fn(async |request: Context| match request.attempt() {
-            1 => Ok(()),
-            2 => Err(Rejected::new(axiomatic_core::Pattern::Retry, Reason::Open)),
-            _ => std::future::pending().await,
+        .layer(
+            shedder
+                .layer()
+                .with_error::<Rejected>()
+                .with_binding(Carried),
+        )
+        .service(service_fn(async |request: Context| {
+            match request.attempt() {
+                1 => Ok(()),
+                2 => Err(Rejected::new(axiomatic_core::Pattern::Retry, Reason::Open)),
+                _ => std::future::pending().await,
+            }
         }));
     let mut kept = Vec::new();
     for at in 0..350_u32 {
@@ -288,7 +352,10 @@ async fn a_call_is_over_when_it_is_answered_fails_or_is_dropped() {
         let request = of(Priority::CRITICAL).with_attempt(at % 4 + 1);
         let call = service.ready().await.unwrap().call(request);
         let mut call = Box::pin(call);
-        match (at % 4, poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await) {
+        match (
+            at % 4,
+            poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await,
+        ) {
             (_, Poll::Ready(_)) | (2, Poll::Pending) => drop(call),
             _ => kept.push(call),
         }
@@ -309,7 +376,13 @@ async fn nothing_need_be_send() {
             counting.set(counting.get() + *request);
             async { Ok::<_, Rejected>(Rc::new(())) }
         }));
-    service.ready().await.unwrap().call(Rc::new(3)).await.unwrap();
+    service
+        .ready()
+        .await
+        .unwrap()
+        .call(Rc::new(3))
+        .await
+        .unwrap();
     assert_eq!(count.get(), 3);
 }
 
@@ -318,7 +391,9 @@ async fn an_error_of_the_service_behind_passes() {
     let shedder = calm();
     let mut service = ServiceBuilder::new()
         .layer(shedder.layer())
-        .service(service_fn(async |_: Context| Err::<(), BoxError>("broken".into())));
+        .service(service_fn(async |_: Context| {
+            Err::<(), BoxError>("broken".into())
+        }));
     let served = service.ready().await.unwrap().call(Context::default());
     assert_eq!(served.await.unwrap_err().to_string(), "broken");
     // Unasked.

@@ -23,7 +23,10 @@ fn passing(upstream: &Upstream, at: Duration, priority: Priority) -> usize {
 #[test]
 fn what_would_be_refused_is_not_sent() {
     let upstream = upstream().build().unwrap();
-    assert_eq!(passing(&upstream, Duration::ZERO, Priority::SHEDDABLE), 1_000);
+    assert_eq!(
+        passing(&upstream, Duration::ZERO, Priority::SHEDDABLE),
+        1_000
+    );
     upstream.hear(START, AdmissionLevel::at(Priority::CRITICAL, 16_384));
     let now = Duration::ZERO;
     assert_eq!(passing(&upstream, now, Priority::SHEDDABLE_PLUS), 0);
@@ -45,7 +48,11 @@ fn what_is_not_heard_again_is_not_believed_for_long() {
     let after = SECOND + Duration::from_millis(3);
     assert_eq!(passing(&upstream, after, Priority::SHEDDABLE), 1_000);
     upstream.hear(START + SECOND, level);
-    assert_eq!(passing(&upstream, after, Priority::SHEDDABLE), 0, "heard again");
+    assert_eq!(
+        passing(&upstream, after, Priority::SHEDDABLE),
+        0,
+        "heard again"
+    );
 }
 
 #[test]
@@ -60,10 +67,16 @@ fn a_few_are_sent_all_the_same() {
 fn in_shadow_all_is_sent_and_counted() {
     let upstream = upstream().mode(Mode::Shadow).build().unwrap();
     upstream.hear(START, AdmissionLevel::at(Priority::CRITICAL, 0));
-    assert_eq!(passing(&upstream, Duration::ZERO, Priority::SHEDDABLE), 1_000);
+    assert_eq!(
+        passing(&upstream, Duration::ZERO, Priority::SHEDDABLE),
+        1_000
+    );
     assert_eq!(upstream.snapshot().would_refuse(), 1_000);
     upstream.set_mode(Mode::Off);
-    assert_eq!(passing(&upstream, Duration::ZERO, Priority::SHEDDABLE), 1_000);
+    assert_eq!(
+        passing(&upstream, Duration::ZERO, Priority::SHEDDABLE),
+        1_000
+    );
     assert_eq!(upstream.snapshot().would_refuse(), 1_000);
     upstream.set_mode(Mode::Enforce);
     assert_eq!(passing(&upstream, Duration::ZERO, Priority::SHEDDABLE), 0);
@@ -102,7 +115,12 @@ async fn a_client_heeds_the_answers_that_it_gets() {
     let upstream = upstream().clock(clock).build().unwrap();
     let level = AdmissionLevel::at(Priority::CRITICAL, 0);
     let mut client = ServiceBuilder::new()
-        .layer(upstream.layer().with_error::<Rejected>().with_binding(Levels))
+        .layer(
+            upstream
+                .layer()
+                .with_error::<Rejected>()
+                .with_binding(Levels),
+        )
         .service(service_fn(move |_: Priority| async move {
             Ok::<_, Rejected>(level)
         }));
@@ -117,7 +135,12 @@ async fn a_client_heeds_the_answers_that_it_gets() {
 async fn who_calls_without_being_ready_is_refused() {
     let upstream = upstream().build().unwrap();
     let mut client = ServiceBuilder::new()
-        .layer(upstream.layer().with_error::<Rejected>().with_binding(Levels))
+        .layer(
+            upstream
+                .layer()
+                .with_error::<Rejected>()
+                .with_binding(Levels),
+        )
         .service(service_fn(async |_: Priority| {
             Ok::<_, Rejected>(AdmissionLevel::ALL)
         }));
