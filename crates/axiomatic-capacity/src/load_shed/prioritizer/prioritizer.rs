@@ -72,7 +72,10 @@ struct Inner {
     /// Somebody tells when calls end.
     is_told: Setting,
     tallies: Tallies,
+    /// Who belongs to the share that is admitted.
     luck: Luck,
+    /// By how much a wait is longer.
+    jitter: Luck,
     /// None while one call has it: others go on without.
     control: Mutex<Option<Box<Control>>>,
     /// What the next step is to take over.
@@ -126,6 +129,7 @@ impl Prioritizer {
             is_told: Setting::new(0),
             tallies: Tallies::new(),
             luck: Luck::new(config.seed),
+            jitter: Luck::new(!config.seed),
             last: Mutex::new(Last {
                 look: Look::default(),
                 admitting: None,
@@ -204,7 +208,7 @@ impl Prioritizer {
     #[inline]
     pub(crate) fn wait(&self) -> u64 {
         let wait = self.0.wait.load();
-        let share = u128::from(wait) * u128::from(self.0.luck.draw());
+        let share = u128::from(wait) * u128::from(self.0.jitter.draw());
         wait + (share >> 64) as u64
     }
 
