@@ -24,6 +24,7 @@
 pub mod adaptive;
 pub mod bulkhead;
 mod gate;
+pub mod load_shed;
 mod queue;
 pub mod rate_limit;
 mod slots;
