@@ -13,3 +13,5 @@ mod rate_limit_keyed;
 mod regressions;
 mod reserving;
 mod support;
+mod throttle;
+mod throttle_layer;
