@@ -205,7 +205,7 @@ impl Core {
     /// Counts a refusal.
     #[inline(always)]
     fn refuse(&self, now: Instant) {
-        if Rule::unpack(self.front.rule.load()).counts_refusals() {
+        if Rule::counts_refusals(self.front.rule.load()) {
             self.window.record(0, now, Observation::Failed);
         }
         self.refused.count();

@@ -88,11 +88,6 @@ impl Rule {
         }
     }
 
-    /// Whether a call that was refused here is one of the requests.
-    pub(super) const fn counts_refusals(self) -> bool {
-        matches!(self.0, Law::Accepting { .. })
-    }
-
     /// The formula, without cap and floor: pure.
     ///
     /// It is the fraction rounded down to 2^-32, which needs no floating point
@@ -146,6 +141,13 @@ impl Rule {
                 aggression << 32 | threshold.as_parts_per_million() as u64
             }
         }
+    }
+
+    /// Whether a call that was refused here is one of the requests, by a rule
+    /// that was packed.
+    #[inline(always)]
+    pub(super) const fn counts_refusals(word: u64) -> bool {
+        word >> 32 == 0
     }
 
     pub(super) const fn unpack(word: u64) -> Self {
