@@ -466,6 +466,19 @@ fn a_running_throttler_is_changed_but_for_its_window() {
 }
 
 #[test]
+fn a_shorter_probe_interval_holds_at_once() {
+    let most = Ratio::parts_per_million(999_999);
+    let (clock, throttler) = built(book().most_refused(most).probe_every(3_600 * SECOND));
+    calls(&clock, &throttler, 20_000, 0);
+    assert!(calls(&clock, &throttler, 2_000, 0) <= 1);
+    throttler
+        .update(&book().most_refused(most).probe_every(100 * MILLI))
+        .unwrap();
+    let passed = calls(&clock, &throttler, 1_000, 0);
+    assert!((9..=12).contains(&passed), "{passed}");
+}
+
+#[test]
 fn what_cannot_work_is_not_built() {
     let percent = Ratio::percent;
     let error = |config: Config| config.build().map(drop).unwrap_err();

@@ -271,6 +271,7 @@ impl Core {
         self.front.rule.store(config.rule.pack());
         let probe_every = saturating_nanos(config.probe);
         self.front.probe_every.store(probe_every);
+        self.front.probe.shorten(self.now(), probe_every);
         self.limits.0.store(Limits::pack(config));
         self.telemetry.updated();
         Ok(())

@@ -90,7 +90,7 @@
 //!
 //! Once in a turn, of a second by default and never of less than 10
 //! microseconds, one call reads the window: its buckets times the lines they
-//! are spread over. Memory is what the window takes: 2 kB for each of up to 32
+//! are spread over. Memory is what the window takes: 1.2 kB for each of up to 32
 //! lines by default. No call allocates, and no lock is taken.
 //!
 //! # When not to use it
@@ -169,8 +169,8 @@
 //!   of 90 %, over a minute, and no aggression; each call computes the share
 //!   anew, under a lock.
 //! - The circuit breaker's adaptive mode, in `axiomatic-failure`, has the
-//!   book's rule as well, with a sample: for who wants it opened by hand, or
-//!   in one with a threshold. This one has priorities, probes, and Envoy's rule.
+//!   book's rule as well, in steps of a millionth and with a least sample, and
+//!   can be opened by hand. It has neither probes nor Envoy's rule.
 //!
 //! # References
 //!

@@ -5,9 +5,9 @@ use axiomatic_core::time::Instant;
 /// for so long.
 ///
 /// Layout    nanoseconds.
-/// Invariant never decreases: it is at most an interval after the last call
-///           that passed, and at least half of one.
-/// Writers   `take`, `passed`. Readers the same.
+/// Invariant at most an interval after the last call that passed, and at least
+///           half of one. It decreases only where the interval does.
+/// Writers   `take`, `passed`, `shorten`. Readers the first two.
 /// Orderings all Relaxed: a time; no other memory is read on its strength.
 ///           Who takes the probe does so by an exchange, which fails on any
 ///           stale value.
@@ -62,6 +62,13 @@ impl ProbeCell {
     fn put_off(&self, until: u64) {
         // ORDERING: Relaxed: a time.
         self.0.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// The interval is another now, and perhaps a shorter one. Wait-free.
+    pub(super) fn shorten(&self, now: Instant, interval: u64) {
+        let latest = now.as_nanos().saturating_add(interval);
+        // ORDERING: Relaxed: a time.
+        self.0.fetch_min(latest, Ordering::Relaxed);
     }
 }
 
