@@ -6,6 +6,7 @@
 
 mod capacity;
 mod rate;
+mod throttle;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

@@ -14,4 +14,3 @@ mod regressions;
 mod reserving;
 mod support;
 mod throttle;
-mod throttle_layer;

@@ -76,7 +76,7 @@ fn a_share_is_never_of_torn_counts() {
 /// Of two who come in a new turn one computes the share, and the other goes by
 /// what there is.
 #[test]
-fn a_turn_is_computed_once_and_nobody_waits_for_it() {
+fn a_turn_that_two_begin_has_the_share_of_its_counts() {
     model(|| {
         let throttler = throttler(book(), HOUR);
         fails(&throttler, at(0));

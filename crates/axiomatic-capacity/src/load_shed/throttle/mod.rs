@@ -59,10 +59,11 @@
 //!   is not throttled (`who_calls_rarely_always_passes`), and recovery is always
 //!   seen
 //!   (`recovery_is_seen_within_three_windows_by_the_book_and_within_one_by_envoy`).
-//! - A share is computed by one caller a turn, from counts that there were, and
-//!   nobody waits for it (`a_turn_is_computed_once_and_nobody_waits_for_it`,
-//!   `a_share_is_never_of_torn_counts`); one of an earlier turn never replaces
-//!   one of a later
+//! - A share is computed by one caller a turn, for whom nobody waits
+//!   (`one_caller_a_turn_computes_its_share`), and from counts that there were
+//!   (`a_share_is_never_of_torn_counts`,
+//!   `a_turn_that_two_begin_has_the_share_of_its_counts`); one of an earlier turn
+//!   never replaces one of a later
 //!   (`what_was_computed_for_an_earlier_turn_never_replaces_a_later_one`).
 //! - A call that is given up counts as nothing
 //!   (`what_was_given_up_counts_as_nothing`,

@@ -19,8 +19,8 @@ use axiomatic_core::{
 use tokio::time::advance;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
+use super::{built, call};
 use crate::support::{Held, MILLI, SECOND};
-use crate::throttle::{built, call};
 
 fn config() -> Config {
     Config::accepting(Ratio::percent(200))
