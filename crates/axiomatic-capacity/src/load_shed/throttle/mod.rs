@@ -65,6 +65,8 @@
 //!   `a_turn_that_two_begin_has_the_share_of_its_counts`); one of an earlier turn
 //!   never replaces one of a later
 //!   (`what_was_computed_for_an_earlier_turn_never_replaces_a_later_one`).
+//! - However long nobody came, the first call goes by what is in the window then
+//!   (`however_long_nobody_came_the_share_is_out_of_date`).
 //! - A call that is given up counts as nothing
 //!   (`what_was_given_up_counts_as_nothing`,
 //!   `wherever_a_call_is_cancelled_it_counts_as_nothing`), and so does one that

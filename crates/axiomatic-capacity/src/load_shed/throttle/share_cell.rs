@@ -9,9 +9,10 @@ use super::Share;
 /// stretches of time, a power of two of nanoseconds long.
 ///
 /// Layout    | 63..32 turn, modulo 2^32 | 31..0 share |
-/// Invariant the turn only goes forward, and a share is only published in the
-///           turn it was computed for: what was computed for an earlier turn
-///           never replaces what was for a later one.
+/// Invariant a share is only published in the turn it was computed for, and a
+///           turn goes back only for who is `LAG` of them behind: what was
+///           computed for an earlier turn never replaces what was for a later
+///           one.
 /// Writers   `claim`, `publish`. Readers `look` (hot), `share`.
 /// Orderings all Relaxed: a number, and whose turn it is to compute it. What
 ///           it is computed from has orderings of its own.
@@ -122,12 +123,15 @@ const fn turn(now: Instant, shift: u32) -> u64 {
     now.as_nanos() >> shift & u32::MAX as u64
 }
 
-/// Whether the word's turn is over. Half of all turns lie before, so that a
-/// clock that is a little behind finds nothing due; around the whole of them,
-/// a share is out of date for as long as a turn lasts.
+/// By how many turns a clock may be behind and find nothing due. Who is by
+/// more has been idle for nearly all of the 2^32 there are, or has another
+/// clock: that is taken as a new turn.
+const LAG: u32 = 256;
+
+/// Whether the word's turn is over.
 #[inline(always)]
 const fn is_before(word: u64, turn: u64) -> bool {
-    (turn as u32).wrapping_sub((word >> 32) as u32) as i32 > 0
+    ((word >> 32) as u32).wrapping_sub(turn as u32) >= LAG
 }
 
 #[cfg(all(test, not(axiomatic_loom)))]
@@ -174,5 +178,26 @@ mod tests {
         assert!(!cell.look(at(last)).is_due());
         assert!(cell.look(at(last + 1)).is_due());
         assert!(!cell.look(at(last - 1)).is_due(), "a clock that is behind");
+    }
+
+    /// But for the last of all turns, and then for as long as a clock may be
+    /// behind.
+    #[test]
+    fn however_long_nobody_came_the_share_is_out_of_date() {
+        let cell = cell(7);
+        let around = 1 << 32;
+        let lag = u64::from(LAG);
+        for idle in [
+            1,
+            1 << 16,
+            around / 2,
+            around / 2 + 1,
+            around - lag,
+            around + 1,
+        ] {
+            assert!(cell.look(at(7 + idle)).is_due(), "{idle}");
+        }
+        assert!(!cell.look(at(7 + around - lag + 1)).is_due());
+        assert!(cell.look(at(1_000_000_000)).is_due());
     }
 }
