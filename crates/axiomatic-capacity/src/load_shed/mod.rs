@@ -15,6 +15,7 @@ pub mod signal;
 mod snapshot;
 mod sorting;
 mod telemetry;
+pub mod throttle;
 pub mod upstream;
 
 pub use crate::gate::Ask;
@@ -29,4 +30,5 @@ pub use service::LoadShedService;
 pub use shedder::LoadShedder;
 pub use snapshot::Snapshot;
 pub use sorting::{AsCarried, ByUser, Exempting, Sorting};
+pub use throttle::Throttler;
 pub use upstream::Upstream;

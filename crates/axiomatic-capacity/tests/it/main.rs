@@ -17,3 +17,4 @@ mod regressions;
 mod reserving;
 mod signals;
 mod support;
+mod throttle;
