@@ -147,8 +147,8 @@ pub mod simulations {}
 use axiomatic_core::{BoxError, Plain};
 
 pub use crate::bulkhead::{
-    Ask, ByPartition, ByWeight, ConfigError, Gate, Limiter, Order, Partition, Partitions, Sharing,
-    WhenFull,
+    Ask, ByPartition, ByWeight, CoDel, ConfigError, Gate, Limiter, Order, Partition, Partitions,
+    Sharing, WhenFull,
 };
 pub use algorithm::{
     Aimd, AimdConfig, Bounds, Gradient2, Gradient2Config, LimitAlgorithm, Sample, Seeker,

@@ -188,7 +188,7 @@ pub use crate::gate::{
     Ask, ByPartition, ByWeight, ConfigError, Gate, Limiter, Partition, PartitionSnapshot,
     Partitions, Snapshot, WhenFull,
 };
-pub use crate::queue::Order;
+pub use crate::queue::{CoDel, Order};
 pub use crate::slots::{Barging, Sharing};
 #[cfg(feature = "keyed")]
 pub use by_key::{ByKey, KeyedBulkheadLayer};

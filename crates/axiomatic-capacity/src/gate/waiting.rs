@@ -51,6 +51,23 @@ impl<M: Meter> Waiting<M> {
         self.too_late()
     }
 
+    /// When it should be looked for, if nobody comes or goes before: its time
+    /// is over then, or it is overdue.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn next_look(&self) -> Instant {
+        let place = self.place.as_ref();
+        let overdue = place.and_then(|it| it.core.slots.overdue_from(&it.ticket));
+        overdue.map_or(self.waiter.until, |overdue| overdue.min(self.waiter.until))
+    }
+
+    /// Has those told who are overdue at that time, perhaps also this one.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn look_for_overdue(&self, then: Instant) {
+        if let Some(Place { core, .. }) = &self.place {
+            core.slots.look_for_overdue(then);
+        }
+    }
+
     pub(crate) fn too_late(&mut self) -> Option<Rejected> {
         let Place { core, ticket } = self.place.take()?;
         core.slots.leave(ticket);
