@@ -6,8 +6,11 @@ use std::time::Duration;
 /// If the one that has waited longest has been waiting for `target` or longer,
 /// without a break for `interval`, then the queue is overloaded: what comes is
 /// more than is served, and no burst. From then on whoever has waited for
-/// twice the target is refused. It ends when the oldest one is younger than the
-/// target, or nobody waits.
+/// twice the target is refused, with
+/// [`Reason::Shed`](axiomatic_core::Reason::Shed). It ends when the oldest one is
+/// younger than the target, or nobody waits. It is right for every
+/// [`Order`](super::Order), and the [module](crate::bulkhead#controlled-delay) says
+/// why it is so.
 ///
 /// ```
 /// use axiomatic_capacity::bulkhead::{CoDel, Config, Order, WhenFull};

@@ -189,6 +189,27 @@ fn waiter(line: u16, level: u8) -> Waiter {
     }
 }
 
+/// What the documentation says: each that may wait has two.
+#[test]
+fn a_place_is_eighty_bytes() {
+    assert_eq!(size_of::<super::places::Place<crate::slots::Taken>>(), 80);
+}
+
+/// Two threads that read the clock and then take the lock the other way round.
+#[test]
+fn who_stands_before_others_is_never_younger() {
+    let millis = |millis: u64| Instant::from_nanos(1_000_000_000 + millis * 1_000_000);
+    let codel = CoDel::new(Duration::from_millis(5), Duration::from_millis(10));
+    let mut queue: Queue<()> = Queue::new(1, 10, Order::Fifo, Some(codel));
+    let (first, _) = queue.join(waiter(0, 128), millis(3)).unwrap();
+    let (_second, _) = queue.join(waiter(0, 128), millis(1)).unwrap();
+    let (_third, _) = queue.join(waiter(0, 128), millis(2)).unwrap();
+    drop(queue.leave(first, millis(3)));
+    assert_eq!(queue.oldest_age(millis(3)), Duration::ZERO);
+    assert!(!queue.is_overloaded(millis(17)));
+    assert!(queue.is_overloaded(millis(18)));
+}
+
 proptest! {
     #[test]
     fn does_what_a_sorted_list_does(

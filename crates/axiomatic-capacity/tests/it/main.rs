@@ -3,6 +3,7 @@
 
 mod adaptive;
 mod bulkhead;
+mod codel;
 mod keyed;
 mod model;
 mod partitions;
