@@ -174,8 +174,8 @@
 //! so when somebody comes or goes, and in the [queued layer](Bulkhead::queued_layer)
 //! by a timer of his own; [`Waiting`] and the reserving layer have none.
 //!
-//! This is CoDel as Facebook has it for calls, and not as RFC 8289 has it for
-//! packets, in two ways:
+//! It is for calls what RFC 8289 is for packets, and differs in two ways, from
+//! Facebook's, which is for calls too, in the first:
 //!
 //! - It goes by the age of who waits longest, and not by the sojourn of who is
 //!   served. The two are one in a queue that serves in the order of arrival. One

@@ -13,9 +13,9 @@ use crate::queue::{Ticket, Waiter};
 /// A place in the queue: a future of the permit, or of the refusal.
 ///
 /// It has no timer of its own, so that it needs no runtime: who has waited too
-/// long is told so when it is next, or by [`give_up`](Waiting::give_up).
-/// Dropped, it leaves the queue, and what it was given meanwhile goes to the
-/// next.
+/// long is told so when it is next, or by [`give_up`](Waiting::give_up), and who
+/// is overdue in an overloaded queue when somebody comes or goes. Dropped, it
+/// leaves the queue, and what it was given meanwhile goes to the next.
 #[must_use = "a place in the queue is given up when it is dropped"]
 pub struct Waiting<M: Meter> {
     /// None once it is settled.
