@@ -172,7 +172,8 @@
 //! than the target or nobody waits. So nobody waits longer than the target and the
 //! interval together, or than the drop age, if that is more. Who is overdue is told
 //! so when somebody comes or goes, and in the [queued layer](Bulkhead::queued_layer)
-//! by a timer of his own; [`Waiting`] and the reserving layer have none.
+//! by a timer of his own; [`Waiting`] says when to [look](Waiting::next_look), and the
+//! reserving layer does not.
 //!
 //! It is for calls what RFC 8289 is for packets, and differs in two ways, from
 //! Facebook's, which is for calls too, in the first:

@@ -217,7 +217,7 @@ fn wait<M: Meter>(
         }
         // Overdue, if nothing has happened since the timer was set; and if it
         // is not, then it will be later than this, and not for ever.
-        waiting.look_for_overdue(then);
+        waiting.look(then);
     }
 }
 

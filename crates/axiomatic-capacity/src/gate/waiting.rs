@@ -51,20 +51,21 @@ impl<M: Meter> Waiting<M> {
         self.too_late()
     }
 
-    /// When it should be looked for, if nobody comes or goes before: its time
-    /// is over then, or it is overdue.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn next_look(&self) -> Instant {
+    /// When to [look](Waiting::look), for who has a timer: then it is overdue,
+    /// if nobody comes or goes before, or its time is over. It may be later by
+    /// then, and never earlier.
+    pub fn next_look(&self) -> Instant {
         let place = self.place.as_ref();
         let overdue = place.and_then(|it| it.core.slots.overdue_from(&it.ticket));
         overdue.map_or(self.waiter.until, |overdue| overdue.min(self.waiter.until))
     }
 
-    /// Has those told who are overdue at that time, perhaps also this one.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn look_for_overdue(&self, then: Instant) {
+    /// Tells those who are overdue at `now`, perhaps also this one, which then
+    /// is ready. It does not [give up](Waiting::give_up) for who has waited as
+    /// long as it may.
+    pub fn look(&self, now: Instant) {
         if let Some(Place { core, .. }) = &self.place {
-            core.slots.look_for_overdue(then);
+            core.slots.look_for_overdue(now);
         }
     }
 

@@ -1,8 +1,6 @@
 //! Queues that stand: for how long, who leaves them, who is served.
 
 use std::cell::RefCell;
-use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -624,16 +622,36 @@ proptest! {
     }
 }
 
-/// As the other futures of the crate, it needs no runtime.
+/// As for the other futures of the crate, anybody's timer will do.
 #[test]
-fn a_waiting_future_is_told_without_a_timer_of_its_own() {
+fn a_waiting_future_says_when_to_look_and_is_told_then_or_when_somebody_comes() {
     let (bulkhead, clock) = by_hand(Order::Fifo);
-    let taken = bulkhead.admit_owned(Ask::default()).unwrap();
-    let mut waiting = pin!(place(&bulkhead, Ask::default()));
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    clock.advance(60 * MILLI);
-    assert!(waiting.as_mut().poll(&mut cx).is_pending());
-    let _next = place(&bulkhead, Ask::default());
-    assert!(waiting.as_mut().poll(&mut cx).is_ready());
-    drop(taken);
+    let _taken = bulkhead.admit().unwrap();
+    let mut first = place(&bulkhead, Ask::default());
+    let came = clock.now();
+    assert_eq!(first.next_look(), came + 60 * MILLI);
+    clock.advance(45 * MILLI);
+    let mut second = place(&bulkhead, Ask::default());
+    assert_eq!(second.next_look(), came + 65 * MILLI);
+    clock.advance(15 * MILLI);
+    assert!(told(&mut first).is_none());
+    first.look(clock.now());
+    assert!(is_shed(&mut first) && told(&mut second).is_none());
+    clock.advance(5 * MILLI);
+    let third = place(&bulkhead, Ask::default());
+    assert!(is_shed(&mut second));
+    let deadline = Deadline::at(clock.now() + MILLI);
+    let expires = place(&bulkhead, Ask::default().with_deadline(deadline));
+    assert_eq!(third.next_look(), clock.now() + 60 * MILLI);
+    assert_eq!(expires.next_look(), deadline.instant());
+
+    let clock = ManualClock::new();
+    let without = Config::new(slots(1)).when_full(waiting(Order::Fifo));
+    let without = without.clock(Clock::Manual(clock.clone())).build().unwrap();
+    let _taken = without.admit().unwrap();
+    let mut waits = place(&without, Ask::default());
+    assert_eq!(waits.next_look(), waits.until());
+    clock.advance(500 * MILLI);
+    waits.look(clock.now());
+    assert!(told(&mut waits).is_none());
 }
