@@ -4,7 +4,7 @@ use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Clock;
 use axiomatic_core::{Mode, Name};
 
-use super::{AdaptiveLimit, ConfigError, LimitAlgorithm, Metered, Partitions, WhenFull};
+use super::{AdaptiveLimit, CoDel, ConfigError, LimitAlgorithm, Metered, Partitions, WhenFull};
 use crate::gate::{Core, Handle, Settings};
 use crate::slots::{COMMON, MOST_SLOTS};
 
@@ -51,6 +51,14 @@ impl Config {
     /// What becomes of a call that finds no slot, as for a bulkhead.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.settings.when_full = when_full;
+        self
+    }
+
+    /// When the queue is taken for overloaded, and who then leaves it: refused
+    /// with [`Reason::Shed`](axiomatic_core::Reason::Shed). For who
+    /// [waits](WhenFull::Wait).
+    pub fn codel(mut self, codel: CoDel) -> Self {
+        self.settings.codel = Some(codel);
         self
     }
 

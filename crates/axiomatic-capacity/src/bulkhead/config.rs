@@ -4,7 +4,7 @@ use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Clock;
 use axiomatic_core::{Mode, Name};
 
-use super::{Barging, Bulkhead, ConfigError, Partitions, Unmetered, WhenFull};
+use super::{Barging, Bulkhead, CoDel, ConfigError, Partitions, Unmetered, WhenFull};
 use crate::gate::{Core, Handle, Settings};
 use crate::queue::Lines;
 use crate::slots::{COMMON, MOST_SLOTS};
@@ -72,6 +72,14 @@ impl Config {
     /// What becomes of a call that finds no slot.
     pub const fn when_full(mut self, when_full: WhenFull) -> Self {
         self.settings.when_full = when_full;
+        self
+    }
+
+    /// When the queue is taken for overloaded, and who then leaves it: refused
+    /// with [`Reason::Shed`](axiomatic_core::Reason::Shed). For who
+    /// [waits](WhenFull::Wait).
+    pub const fn codel(mut self, codel: CoDel) -> Self {
+        self.settings.codel = Some(codel);
         self
     }
 

@@ -5,6 +5,7 @@ mod adaptive;
 mod bulkhead;
 #[cfg(feature = "tokio")]
 mod fail_fast;
+mod codel;
 mod keyed;
 mod load_shed;
 mod model;
