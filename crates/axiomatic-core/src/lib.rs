@@ -26,7 +26,7 @@
 //! | [`mode`] | [`Mode`]: enforce, shadow, off |
 //!
 //! What the project's own crates share besides, `sync`, `shared`, `mode_cell`,
-//! `number_cell`, `luck_cell`, `models`, `layer_parts!` and `carry_as!`, is hidden: it is not an
+//! `number_cell`, `luck_cell`, `response`, `models`, `layer_parts!` and `carry_as!`, is hidden: it is not an
 //! interface that anybody else should rely on.
 //!
 //! # Features
@@ -64,6 +64,8 @@ pub mod pressure;
 pub mod ratio;
 pub mod reject;
 pub mod repeat;
+#[doc(hidden)]
+pub mod response;
 #[doc(hidden)]
 pub mod shared;
 #[doc(hidden)]

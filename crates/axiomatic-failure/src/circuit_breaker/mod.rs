@@ -210,7 +210,6 @@ mod config;
 mod counter_cell;
 mod error;
 mod evidence;
-mod future;
 mod gate;
 mod generation;
 #[cfg(feature = "keyed")]
@@ -245,7 +244,6 @@ pub use adaptive::Adaptive;
 pub use breaker::CircuitBreaker;
 pub use config::{Config, Window};
 pub use error::{ConfigError, UpdateError};
-pub use future::ResponseFuture;
 pub use gate::Gate;
 #[cfg(feature = "keyed")]
 pub use keyed::{ByKey, KeyedCircuitBreaker, KeyedCircuitBreakerLayer, KeyedCircuitBreakerService};
@@ -258,3 +256,6 @@ pub use snapshot::Snapshot;
 pub use state::State;
 #[cfg(feature = "subscribe")]
 pub use subscription::{Missed, Transition, Transitions};
+
+/// The response of a [`CircuitBreakerService`]: a refusal, or the inner call with its permit.
+pub type ResponseFuture<F, E, B> = axiomatic_core::response::ResponseFuture<F, E, B, OwnedPermit>;

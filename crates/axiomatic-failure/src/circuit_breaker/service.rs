@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::task::{Context, Poll, ready};
 
-use axiomatic_core::{Carrier, Classify, Complete, Pattern, Reason, Refusable, Rejected, Settle};
+use axiomatic_core::{Carrier, Classify, Complete, Pattern, Reason, Refusable, Rejected};
 use tower_service::Service;
 
 use super::gate::{Gate, Refusal};
@@ -108,36 +108,10 @@ where
         match self.gate.admit(&request, slow_after) {
             Ok(permit) => {
                 self.readiness = Readiness::Unknown;
-                let permit = PanicIsFailure::guard(permit);
-                let inner = self.inner.call(request);
-                ResponseFuture::called(inner, permit.release(), self.binding.clone())
+                let inner = &mut self.inner;
+                ResponseFuture::calling(permit, || inner.call(request), self.binding.clone())
             }
             Err(rejected) => ResponseFuture::refused(rejected),
-        }
-    }
-}
-
-/// Holds the permit while the inner service makes its future: a panic there
-/// is the call's own, as one in the future is.
-struct PanicIsFailure(Option<OwnedPermit>);
-
-impl PanicIsFailure {
-    #[inline]
-    fn guard(permit: OwnedPermit) -> Self {
-        PanicIsFailure(Some(permit))
-    }
-
-    #[inline]
-    fn release(mut self) -> Option<OwnedPermit> {
-        self.0.take()
-    }
-}
-
-impl Drop for PanicIsFailure {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(permit) = self.0.take() {
-            Settle::panicked(permit);
         }
     }
 }

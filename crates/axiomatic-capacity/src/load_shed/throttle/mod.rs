@@ -186,7 +186,6 @@
 mod config;
 mod core;
 mod error;
-mod future;
 mod layer;
 mod permit;
 mod probe_cell;
@@ -200,7 +199,6 @@ mod throttler;
 
 pub use config::Config;
 pub use error::{ConfigError, UpdateError};
-pub use future::ResponseFuture;
 pub use layer::ThrottleLayer;
 pub use permit::{OwnedPermit, Permit};
 pub use rule::Rule;
@@ -208,3 +206,6 @@ pub use service::ThrottleService;
 pub use share::Share;
 pub use snapshot::Snapshot;
 pub use throttler::Throttler;
+
+/// The response of a [`ThrottleService`]: a refusal, or the inner call with its permit.
+pub type ResponseFuture<F, E, B> = axiomatic_core::response::ResponseFuture<F, E, B, OwnedPermit>;

@@ -1,56 +1,64 @@
+//! What the futures of services with permits have in common, that is all but
+//! the permit. Not public API.
+
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use axiomatic_core::{Classify, Complete, Refusable, Rejected, Settle};
+use crate::{Classify, Complete, Refusable, Rejected, Settle};
 use pin_project::{pin_project, pinned_drop};
 
-use super::OwnedPermit;
-
-/// The response of a [`ThrottleService`](super::ThrottleService):
-/// a refusal, or the inner call with its permit.
+/// The response of a service that asks for a permit: a refusal, or the inner
+/// call with its permit `P`, which is settled when the call is answered, or as
+/// the binding says. Patterns name it by an alias.
 #[pin_project]
-pub struct ResponseFuture<F, E, B> {
+pub struct ResponseFuture<F, E, B, P: Settle> {
     #[pin]
-    state: State<F, B>,
+    state: State<F, B, P>,
     error: PhantomData<fn() -> E>,
 }
 
 #[pin_project(project = StateProjection)]
-enum State<F, B> {
+enum State<F, B, P: Settle> {
     Refused(Rejected),
-    Called(#[pin] Call<F, B>),
+    Called(#[pin] Call<F, B, P>),
 }
 
 /// A call under way.
 #[pin_project(PinnedDrop)]
-struct Call<F, B> {
+struct Call<F, B, P: Settle> {
     #[pin]
     inner: F,
-    permit: Option<OwnedPermit>,
+    permit: Option<P>,
     binding: B,
     /// Whether the inner future is being polled. If it still is when we are
     /// dropped, now or after someone caught the panic, the call panicked.
     is_polling: bool,
 }
 
-impl<F, E, B> ResponseFuture<F, E, B> {
+impl<F, E, B, P: Settle> ResponseFuture<F, E, B, P> {
+    /// A refusal.
+    #[doc(hidden)]
     #[inline]
-    pub(super) fn refused(rejected: Rejected) -> Self {
+    pub fn refused(rejected: Rejected) -> Self {
         ResponseFuture {
             state: State::Refused(rejected),
             error: PhantomData,
         }
     }
 
+    /// The inner call that this makes, with its permit.
+    #[doc(hidden)]
     #[inline]
-    pub(super) fn called(inner: F, permit: Option<OwnedPermit>, binding: B) -> Self {
+    pub fn calling(permit: P, call: impl FnOnce() -> F, binding: B) -> Self {
+        let mut guarded = PanicIsFailure(Some(permit));
+        let inner = call();
         ResponseFuture {
             state: State::Called(Call {
                 inner,
-                permit,
+                permit: guarded.0.take(),
                 binding,
                 is_polling: false,
             }),
@@ -59,12 +67,26 @@ impl<F, E, B> ResponseFuture<F, E, B> {
     }
 }
 
-impl<F, E, B, Res, Err> Future for ResponseFuture<F, E, B>
+/// Holds the permit while the inner service makes its future: a panic there
+/// is the call's own, as one in the future is.
+struct PanicIsFailure<P: Settle>(Option<P>);
+
+impl<P: Settle> Drop for PanicIsFailure<P> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(permit) = self.0.take() {
+            Settle::panicked(permit);
+        }
+    }
+}
+
+impl<F, E, B, P, Res, Err> Future for ResponseFuture<F, E, B, P>
 where
     F: Future<Output = Result<Res, Err>>,
     Err: Into<E>,
     E: Refusable,
-    B: Classify<Res, E> + Complete<OwnedPermit, Res>,
+    P: Settle,
+    B: Classify<Res, E> + Complete<P, Res>,
 {
     type Output = Result<B::Response, E>;
 
@@ -95,7 +117,7 @@ where
 }
 
 #[pinned_drop]
-impl<F, B> PinnedDrop for Call<F, B> {
+impl<F, B, P: Settle> PinnedDrop for Call<F, B, P> {
     fn drop(self: Pin<&mut Self>) {
         let call = self.project();
         if let Some(permit) = call.permit.take() {
@@ -108,7 +130,7 @@ impl<F, B> PinnedDrop for Call<F, B> {
     }
 }
 
-impl<F, E, B> fmt::Debug for ResponseFuture<F, E, B> {
+impl<F, E, B, P: Settle> fmt::Debug for ResponseFuture<F, E, B, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Refused(rejected) => return rejected.fmt(f),
