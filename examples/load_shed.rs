@@ -49,7 +49,7 @@ const WORK: [u64; 5] = [80, 90, 100, 110, 120];
 /// How long a caller waits.
 const PATIENCE: Duration = Duration::from_millis(400);
 /// How long searches may wait for a worker before it is too much.
-const DELAY: Duration = Duration::from_millis(50);
+const DELAY: Duration = Duration::from_millis(100);
 /// How many times as much is asked for as can be answered.
 const TIMES: u32 = 3;
 /// What comes before is not counted: until it is found how much can be borne.
