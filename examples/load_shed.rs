@@ -16,9 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use axiomatic_capacity::bulkhead::{self, Order, WhenFull};
-use axiomatic_capacity::load_shed::signal::QueueDelay;
-use axiomatic_capacity::load_shed::{self, LoadShedder, prioritizer};
+use axiomatic_capacity::bulkhead::{self, CoDel, Order, WhenFull};
+use axiomatic_capacity::load_shed::{self, EstimatedWait, LoadShedder, prioritizer};
 use axiomatic_core::context::Priority;
 use axiomatic_core::{BoxError, Context, Reason, Refusable};
 use axiomatic_failure::retry;
@@ -39,7 +38,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tower::util::{BoxCloneSyncService, MapErrLayer};
+use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt};
 
 const WORKERS: u32 = 20;
@@ -49,7 +48,7 @@ const WORK: [u64; 5] = [80, 90, 100, 110, 120];
 /// How long a caller waits.
 const PATIENCE: Duration = Duration::from_millis(400);
 /// How long searches may wait for a worker before it is too much.
-const DELAY: Duration = Duration::from_millis(100);
+const DELAY: Duration = Duration::from_millis(50);
 /// How many times as much is asked for as can be answered.
 const TIMES: u32 = 3;
 /// What comes before is not counted: until it is found how much can be borne.
@@ -134,7 +133,9 @@ fn unprotected() -> Router {
 
 /// The same, and what sheds.
 fn protected() -> Result<(Router, LoadShedder), BoxError> {
-    // As many slots as workers. Who waits has a deadline.
+    let prioritizer = prioritizer::Config::new().named("search").build()?;
+    // As many slots as workers. Who has waited for too long in a queue that does
+    // not drain is refused, and the prioritizer hears of it.
     let slots = NonZeroU32::new(WORKERS).ok_or("no workers")?;
     let slots = bulkhead::Config::new(slots)
         .named("workers")
@@ -143,12 +144,13 @@ fn protected() -> Result<(Router, LoadShedder), BoxError> {
             max_wait: PATIENCE,
             order: Order::default(),
         })
+        .codel(CoDel::new(DELAY, 2 * DELAY))
+        .reporting_to(&prioritizer)
         .build()?;
-    let prioritizer = prioritizer::Config::new()
-        .named("search")
-        .signal(QueueDelay::of(slots.clone(), DELAY))
-        .build()?;
-    let shedder = load_shed::Config::new(&prioritizer).build();
+    // Nor is it worth to begin what would wait for longer than its caller.
+    let shedder = load_shed::Config::new(&prioritizer)
+        .estimating(EstimatedWait::of(slots.clone()))
+        .build();
 
     let level = {
         let prioritizer = prioritizer.clone();
@@ -157,13 +159,6 @@ fn protected() -> Result<(Router, LoadShedder), BoxError> {
     let checks = HealthChecks::at(["/healthz"])?;
     let for_searches = ServiceBuilder::new()
         .layer(RejectionLayer::new().announcing_level(level.clone()))
-        // Who finds no slot in time is refused, and the shedder hears of it.
-        .layer(MapErrLayer::new(move |error: BoxError| {
-            if error.rejected().is_some() {
-                prioritizer.turned_away();
-            }
-            error
-        }))
         .layer(slots.queued_layer().with_binding(Http));
     let for_all = ServiceBuilder::new()
         // Refusals become answers, which say what is not refused.
