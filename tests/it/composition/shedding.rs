@@ -209,10 +209,10 @@ async fn what_the_server_would_shed_its_client_keeps_back() {
     assert_eq!(upstream.level(Clock::Precise.now()), AdmissionLevel::ALL);
 }
 
-/// A refusal is made far out of where it was decided, and says the level all the
-/// same: one who hears nothing but refusals hears why.
+/// A refusal becomes an answer further out than it was decided, and says the
+/// level all the same: one who hears nothing but refusals hears why.
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_refused_hears_of_it_by_the_refusal() {
+async fn refusals_and_answers_say_what_is_admitted() {
     let prioritizer = prioritizer::Config::new()
         .signal(switched(&Arc::new(AtomicBool::new(true))))
         .build()
@@ -234,6 +234,11 @@ async fn a_client_that_is_refused_hears_of_it_by_the_refusal() {
     assert_ne!(level, AdmissionLevel::ALL);
     assert_eq!(fields::admission_level(refused.headers()), Some(level));
     assert_eq!(upstream.level(Clock::Precise.now()), level);
+    // So does who is answered.
+    let call = client.oneshot(request(Priority::CRITICAL_PLUS));
+    let answer = call.await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(fields::admission_level(answer.headers()), Some(level));
 }
 
 /// A breaker that is open says that there is nothing to answer with: it is told
