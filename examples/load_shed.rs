@@ -9,6 +9,9 @@
 //! of a bulkhead, what matters least is refused at once, and nearly all that the
 //! server does is in time. The tables say what became of the searches, by how
 //! much they matter; in all of it health checks are answered.
+//!
+//! One file, because the server and its callers are read together, from the top
+//! to the bottom.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -47,7 +50,8 @@ const WORKERS: u32 = 20;
 const WORK: [u64; 5] = [80, 90, 100, 110, 120];
 /// How long a caller waits.
 const PATIENCE: Duration = Duration::from_millis(400);
-/// How long searches may wait for a worker before it is too much.
+/// How long searches wait for a worker without it being too much; twice as long
+/// at most, when it is.
 const DELAY: Duration = Duration::from_millis(50);
 /// How many times as much is asked for as can be answered.
 const TIMES: u32 = 3;
@@ -147,7 +151,7 @@ fn protected() -> Result<(Router, LoadShedder), BoxError> {
         .codel(CoDel::new(DELAY, 2 * DELAY))
         .reporting_to(&prioritizer)
         .build()?;
-    // Nor is it worth to begin what would wait for longer than its caller.
+    // Who would wait for longer than its caller does is refused at once.
     let shedder = load_shed::Config::new(&prioritizer)
         .estimating(EstimatedWait::of(slots.clone()))
         .build();
@@ -157,6 +161,7 @@ fn protected() -> Result<(Router, LoadShedder), BoxError> {
         move || prioritizer.level()
     };
     let checks = HealthChecks::at(["/healthz"])?;
+    // Health checks need no slot: the bulkhead is there for searches alone.
     let for_searches = ServiceBuilder::new()
         .layer(RejectionLayer::new().announcing_level(level.clone()))
         .layer(slots.queued_layer().with_binding(Http));

@@ -1,4 +1,6 @@
 //! Load shedding among the others, and on both sides of HTTP.
+//!
+//! One file, because all of it is asked of the same server over the same wire.
 
 use std::convert::Infallible;
 use std::future::ready;
