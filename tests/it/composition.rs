@@ -3,6 +3,7 @@
 mod hedges;
 mod hops;
 mod rates;
+mod shedding;
 mod slots;
 
 use std::convert::Infallible;
