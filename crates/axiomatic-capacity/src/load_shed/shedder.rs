@@ -86,9 +86,9 @@ impl LoadShedder {
     }
 
     /// Refuses a call that the service behind is not ready for.
+    #[inline(always)]
     pub(super) fn unready(&self) -> Rejected {
-        self.0.prioritizer.turned_away();
-        self.0.refuse(Reason::Shed)
+        self.0.shed(self.0.prioritizer.turns_away())
     }
 
     /// A refusal in words that is counted as nothing.
@@ -150,10 +150,9 @@ impl Core {
         if let Some(deadline) = ask.deadline {
             self.in_time(now, deadline.remaining(now), ask)?;
         }
-        if self.prioritizer.lets_in(now, ask.priority) {
-            Ok(Seen::Counted)
-        } else {
-            Err(self.refuse(Reason::Shed))
+        match self.prioritizer.lets_in(now, ask.priority) {
+            Ok(()) => Ok(Seen::Counted),
+            Err(wait) => Err(self.shed(wait)),
         }
     }
 
@@ -165,7 +164,7 @@ impl Core {
         let remaining = ask.deadline.map(|deadline| deadline.remaining(now));
         let is_late =
             remaining.is_some_and(|remaining| self.too_late(now, remaining, ask).is_some());
-        if !self.prioritizer.lets_in(now, ask.priority) || is_late {
+        if self.prioritizer.lets_in(now, ask.priority).is_err() || is_late {
             self.would_refuse.count();
             self.telemetry.would_refuse();
         }
@@ -198,15 +197,22 @@ impl Core {
     /// Refuses a call, and counts it.
     #[inline]
     fn refuse(&self, reason: Reason) -> Rejected {
-        self.refused.count();
-        self.telemetry.refused(reason);
-        let rejected = self.rejected(reason);
         // Whose time is over need not come again.
         if reason == Reason::Expired {
-            rejected
+            self.refused.count();
+            self.telemetry.refused(reason);
+            self.rejected(reason)
         } else {
-            rejected.with_retry_after_nanos(self.prioritizer.wait())
+            self.shed(self.prioritizer.wait())
         }
+    }
+
+    /// Refuses a call that may come again after so many nanoseconds.
+    #[inline(always)]
+    fn shed(&self, wait: u64) -> Rejected {
+        self.refused.count();
+        self.telemetry.refused(Reason::Shed);
+        self.rejected(Reason::Shed).with_retry_after_nanos(wait)
     }
 
     #[inline]

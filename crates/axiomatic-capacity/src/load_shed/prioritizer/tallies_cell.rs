@@ -1,15 +1,17 @@
 use axiomatic_core::context::Priority;
+use axiomatic_core::luck_cell::Draws;
 use axiomatic_core::sync::{AtomicU32, Ordering, spread, thread_index};
 
-/// How many requests of each priority there were, and what became of them.
+/// How many requests of each priority there were, and what became of them; and
+/// the luck by which it did.
 ///
 /// Layout    a line for each of the first threads, and a last one that all
-///           others share; in a line a count for each priority, and one for
-///           each fate.
+///           others share; in a line a count for each priority, one for each
+///           fate, and the draws.
 /// Invariant a line but the last is written by one live thread alone, so that
 ///           it needs no atomic step. Counts wrap; who reads them looks at
 ///           differences.
-/// Writers   `offered`, `fate`. Readers `read`.
+/// Writers   `offered`, `fate`, `draw` of who has the line. Readers `read`.
 /// Orderings all Relaxed: statistics. That the thread which has an index
 ///           after another sees what that one wrote is the business of the
 ///           lock by which indices change hands.
@@ -22,6 +24,7 @@ pub(super) struct Tallies {
 /// pairs.
 #[repr(align(128))]
 struct Line {
+    luck: Draws,
     fates: [AtomicU32; Fate::COUNT],
     offered: [AtomicU32; PRIORITIES],
 }
@@ -44,9 +47,18 @@ impl Fate {
     const COUNT: usize = 3;
 }
 
+/// The line of the calling thread, looked for once for all that is done there.
+#[derive(Copy, Clone)]
+pub(super) struct Mine<'t> {
+    line: &'t Line,
+    /// No other thread writes there.
+    is_alone: bool,
+}
+
 impl Line {
-    fn new() -> Self {
+    fn new(seed: u64, at: usize) -> Self {
         Line {
+            luck: Draws::new(seed, at),
             fates: [(); Fate::COUNT].map(|()| AtomicU32::new(0)),
             offered: std::array::from_fn(|_| AtomicU32::new(0)),
         }
@@ -54,41 +66,29 @@ impl Line {
 }
 
 impl Tallies {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         // Loom's threads may share an index, and shuttle's do.
         let is_modelled = cfg!(any(axiomatic_loom, axiomatic_shuttle));
         let lines = if is_modelled { 0 } else { spread() };
         Tallies {
-            lines: (0..lines).map(|_| Line::new()).collect(),
-            shared: Box::new(Line::new()),
+            lines: (0..lines).map(|at| Line::new(seed, at)).collect(),
+            shared: Box::new(Line::new(seed, lines)),
         }
     }
 
-    /// A request of this priority came.
+    /// Where the calling thread counts. It belongs to no other, so it must not
+    /// be handed on.
     #[inline(always)]
-    pub(super) fn offered(&self, priority: Priority) {
-        self.count(|line| &line.offered[usize::from(priority.as_u8())]);
-    }
-
-    /// This became of one.
-    #[inline(always)]
-    pub(super) fn fate(&self, fate: Fate) {
-        self.count(|line| &line.fates[fate as usize]);
-    }
-
-    #[inline(always)]
-    fn count(&self, which: impl Fn(&Line) -> &AtomicU32) {
+    pub(super) fn mine(&self) -> Mine<'_> {
         match self.lines.get(thread_index()) {
-            Some(line) => {
-                let count = which(line);
-                // ORDERING: Relaxed: a statistic, of this thread alone.
-                let counted = count.load(Ordering::Relaxed);
-                // ORDERING: Relaxed: as the load.
-                count.store(counted.wrapping_add(1), Ordering::Relaxed);
-            }
-            // ORDERING: Relaxed: a statistic; no other memory is read on its
-            // strength.
-            None => drop(which(&self.shared).fetch_add(1, Ordering::Relaxed)),
+            Some(line) => Mine {
+                line,
+                is_alone: true,
+            },
+            None => Mine {
+                line: &self.shared,
+                is_alone: false,
+            },
         }
     }
 
@@ -103,6 +103,45 @@ impl Tallies {
             }
         }
         totals
+    }
+}
+
+impl Mine<'_> {
+    /// A request of this priority came.
+    #[inline(always)]
+    pub(super) fn offered(self, priority: Priority) {
+        self.count(&self.line.offered[usize::from(priority.as_u8())]);
+    }
+
+    /// This became of one.
+    #[inline(always)]
+    pub(super) fn fate(self, fate: Fate) {
+        self.count(&self.line.fates[fate as usize]);
+    }
+
+    /// A number that is spread evenly, as [`Luck`](axiomatic_core::luck_cell::Luck)
+    /// has it.
+    #[inline(always)]
+    pub(super) fn draw(self) -> u64 {
+        if self.is_alone {
+            self.line.luck.draw_alone()
+        } else {
+            self.line.luck.draw()
+        }
+    }
+
+    #[inline(always)]
+    fn count(self, count: &AtomicU32) {
+        if self.is_alone {
+            // ORDERING: Relaxed: a statistic, of this thread alone.
+            let counted = count.load(Ordering::Relaxed);
+            // ORDERING: Relaxed: as the load.
+            count.store(counted.wrapping_add(1), Ordering::Relaxed);
+        } else {
+            // ORDERING: Relaxed: a statistic; no other memory is read on its
+            // strength.
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -149,16 +188,17 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_whatever_the_threads_and_counts_may_wrap() {
-        let tallies = Tallies::new();
+        let tallies = Tallies::new(0);
         let before = tallies.read();
         let threads = 3 * spread() as u32;
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
                     for _ in 0..1_000 {
-                        tallies.offered(Priority::SHEDDABLE);
-                        tallies.offered(Priority::from_u8(255));
-                        tallies.fate(Fate::Ended);
+                        let mine = tallies.mine();
+                        mine.offered(Priority::SHEDDABLE);
+                        mine.offered(Priority::from_u8(255));
+                        mine.fate(Fate::Ended);
                     }
                 });
             }
