@@ -14,11 +14,13 @@
 
 mod harness;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Ready;
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -131,10 +133,7 @@ fn goals(suite: &mut Suite) {
     }
     let no = "layer/refused";
     for subject in [OURS, PENDING] {
-        suite.goal(
-            &format!("{no}, {subject}"),
-            time(no, subject).at_most(10.0),
-        );
+        suite.goal(&format!("{no}, {subject}"), time(no, subject).at_most(10.0));
         for (peer, limit) in [
             (load_shed(), 0.4),
             (recloser(), 0.5),
@@ -182,7 +181,12 @@ fn admit(operation: &mut Operation) {
             let (shedder, now) = shedder(level);
             move || {
                 let shedder = shedder.clone();
-                move || shedder.admit(black_box(now), Ask::default()).map(drop).is_ok()
+                move || {
+                    shedder
+                        .admit(black_box(now), Ask::default())
+                        .map(drop)
+                        .is_ok()
+                }
             }
         });
     }
@@ -191,7 +195,12 @@ fn admit(operation: &mut Operation) {
             let (shedder, now) = shedder(Some(Priority::CRITICAL));
             move || {
                 let shedder = shedder.clone();
-                move || shedder.admit(black_box(now), Ask::default()).map(drop).is_ok()
+                move || {
+                    shedder
+                        .admit(black_box(now), Ask::default())
+                        .map(drop)
+                        .is_ok()
+                }
             }
         })
         .note("of those that matter as much, half are let in");
@@ -199,11 +208,11 @@ fn admit(operation: &mut Operation) {
     for (subject, level) in [(PARTS, 0), (PARTS_SHEDDING, 1)] {
         operation
             .case(subject, move || {
-                let state = Parts::shared(level);
+                let state = Arc::new(Parts::at(level));
                 move || {
-                    let mut parts = Parts::of(&state);
+                    let parts = state.clone();
                     move || {
-                        assert!(parts.asks(black_box(NOW), CRITICAL));
+                        assert!(parts.asks(black_box(NOW), CRITICAL).is_ok());
                         parts.ended();
                     }
                 }
@@ -230,11 +239,11 @@ fn owned(operation: &mut Operation) {
     for (subject, level) in [(PARTS, 0), (PARTS_SHEDDING, 1)] {
         operation
             .case(subject, move || {
-                let state = Parts::shared(level);
+                let state = Arc::new(Parts::at(level));
                 move || {
-                    let mut parts = Parts::of(&state);
+                    let parts = state.clone();
                     move || {
-                        assert!(parts.asks(black_box(NOW), CRITICAL));
+                        assert!(parts.asks(black_box(NOW), CRITICAL).is_ok());
                         let held = black_box(parts.hold());
                         parts.ended();
                         drop(held);
@@ -265,7 +274,7 @@ fn refused(operation: &mut Operation) {
         }
     });
     operation.fetch_add();
-    parts_of_no(operation, |_| ());
+    parts_of_no(operation, || black_box(NOW));
 }
 
 /// Ask the prioritizer alone.
@@ -290,10 +299,10 @@ fn prioritizer_admit(operation: &mut Operation) {
     for (subject, level) in [(PARTS, 0), (PARTS_SHEDDING, 1)] {
         operation
             .case(subject, move || {
-                let state = Parts::shared(level);
+                let state = Arc::new(Parts::at(level));
                 move || {
-                    let mut parts = Parts::of(&state);
-                    move || parts.asks(black_box(NOW), black_box(CRITICAL))
+                    let parts = state.clone();
+                    move || parts.asks(black_box(NOW), black_box(CRITICAL)).is_ok()
                 }
             })
             .note("two loads, a count of the thread's own, and its draw if shedding");
@@ -312,7 +321,7 @@ fn prioritizer_refused(operation: &mut Operation) {
         }
     });
     operation.fetch_add();
-    parts_of_no(operation, |_| ());
+    parts_of_no(operation, || black_box(NOW));
 }
 
 /// Ask whether to send.
@@ -332,9 +341,9 @@ fn upstream_admit(operation: &mut Operation) {
     operation.fetch_add();
     operation
         .case(PARTS, || {
-            let state = Parts::shared(0);
+            let state = Arc::new(Parts::at(0));
             move || {
-                let parts = Parts::of(&state);
+                let parts = state.clone();
                 move || parts.level(black_box(NOW)) == 0
             }
         })
@@ -355,16 +364,18 @@ fn upstream_refused(operation: &mut Operation) {
     operation.fetch_add();
     operation
         .case(PARTS, || {
-            let state = Parts::shared(REFUSING);
+            let state = Arc::new(Parts::at(REFUSING));
             move || {
-                let mut parts = Parts::of(&state);
+                let parts = state.clone();
                 let name = black_box(Name::UNNAMED);
                 move || {
                     let level = parts.level(black_box(NOW));
-                    if CRITICAL + (parts.draw() >> 48) >= level {
+                    let mine = parts.mine();
+                    let luck = add(&mine.luck, 0x9e37_79b9_7f4a_7c15);
+                    if CRITICAL + (luck >> 48) >= level {
                         return;
                     }
-                    parts.own.refused += 1;
+                    add(&mine.refused, 1);
                     made(Rejected::new(Pattern::LoadShedder, Reason::Shed).with_name(name));
                 }
             }
@@ -390,10 +401,10 @@ fn rank(operation: &mut Operation) {
         .case(PARTS, || {
             let rows: Arc<[Box<[std::sync::atomic::AtomicU32]>; 2]> =
                 Arc::new([(); 2].map(|()| (0..1 << 12).map(|_| 0.into()).collect()));
-            let state = Parts::shared(1);
+            let state = Arc::new(Parts::at(1));
             move || {
                 let rows = rows.clone();
-                let parts = Parts::of(&state);
+                let parts = state.clone();
                 let mut user = 0;
                 move || {
                     user = (user + 7) % USERS;
@@ -435,12 +446,12 @@ fn layer_ready(operation: &mut Operation) {
     for (subject, level) in [(PARTS, 0), (PARTS_SHEDDING, 1)] {
         operation
             .case(subject, move || {
-                let state = Parts::shared(level);
+                let state = Arc::new(Parts::at(level));
                 move || {
-                    let mut parts = Parts::of(&state);
+                    let parts = state.clone();
                     let mut service = Bare::<Infallible>::new();
                     move || {
-                        assert!(parts.asks(coarse_nanos() & 1, CRITICAL));
+                        assert!(parts.asks(coarse_nanos(), CRITICAL).is_ok());
                         let held = black_box(parts.hold());
                         let answer = by_hand(&mut service).is_ok();
                         parts.ended();
@@ -449,7 +460,9 @@ fn layer_ready(operation: &mut Operation) {
                     }
                 }
             })
-            .note("a coarse clock read, three loads, two counts and a reference of the thread's own");
+            .note(
+                "a coarse clock read, three loads, two counts and a reference of the thread's own",
+            );
     }
     operation.case(load_shed(), || {
         let service = ConcurrencyLimit::new(Bare::<Infallible>::new(), SLOTS);
@@ -508,9 +521,7 @@ fn layer_refused(operation: &mut Operation) {
         })
         .note("a refusal that says what it knows needs a box of its own");
     operation.fetch_add();
-    parts_of_no(operation, |parts| {
-        parts.own.time = coarse_nanos();
-    });
+    parts_of_no(operation, coarse_nanos);
     operation
         .case(load_shed(), || {
             let limited = ConcurrencyLimit::new(Bare::<Infallible>::new(), 1);
@@ -604,16 +615,15 @@ fn fail_fast_refused(operation: &mut Operation) {
     operation.fetch_add();
     operation
         .case(PARTS, || {
-            let unready = Arc::new(Line(1.into()));
+            let unready = Arc::new(Parts::at(1));
             move || {
                 let unready = unready.clone();
-                let mut refused = Box::new(Own::default());
                 let name = black_box(Name::UNNAMED);
                 move || {
-                    if unready.0.load(Relaxed) == 0 {
+                    if unready.0.level.0.load(Relaxed) == 0 {
                         return;
                     }
-                    refused.refused += 1;
+                    add(&unready.mine().refused, 1);
                     made(Rejected::new(Pattern::FailFast, Reason::Shed).with_name(name));
                 }
             }
@@ -761,72 +771,90 @@ const CRITICAL: u64 = 128 << 16;
 /// A level below which that one is.
 const REFUSING: u64 = 192 << 16;
 
-/// What the semantics need: what all threads read, and what each writes on
-/// lines of its own.
-struct Parts {
-    /// When the period ends, and the level.
-    shared: Arc<[Line; 2]>,
+/// What the semantics need: what all threads read, and a line for each, found
+/// by the thread's number.
+struct Parts(Arc<Shared>);
+
+struct Shared {
+    due: Line,
+    level: Line,
+    lines: [Own; 4],
     held: Slots,
-    own: Box<Own>,
 }
 
 /// A thread's own.
 #[derive(Default)]
 #[repr(align(128))]
 struct Own {
-    luck: u64,
-    time: u64,
-    offered: u32,
-    ended: u32,
-    refused: u64,
+    luck: AtomicU64,
+    offered: AtomicU64,
+    ended: AtomicU64,
+    shed: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Parts {
-    fn shared(level: u64) -> (Arc<[Line; 2]>, Slots) {
-        let lines = [u64::MAX, level].map(|it| Line(it.into()));
-        (Arc::new(lines), Slots::new(1))
-    }
-
-    fn of((shared, held): &(Arc<[Line; 2]>, Slots)) -> Self {
-        Parts {
-            shared: shared.clone(),
-            held: held.clone(),
-            own: Box::default(),
-        }
+    fn at(level: u64) -> Self {
+        Parts(Arc::new(Shared {
+            due: Line(u64::MAX.into()),
+            level: Line(level.into()),
+            lines: Default::default(),
+            held: Slots::new(1),
+        }))
     }
 
     /// The level, unless it is time for another.
     #[inline(always)]
     fn level(&self, now: u64) -> u64 {
-        let [due, level] = &*self.shared;
-        assert!(now < due.0.load(Relaxed));
-        level.0.load(Relaxed)
+        assert!(now < self.0.due.0.load(Relaxed));
+        self.0.level.0.load(Relaxed)
     }
 
     #[inline(always)]
-    fn draw(&mut self) -> u64 {
-        self.own.luck = self.own.luck.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.own.luck
+    fn mine(&self) -> &Own {
+        thread_local!(static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) });
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let mut number = NUMBER.get();
+        if number == usize::MAX {
+            number = NUMBERS.fetch_add(1, Relaxed) as usize;
+            NUMBER.set(number);
+        }
+        &self.0.lines[number]
     }
 
     #[inline(always)]
-    fn asks(&mut self, now: u64, priority: u64) -> bool {
+    fn asks(&self, now: u64, priority: u64) -> Result<(), u64> {
         let level = self.level(now);
-        self.own.offered += 1;
-        level == 0 || priority + (self.draw() >> 48) >= level
+        let mine = self.mine();
+        add(&mine.offered, 1);
+        if level == 0 {
+            return Ok(());
+        }
+        let luck = add(&mine.luck, 0x9e37_79b9_7f4a_7c15);
+        if priority + (luck >> 48) >= level {
+            return Ok(());
+        }
+        add(&mine.shed, 1);
+        Err(luck)
     }
 
     #[inline(always)]
-    fn ended(&mut self) {
-        self.own.ended += 1;
-        // The compiler may not add up what threads would read.
-        black_box(&mut *self.own);
+    fn ended(&self) {
+        add(&self.mine().ended, 1);
     }
 
     #[inline(always)]
     fn hold(&self) -> Kept {
-        self.held.hold()
+        self.0.held.hold()
     }
+}
+
+/// On a line that only this thread writes.
+#[inline(always)]
+fn add(to: &AtomicU64, more: u64) -> u64 {
+    let sum = to.load(Relaxed).wrapping_add(more);
+    to.store(sum, Relaxed);
+    sum
 }
 
 fn bare(operation: &mut Operation) {
@@ -849,28 +877,27 @@ fn made<T>(refusal: T) {
     black_box(&refusal);
 }
 
-fn parts_of_no(operation: &mut Operation, first: fn(&mut Parts)) {
+fn parts_of_no(operation: &mut Operation, now: impl Fn() -> u64 + Copy + Send + Sync + 'static) {
     operation
         .case(PARTS, move || {
-            let state = Parts::shared(REFUSING);
+            let state = Arc::new(Parts::at(REFUSING));
             move || {
-                let mut parts = Parts::of(&state);
+                let parts = state.clone();
                 let name = black_box(Name::UNNAMED);
                 let wait = black_box(1_000_000_000_u64);
                 move || {
-                    first(&mut parts);
-                    if parts.asks(black_box(NOW), CRITICAL) {
+                    let Err(luck) = parts.asks(now(), CRITICAL) else {
                         return;
-                    }
-                    parts.own.refused += 1;
-                    let jitter = (u128::from(wait) * u128::from(parts.own.luck)) >> 64;
+                    };
+                    add(&parts.mine().refused, 1);
+                    let jitter = (u128::from(wait) * u128::from(luck)) >> 64;
                     let rejected = Rejected::new(Pattern::LoadShedder, Reason::Shed);
                     let rejected = rejected.with_name(name);
                     made(rejected.with_retry_after_nanos(wait + jitter as u64));
                 }
             }
         })
-        .note("the loads, two counts and a draw of the thread's own, a refusal; in layers the clock");
+        .note("the loads, three counts and a draw of the thread's own, a refusal; in layers the clock");
 }
 
 // --- The peers ----------------------------------------------------------

@@ -117,9 +117,16 @@ impl Account {
         let mut measured = [(); 3].map(|()| (self.measure)());
         measured.sort_by(f64::total_cmp);
         let [_, share, _] = measured;
-        let verdict = if share <= self.limit { "ok    " } else { "MISSED" };
+        let verdict = if share <= self.limit {
+            "ok    "
+        } else {
+            "MISSED"
+        };
         let [share, limit] = [share, self.limit].map(|share| share * 100.0);
-        format!("  {verdict}  {}: {share:.3} % (at most {limit} %)", self.text)
+        format!(
+            "  {verdict}  {}: {share:.3} % (at most {limit} %)",
+            self.text
+        )
     }
 }
 
