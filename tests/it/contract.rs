@@ -7,6 +7,7 @@
 mod capacity;
 mod rate;
 mod shed;
+mod throttle;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

@@ -12,6 +12,8 @@ mod fail_fast;
 mod rate_limit;
 #[path = "loom/rate_limit_keyed.rs"]
 mod rate_limit_keyed;
+#[path = "loom/throttle.rs"]
+mod throttle;
 
 use std::num::NonZeroU32;
 use std::time::Duration;

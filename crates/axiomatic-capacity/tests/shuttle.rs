@@ -8,7 +8,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use axiomatic_capacity::bulkhead::{Admission, Ask, Bulkhead, Config, Order, Waiting, WhenFull};
+use axiomatic_capacity::bulkhead::{
+    Admission, Ask, Bulkhead, CoDel, Config, Order, Waiting, WhenFull,
+};
+use axiomatic_core::Reason;
 use axiomatic_core::context::Priority;
 use axiomatic_core::time::{Clock, ManualClock};
 use shuttle::sync::Arc;
@@ -109,6 +112,89 @@ fn limits_that_change_leave_nobody_waiting() {
         assert_eq!(bulkhead.snapshot().in_flight(), 0);
     };
     shuttle::check_random(resized, 3_000);
+}
+
+/// Time passes while five wait for one slot: some are overdue, one leaves, and
+/// all who stay are told one or the other.
+fn overloaded(order: Order) {
+    let millis = Duration::from_millis;
+    let clock = ManualClock::new();
+    let bulkhead = Config::new(slots(1))
+        .when_full(WhenFull::Wait {
+            max_waiting: 8,
+            max_wait: Duration::from_secs(1),
+            order,
+        })
+        .codel(CoDel::new(millis(5), millis(10)).dropping_after(millis(7)))
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .unwrap();
+    let inside = Arc::new(AtomicU32::new(0));
+    let shed = Arc::new(AtomicU32::new(0));
+    let taken = bulkhead.admit_owned(Ask::default()).unwrap();
+    let tasks: Vec<_> = (0..5u32)
+        .map(|number| {
+            let (bulkhead, clock) = (bulkhead.clone(), clock.clone());
+            let (inside, shed) = (Arc::clone(&inside), Arc::clone(&shed));
+            thread::spawn(move || {
+                future::block_on(async {
+                    let settled = match bulkhead.admit_or_wait(Ask::default()).unwrap() {
+                        Admission::Admitted(permit) => Ok(permit),
+                        Admission::Waiting(mut waiting) if number == 0 => {
+                            let once = std::future::poll_fn(|cx| {
+                                Poll::Ready(Pin::new(&mut waiting).poll(cx))
+                            });
+                            let Poll::Ready(settled) = once.await else {
+                                return;
+                            };
+                            settled
+                        }
+                        Admission::Waiting(waiting) => waiting.await,
+                    };
+                    match settled {
+                        Ok(permit) => {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                            clock.advance(millis(4));
+                            future::yield_now().await;
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                            drop(permit);
+                        }
+                        Err(refused) => {
+                            assert_eq!(refused.reason(), Reason::Shed);
+                            shed.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                });
+            })
+        })
+        .collect();
+    clock.advance(millis(8));
+    thread::yield_now();
+    clock.advance(millis(8));
+    drop(taken);
+    for task in tasks {
+        task.join().unwrap();
+    }
+    SHED.fetch_add(
+        shed.load(Ordering::SeqCst),
+        std::sync::atomic::Ordering::Relaxed,
+    );
+    let snapshot = bulkhead.snapshot();
+    assert_eq!((snapshot.in_flight(), snapshot.waiting()), (0, 0));
+    assert!(bulkhead.admit().is_ok());
+}
+
+/// In all schedules together.
+static SHED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+#[test]
+fn who_is_overdue_is_told_so_and_no_slot_goes_with_it() {
+    for order in [Order::Fifo, Order::Lifo] {
+        shuttle::check_random(move || overloaded(order), 3_000);
+        shuttle::check_pct(move || overloaded(order), 1_000, 3);
+    }
+    let shed = SHED.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(shed > 1_000, "only {shed} were overdue");
 }
 
 /// What a task that moves must not do: it goes on waiting by the waker that it

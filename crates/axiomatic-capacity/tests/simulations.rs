@@ -18,6 +18,8 @@ mod policies;
 mod run;
 #[path = "simulations/stories.rs"]
 mod stories;
+#[path = "simulations/throttle.rs"]
+mod throttle;
 
 use judge::{SEEDS, figures};
 use policies::{AIMD, GRADIENT, SEEKER, VEGAS};

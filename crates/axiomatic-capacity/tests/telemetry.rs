@@ -4,16 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
+use std::future::Future;
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axiomatic_capacity::adaptive::{self, LimitAlgorithm, Sample, Step, Why};
-use axiomatic_capacity::bulkhead::{Ask, Config, Order, WhenFull};
+use axiomatic_capacity::bulkhead::{Admission, Ask, CoDel, Config, Order, WhenFull};
 use axiomatic_capacity::rate_limit::{self, Inheritance, KeyedRateLimiter, Quota, WhenLimited};
 use axiomatic_core::allowance::Heard;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{Mode, Outcome};
+use axiomatic_core::{Mode, Outcome, Reason};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -89,6 +92,8 @@ fn what_happens() {
     drop(permit);
     bulkhead.resize(slots(3));
 
+    sheds(&clock);
+
     let limit = adaptive::Config::new(ThenOne)
         .named("search")
         .clock(Clock::Manual(clock.clone()))
@@ -100,6 +105,31 @@ fn what_happens() {
     let _permit = limit.admit(clock.now()).unwrap();
     assert!(limit.admit(clock.now()).is_err());
     at_a_rate(clock.now());
+}
+
+/// One that is overdue when the slot comes.
+fn sheds(clock: &ManualClock) {
+    let millis = Duration::from_millis;
+    let bulkhead = Config::new(slots(1))
+        .named("line")
+        .when_full(WhenFull::Wait {
+            max_waiting: 1,
+            max_wait: Duration::from_secs(1),
+            order: Order::Fifo,
+        })
+        .codel(CoDel::new(millis(5), millis(100)))
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .unwrap();
+    let permit = bulkhead.admit().unwrap();
+    let Admission::Waiting(mut waits) = bulkhead.admit_or_wait(Ask::default()).unwrap() else {
+        panic!("there is no slot");
+    };
+    clock.advance(millis(105));
+    drop(permit);
+    let mut cx = Context::from_waker(Waker::noop());
+    let told = Pin::new(&mut waits).poll(&mut cx);
+    assert!(matches!(told, Poll::Ready(Err(refused)) if refused.reason() == Reason::Shed));
 }
 
 fn at_a_rate(now: Instant) {
@@ -147,6 +177,7 @@ fn what_has_a_capacity_tells_of_refusals_and_of_new_limits() {
             "axiomatic::bulkhead message=refused name=\"pool\" reason=\"full\"",
             "axiomatic::bulkhead message=refused name=\"pool\" reason=\"queue full\"",
             "axiomatic::bulkhead message=resized name=\"pool\" limit=3",
+            "axiomatic::bulkhead message=refused name=\"line\" reason=\"shed\"",
             "axiomatic::adaptive message=resized name=\"search\" limit=1 why=\"overloaded\"",
             "axiomatic::adaptive message=refused name=\"search\" reason=\"full\"",
             "axiomatic::rate_limit message=refused name=\"calls\" reason=\"limited\"",
@@ -174,7 +205,9 @@ fn what_has_a_capacity_tells_of_refusals_and_of_new_limits() {
     let expected = [
         ("axiomatic_adaptive_limit search", 1),
         ("axiomatic_adaptive_refused_total search full", 1),
+        ("axiomatic_bulkhead_limit line", 1),
         ("axiomatic_bulkhead_limit pool", 3),
+        ("axiomatic_bulkhead_refused_total line shed", 1),
         ("axiomatic_bulkhead_refused_total pool full", 1),
         ("axiomatic_bulkhead_refused_total pool queue full", 1),
         ("axiomatic_bulkhead_would_refuse_total pool", 1),

@@ -13,6 +13,9 @@ use crate::sync::{AtomicU64, Ordering, spread, thread_index};
 /// first threads and a last one that all others share. They are no secret, and
 /// nothing that must not be guessed may depend on them.
 ///
+/// Each kind of draw has numbers of its own: of two that share them, one that
+/// follows from how the other fell, the other is no longer spread evenly.
+///
 /// A line but the last is written by one live thread alone: whoever keeps
 /// other numbers by thread keeps a [`Draws`] among them, and looks for the line
 /// once.

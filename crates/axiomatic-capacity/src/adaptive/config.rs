@@ -4,8 +4,10 @@ use axiomatic_core::shared::Shared;
 use axiomatic_core::time::Clock;
 use axiomatic_core::{Mode, Name};
 
-use super::{AdaptiveLimit, ConfigError, LimitAlgorithm, Metered, Partitions, WhenFull};
+use super::{AdaptiveLimit, CoDel, ConfigError, LimitAlgorithm, Metered, Partitions, WhenFull};
 use crate::gate::{Core, Handle, Settings};
+use crate::load_shed::Prioritizer;
+use crate::load_shed::prioritizer::Reports;
 use crate::slots::{COMMON, MOST_SLOTS};
 
 /// What an adaptive limit is made by.
@@ -51,6 +53,22 @@ impl Config {
     /// What becomes of a call that finds no slot, as for a bulkhead.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.settings.when_full = when_full;
+        self
+    }
+
+    /// Tells this prioritizer of each call that is refused. Whoever sheds load
+    /// by it further out sheds as many, and what matters least, from its next
+    /// period on.
+    pub fn reporting_to(mut self, prioritizer: &Prioritizer) -> Self {
+        self.settings.reports = Reports::to(prioritizer);
+        self
+    }
+
+    /// When the queue is taken for overloaded, and who then leaves it: refused
+    /// with [`Reason::Shed`](axiomatic_core::Reason::Shed). For who
+    /// [waits](WhenFull::Wait).
+    pub fn codel(mut self, codel: CoDel) -> Self {
+        self.settings.codel = Some(codel);
         self
     }
 

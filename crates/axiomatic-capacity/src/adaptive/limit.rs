@@ -1,5 +1,7 @@
 use std::fmt;
+use std::time::Duration;
 
+use axiomatic_core::context::Priority;
 use axiomatic_core::time::Instant;
 use axiomatic_core::{Mode, Name, Outcome, Rejected};
 
@@ -85,6 +87,26 @@ impl AdaptiveLimit {
     #[must_use]
     pub fn within(&self, partition: Partition) -> Self {
         AdaptiveLimit(self.0.within(partition.0))
+    }
+
+    /// For how long the one has waited that has waited longest. Of a queue in
+    /// which nobody waits that is a load.
+    pub fn queue_delay(&self) -> Duration {
+        self.0.core.slots.queue().oldest_age
+    }
+
+    /// Whether [controlled delay](super::CoDel) takes the queue for overloaded.
+    pub fn is_overloaded(&self) -> bool {
+        self.0.core.slots.queue().is_overloaded
+    }
+
+    /// How long a call that came now would wait: as many times as calls wait
+    /// that matter as much or more, and once for itself, what it took of late
+    /// from one that was served to the next. No time if nobody waits, or none
+    /// has been served after another yet. It is for who is served in turn: who
+    /// comes last and is served first waits less, and whom others pass by more.
+    pub fn estimated_wait(&self, priority: Priority) -> Duration {
+        self.0.core.slots.estimated_wait(priority.as_u8())
     }
 
     /// Plain numbers for an operator; they print as a line.

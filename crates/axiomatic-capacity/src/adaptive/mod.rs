@@ -40,7 +40,9 @@
 //!
 //! - It is a bulkhead: never more calls at a time than the limit, no slot lost
 //!   (`an_adaptive_limit_keeps_the_contract`), whatever limit the algorithm says,
-//!   and at least one (`the_limit_is_what_the_algorithm_says_and_at_least_one`).
+//!   and at least one (`the_limit_is_what_the_algorithm_says_and_at_least_one`);
+//!   with [controlled delay](CoDel) of who waits, if that was chosen
+//!   (`an_adaptive_limit_sheds_who_is_overdue_too`).
 //! - An algorithm is told what windows were like
 //!   (`a_window_is_told_as_it_was`): each call counts once, and one call closes a
 //!   window (`a_window_is_closed_by_one_call_and_every_call_counts_once`); what is
@@ -147,8 +149,8 @@ pub mod simulations {}
 use axiomatic_core::{BoxError, Plain};
 
 pub use crate::bulkhead::{
-    Ask, ByPartition, ByWeight, ConfigError, Gate, Limiter, Order, Partition, Partitions, Sharing,
-    WhenFull,
+    Ask, ByPartition, ByWeight, CoDel, ConfigError, Gate, Limiter, Order, Partition, Partitions,
+    Sharing, WhenFull,
 };
 pub use algorithm::{
     Aimd, AimdConfig, Bounds, Gradient2, Gradient2Config, LimitAlgorithm, Sample, Seeker,

@@ -88,6 +88,21 @@
 //!   `a_call_waits_no_longer_than_its_deadline_and_is_never_made_after_it`), and
 //!   nobody waits longer than it may
 //!   (`calls_wait_for_a_slot_and_no_longer_than_they_may`).
+//! - With [controlled delay](CoDel), an overload makes nobody wait for ever and
+//!   nobody useless: once somebody has waited for the target at every moment of an
+//!   interval (`does_what_a_sorted_list_does`), nobody is served who has waited for
+//!   the drop age
+//!   (`in_an_overload_nobody_is_served_who_has_waited_longer_than_the_drop_age`,
+//!   `no_slot_is_lost_nobody_is_served_overdue_and_nobody_shed_before`), those are
+//!   refused at once (`all_who_are_overdue_are_woken_and_none_of_them_gets_the_slot`,
+//!   `who_is_overdue_is_told_so_and_no_slot_goes_with_it`), also if nothing else
+//!   happens
+//!   (`calls_behind_a_stuck_one_leave_when_they_are_overdue_although_nothing_happens`),
+//!   in whatever order the others are served
+//!   (`who_comes_last_is_served_at_once_and_who_came_first_is_not_left_to_wait`,
+//!   `what_matters_least_ages_out_while_what_matters_is_served`). A burst loses
+//!   nobody (`a_burst_that_drains_within_the_interval_loses_nobody`), and who left
+//!   makes no overload (`who_leaves_does_not_age_any_more`).
 //! - Nothing that was readied waits: the instance that is called was readied
 //!   once there was a slot
 //!   (`the_instance_that_is_called_is_readied_once_there_is_a_slot`).
@@ -114,8 +129,8 @@
 //! lock is taken, no clock read and nothing allocated, unless somebody waits:
 //! then each that comes or goes takes the queue's lock for a few steps, and reads
 //! the coarse clock. Memory is 1.5 kB on two processors and 1 kB by key, 256 bytes
-//! for each partition, 2 KiB for each line that can wait, and 128 bytes for each
-//! place to wait in. `cargo xtask bench bulkhead` measures it beside its peers, and
+//! for each partition, where somebody can wait 1 KiB, 2 KiB for each line of those
+//! and 160 bytes for each place (`a_place_is_eighty_bytes`). `cargo xtask bench bulkhead` measures it beside its peers, and
 //! `tests/costs.rs` holds it to its instructions.
 //!
 //! # When not to use it
@@ -139,11 +154,42 @@
 //! | it weighs more than there is | refused: `Full` | refused: `Full` |
 //! | its deadline has passed, and there is no slot | refused: `Full` | refused: `Expired` |
 //! | its time is over while it waits | – | refused: `Expired`, or `WaitedTooLong` |
+//! | the queue is overloaded, and it has waited for the drop age | – | refused: `Shed` |
 //!
 //! The order is strict inside a partition: who is next keeps its place until it
 //! fits, and what is free meanwhile is kept for it. What matters more is always
 //! served first, so under an overload that lasts what matters least is not served
 //! at all; it is refused when it has waited as long as it may.
+//!
+//! ## Controlled delay
+//!
+//! A queue that drains is good: it is what a burst is served from. One that stands
+//! makes every call late and serves none the more. CoDel tells the two apart by
+//! time: the queue is *overloaded* once the age of the oldest that waits, of all
+//! lines and priorities, has been at the target or above for an interval, without
+//! a break. Then all are refused who are as old as the drop age, twice the target
+//! if nothing else is said, and whoever becomes so, until the oldest is younger
+//! than the target or nobody waits. So nobody waits longer than the target and the
+//! interval together, or than the drop age, if that is more. Who is overdue is told
+//! so when somebody comes or goes, and in the [queued layer](Bulkhead::queued_layer)
+//! by a timer of his own; [`Waiting`] says when to [look](Waiting::next_look), and the
+//! reserving layer does not.
+//!
+//! It is for calls what RFC 8289 is for packets, and differs in two ways, from
+//! Facebook's, which is for calls too, in the first:
+//!
+//! - It goes by the age of who waits longest, and not by the sojourn of who is
+//!   served. The two are one in a queue that serves in the order of arrival. One
+//!   that serves who came last, or what matters most, serves them at once while the
+//!   others wait for ever: by the sojourn there is no overload. So controlled delay
+//!   and [`Order::Adaptive`] go together.
+//! - It drops all who are too old, and not one each `interval / √n`. That law has
+//!   one flow of packets after the other slow down gently, each of which feels a
+//!   drop and sends less. Calls are no flows: a caller that is refused does not know
+//!   of the others, and who has waited for too long is of no use to anybody.
+//!
+//! Partitions share the verdict: while one of them has somebody wait for long, the
+//! others have bursts that drain within the drop age, and not within the interval.
 //!
 //! # Choosing parameters
 //!
@@ -153,6 +199,14 @@
 //! with twenty slots and calls of 50 ms, four hundred are served a second, so one
 //! of a hundred places is a wait of 250 ms. [`Order::Adaptive`] is right if
 //! nothing speaks for another.
+//!
+//! [`CoDel`]'s target is the wait that nobody minds: a tenth of what a caller has,
+//! but more than one call takes divided by the slots, which is what the next one
+//! waits for in any case. Its interval is the burst that is worth serving late: what
+//! a caller has left, at most. The drop age should leave time for the call itself.
+//! With callers that give up after 250 ms, twenty slots and calls of 50 ms, a target
+//! of 20 ms and an interval of 100 ms are right, and in an overload nobody waits for
+//! more than 40 ms. With it the queue may have more places than would drain in time.
 //!
 //! # Differences from
 //!
@@ -165,7 +219,11 @@
 //! # References
 //!
 //! - M. Nygard, *Release It!*, 2007: bulkheads.
-//! - B. Maurer, *Fail at Scale*, ACM Queue 13(8), 2015: adaptive LIFO.
+//! - B. Maurer, *Fail at Scale*, ACM Queue 13(8), 2015: adaptive LIFO, and
+//!   controlled delay for calls. Facebook's folly has it as `Codel`, with the drop
+//!   age of twice the target, its *slough timeout*.
+//! - K. Nichols, V. Jacobson, *Controlling Queue Delay*, ACM Queue 10(5), 2012, and
+//!   with A. McGregor, J. Iyengar, RFC 8289, 2018: CoDel.
 //! - J. D. C. Little, *A Proof for the Queuing Formula L = λW*, Operations
 //!   Research 9(3), 1961.
 
@@ -188,7 +246,7 @@ pub use crate::gate::{
     Ask, ByPartition, ByWeight, ConfigError, Gate, Limiter, Partition, PartitionSnapshot,
     Partitions, Snapshot, WhenFull,
 };
-pub use crate::queue::Order;
+pub use crate::queue::{CoDel, Order};
 pub use crate::slots::{Barging, Sharing};
 #[cfg(feature = "keyed")]
 pub use by_key::{ByKey, KeyedBulkheadLayer};

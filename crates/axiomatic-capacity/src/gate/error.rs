@@ -4,7 +4,7 @@ use std::fmt;
 use axiomatic_core::Name;
 
 use super::WhenFull;
-use crate::bulkhead::Config;
+use crate::bulkhead::{CoDel, Config};
 
 /// Why a bulkhead cannot work, or an adaptive limit.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,14 @@ pub enum ConfigError {
     Shares,
     /// Two partitions have one name.
     Twice(Name),
+    /// There is [controlled delay](CoDel) of who waits, and nobody does.
+    NobodyWaits,
+    /// The target of controlled delay is no time: whoever waits is old.
+    Target,
+    /// The interval of controlled delay is shorter than its target.
+    Interval(CoDel),
+    /// In an overload those would leave who have not waited for the target.
+    DropAge(CoDel),
 }
 
 impl fmt::Display for ConfigError {
@@ -42,6 +50,20 @@ impl fmt::Display for ConfigError {
             ),
             ConfigError::Shares => f.write_str("more than 100 % is guaranteed"),
             ConfigError::Twice(name) => write!(f, "two partitions have the name {name}"),
+            ConfigError::NobodyWaits => f.write_str("controlled delay of a queue that is none"),
+            ConfigError::Target => f.write_str("controlled delay with a target of no time"),
+            ConfigError::Interval(codel) => write!(
+                f,
+                "controlled delay with an interval of {:?}, shorter than its target of {:?}",
+                codel.interval(),
+                codel.target()
+            ),
+            ConfigError::DropAge(codel) => write!(
+                f,
+                "controlled delay that drops after {:?}, before its target of {:?}",
+                codel.drop_age(),
+                codel.target()
+            ),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
+use axiomatic_core::time::Instant;
 use axiomatic_core::{Carrier, Classify, Complete, Refusable, Rejected};
 use pin_project::pin_project;
 use tokio::task::coop::unconstrained;
@@ -118,24 +119,29 @@ enum State<F, B, M: Meter> {
 enum Timer {
     /// Until it is first asked: it is made in the task that it wakes.
     Unset,
-    Set(#[pin] Sleep),
+    Set(#[pin] Sleep, Instant),
 }
 
 impl Timer {
+    /// It rings at the time that is returned, and is unset.
     fn poll<M: Meter>(
         mut self: Pin<&mut Self>,
         waiting: &Waiting<M>,
         cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    ) -> Poll<Instant> {
         if let Timer::Unset = *self {
-            self.set(Timer::Set(sleep_until(waiting.until().into())));
+            let then = waiting.next_look();
+            self.set(Timer::Set(sleep_until(then.into()), then));
         }
-        let TimerProjection::Set(timer) = self.project() else {
+        let TimerProjection::Set(timer, then) = self.as_mut().project() else {
             unreachable!("it was set");
         };
+        let then = *then;
         // Without a budget, which a task may have spent: or the timer would
         // never be asked.
-        pin!(unconstrained(timer)).poll(cx)
+        ready!(pin!(unconstrained(timer)).poll(cx));
+        self.set(Timer::Unset);
+        Poll::Ready(then)
     }
 }
 
@@ -195,16 +201,23 @@ where
 #[inline(never)]
 fn wait<M: Meter>(
     waiting: &mut Waiting<M>,
-    timer: Pin<&mut Timer>,
+    mut timer: Pin<&mut Timer>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<OwnedPermit<M>, Rejected>> {
-    if let Poll::Ready(settled) = Pin::new(&mut *waiting).poll(cx) {
-        return Poll::Ready(settled);
-    }
-    ready!(timer.poll(waiting, cx));
-    match waiting.too_late() {
-        Some(rejected) => Poll::Ready(Err(rejected)),
-        None => unreachable!("it was pending"),
+    loop {
+        if let Poll::Ready(settled) = Pin::new(&mut *waiting).poll(cx) {
+            return Poll::Ready(settled);
+        }
+        let then = ready!(timer.as_mut().poll(waiting, cx));
+        if then >= waiting.until() {
+            return match waiting.too_late() {
+                Some(rejected) => Poll::Ready(Err(rejected)),
+                None => unreachable!("it was pending"),
+            };
+        }
+        // Overdue, if nothing has happened since the timer was set; and if it
+        // is not, then it will be later than this, and not for ever.
+        waiting.look(then);
     }
 }
 

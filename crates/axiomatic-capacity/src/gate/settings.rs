@@ -6,7 +6,8 @@ use axiomatic_core::time::Clock;
 use axiomatic_core::{Mode, Name, Ratio};
 
 use super::{ConfigError, Parts};
-use crate::queue::{Lines, Order};
+use crate::load_shed::prioritizer::Reports;
+use crate::queue::{CoDel, Lines, Order};
 use crate::slots::{Barging, Plan, Sharing};
 
 #[derive(Clone, Debug)]
@@ -14,9 +15,11 @@ pub(crate) struct Settings {
     pub(crate) name: Name,
     pub(crate) mode: Mode,
     pub(crate) when_full: WhenFull,
+    pub(crate) codel: Option<CoDel>,
     pub(crate) barging: Barging,
     pub(crate) partitions: Partitions,
     pub(crate) clock: Clock,
+    pub(crate) reports: Reports,
     /// One of thousands.
     pub(crate) compact: bool,
 }
@@ -27,9 +30,11 @@ impl Settings {
             name: Name::UNNAMED,
             mode: Mode::Enforce,
             when_full: WhenFull::Reject,
+            codel: None,
             barging: Barging::Forbidden,
             partitions: Partitions::default(),
             clock,
+            reports: Reports::default(),
             compact: false,
         }
     }
@@ -38,6 +43,12 @@ impl Settings {
     pub(crate) fn parts(self, limit: u32) -> Result<Parts, ConfigError> {
         self.partitions.check()?;
         let (max_wait, most_waiting, order) = self.when_full.parts(&self.partitions)?;
+        if let Some(codel) = self.codel {
+            if most_waiting == 0 {
+                return Err(ConfigError::NobodyWaits);
+            }
+            check(codel)?;
+        }
         Ok(Parts {
             name: self.name,
             mode: self.mode,
@@ -47,12 +58,27 @@ impl Settings {
                 sharing: self.partitions.sharing,
                 most_waiting,
                 order,
+                codel: self.codel,
                 barging: self.barging,
                 clock: self.clock,
             },
             max_wait,
+            reports: self.reports,
             compact: self.compact,
         })
+    }
+}
+
+/// Whether it can tell a burst from an overload.
+fn check(codel: CoDel) -> Result<(), ConfigError> {
+    if codel.target().is_zero() {
+        Err(ConfigError::Target)
+    } else if codel.interval() < codel.target() {
+        Err(ConfigError::Interval(codel))
+    } else if codel.drop_age() < codel.target() {
+        Err(ConfigError::DropAge(codel))
+    } else {
+        Ok(())
     }
 }
 
@@ -68,7 +94,7 @@ pub enum WhenFull {
     /// all the same.
     Wait {
         /// How many may wait, in each partition. Their places are made with
-        /// the bulkhead, 128 bytes each.
+        /// the bulkhead, 160 bytes each.
         max_waiting: u32,
         /// How long each of them may.
         max_wait: Duration,
@@ -79,7 +105,7 @@ pub enum WhenFull {
 
 impl WhenFull {
     /// The most places to wait in, those of all partitions together and of who
-    /// is in none: 128 MiB of them.
+    /// is in none: 160 MiB of them.
     pub const MOST_WAITING: u32 = 1 << 20;
 
     /// How long, how many, in which order; or why not.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use axiomatic_core::{Mode, Name, Pattern};
 
 use super::{Core, Meter};
+use crate::slots::QueueLook;
 
 /// What slots were like at a moment. The numbers are read one after the other,
 /// so under load they may be of slightly different moments.
@@ -14,8 +15,7 @@ pub struct Snapshot {
     mode: Mode,
     limit: u32,
     in_flight: u32,
-    waiting: u32,
-    standing: Duration,
+    queue: QueueLook,
     refused: u64,
     would_refuse: u64,
     excess: u64,
@@ -35,7 +35,6 @@ pub struct PartitionSnapshot {
 
 impl Snapshot {
     pub(crate) fn of<M: Meter>(core: &Core<M>) -> Self {
-        let (waiting, standing) = core.slots.queue();
         let partitions = core.slots.partitions();
         Snapshot {
             pattern: M::PATTERN,
@@ -43,8 +42,7 @@ impl Snapshot {
             mode: core.mode.load(),
             limit: core.slots.limit(),
             in_flight: core.slots.taken(),
-            waiting,
-            standing,
+            queue: core.slots.queue(),
             refused: core.refused.load(),
             would_refuse: core.would_refuse.load(),
             excess: core.excess.load(),
@@ -81,12 +79,23 @@ impl Snapshot {
 
     /// How many calls waited.
     pub fn waiting(&self) -> u32 {
-        self.waiting
+        self.queue.waiting
     }
 
     /// For how long somebody had waited, without a break.
     pub fn standing(&self) -> Duration {
-        self.standing
+        self.queue.standing
+    }
+
+    /// For how long the one had waited that had waited longest.
+    pub fn queue_delay(&self) -> Duration {
+        self.queue.oldest_age
+    }
+
+    /// Whether [controlled delay](crate::bulkhead::CoDel) took the queue for
+    /// overloaded.
+    pub fn is_overloaded(&self) -> bool {
+        self.queue.is_overloaded
     }
 
     /// Calls that were refused, at once or after they had waited.
@@ -122,8 +131,20 @@ impl fmt::Display for Snapshot {
             ..
         } = self;
         write!(f, "{pattern} {name}: {in_flight} of {limit} in flight")?;
-        if self.waiting > 0 {
-            write!(f, ", {} wait since {:.1?}", self.waiting, self.standing)?;
+        if self.queue.waiting > 0 {
+            let QueueLook {
+                waiting,
+                standing,
+                oldest_age,
+                is_overloaded,
+            } = self.queue;
+            write!(
+                f,
+                ", {waiting} wait since {standing:.1?}, the oldest for {oldest_age:.1?}"
+            )?;
+            if is_overloaded {
+                f.write_str(", overloaded")?;
+            }
         }
         write!(f, ", {refused} refused")?;
         match self.mode {

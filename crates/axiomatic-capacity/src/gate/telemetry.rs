@@ -140,10 +140,11 @@ impl Metrics {
 }
 
 #[cfg(feature = "metrics")]
-const CAUSES: [Reason; 4] = [
+const CAUSES: [Reason; 5] = [
     Reason::Full,
     Reason::QueueFull,
     Reason::WaitedTooLong,
+    Reason::Shed,
     Reason::Expired,
 ];
 
@@ -152,6 +153,7 @@ fn cause(reason: Reason) -> &'static str {
     match reason {
         Reason::QueueFull => "queue full",
         Reason::WaitedTooLong => "waited too long",
+        Reason::Shed => "shed",
         Reason::Expired => "expired",
         _ => "full",
     }

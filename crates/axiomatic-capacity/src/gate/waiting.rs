@@ -13,9 +13,9 @@ use crate::queue::{Ticket, Waiter};
 /// A place in the queue: a future of the permit, or of the refusal.
 ///
 /// It has no timer of its own, so that it needs no runtime: who has waited too
-/// long is told so when it is next, or by [`give_up`](Waiting::give_up).
-/// Dropped, it leaves the queue, and what it was given meanwhile goes to the
-/// next.
+/// long is told so when it is next, or by [`give_up`](Waiting::give_up), and who
+/// is overdue in an overloaded queue when somebody comes or goes. Dropped, it
+/// leaves the queue, and what it was given meanwhile goes to the next.
 #[must_use = "a place in the queue is given up when it is dropped"]
 pub struct Waiting<M: Meter> {
     /// None once it is settled.
@@ -49,6 +49,24 @@ impl<M: Meter> Waiting<M> {
     /// what became of it.
     pub fn give_up(mut self) -> Option<Rejected> {
         self.too_late()
+    }
+
+    /// When to [look](Waiting::look), for who has a timer: then it is overdue,
+    /// if nobody comes or goes before, or its time is over. It may be later by
+    /// then, and never earlier.
+    pub fn next_look(&self) -> Instant {
+        let place = self.place.as_ref();
+        let overdue = place.and_then(|it| it.core.slots.overdue_from(&it.ticket));
+        overdue.map_or(self.waiter.until, |overdue| overdue.min(self.waiter.until))
+    }
+
+    /// Tells those who are overdue at `now`, perhaps also this one, which then
+    /// is ready. It does not [give up](Waiting::give_up) for who has waited as
+    /// long as it may.
+    pub fn look(&self, now: Instant) {
+        if let Some(Place { core, .. }) = &self.place {
+            core.slots.look_for_overdue(now);
+        }
     }
 
     pub(crate) fn too_late(&mut self) -> Option<Rejected> {

@@ -55,7 +55,9 @@ impl<E, B, Q> LoadShedLayer<E, B, Q> {
 
     /// The same, where the level of a request in its class is that of its
     /// user: heavier users have lower ones. Requests of no user keep the level
-    /// that they came with.
+    /// that they came with. The request carries its level from here on, so that
+    /// whoever is asked for it further in, or in another process, sheds the same
+    /// users.
     pub fn by_user<R, F>(self, fairness: &Fairness, user_of: F) -> LoadShedLayer<E, B, ByUser<Q, F>>
     where
         F: Fn(&R, &KeyHasher) -> Option<u64>,

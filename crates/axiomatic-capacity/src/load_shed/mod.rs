@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod estimated_wait;
 #[cfg(feature = "tokio")]
 pub mod fail_fast;
 pub mod fairness;
@@ -15,11 +16,13 @@ pub mod signal;
 mod snapshot;
 mod sorting;
 mod telemetry;
+pub mod throttle;
 pub mod upstream;
 
 pub use crate::gate::Ask;
 pub use config::{Config, Estimate};
 pub use error::ConfigError;
+pub use estimated_wait::EstimatedWait;
 pub use fairness::Fairness;
 pub use future::ResponseFuture;
 pub use layer::LoadShedLayer;
@@ -29,4 +32,5 @@ pub use service::LoadShedService;
 pub use shedder::LoadShedder;
 pub use snapshot::Snapshot;
 pub use sorting::{AsCarried, ByUser, Exempting, Sorting};
+pub use throttle::Throttler;
 pub use upstream::Upstream;

@@ -100,7 +100,7 @@ where
     }
 
     #[inline(always)]
-    fn call(&mut self, request: Req) -> Self::Future {
+    fn call(&mut self, mut request: Req) -> Self::Future {
         match self.readiness {
             Readiness::Ready => {}
             Readiness::Pending => return self.leave(),
@@ -110,13 +110,21 @@ where
             }
         }
         let now = self.shedder.now();
-        let ask = Ask::of(&self.binding.context(&request));
-        let admitted = match self.sorting.sort(&request, ask, now) {
+        let context = self.binding.context(&request);
+        let sorted = self.sorting.sort(&request, Ask::of(&context), now);
+        let admitted = match sorted {
             Some(ask) => self.shedder.lets_in(now, ask),
             None => Ok(self.shedder.exempt()),
         };
         match admitted {
             Ok(permit) => {
+                // Whoever is asked for this request from here on should think
+                // the same of it.
+                let sorted = sorted.map(|ask| ask.priority);
+                if let Some(priority) = sorted.filter(|it| *it != context.priority()) {
+                    let context = context.with_priority(priority);
+                    self.binding.set_context(&mut request, context);
+                }
                 self.readiness = Readiness::Unasked;
                 let level = match self.announces {
                     true => self.shedder.prioritizer().level(),

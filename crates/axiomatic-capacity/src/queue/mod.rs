@@ -7,8 +7,12 @@
 //! beginning, and each of its operations takes the same few steps however many
 //! wait, but for the lines of partitions, which are looked at one by one.
 
+mod ages;
+mod codel;
+mod crowd;
 mod line;
 mod order;
+mod pace;
 mod places;
 
 use std::task::Waker;
@@ -17,9 +21,13 @@ use std::time::Duration;
 use axiomatic_core::Reason;
 use axiomatic_core::time::Instant;
 
+use ages::Ages;
+use crowd::Crowd;
 use line::{End, Line};
+use pace::Pace;
 use places::{Places, State};
 
+pub use codel::CoDel;
 pub use order::Order;
 
 /// The lines of the partitions, over one slab of places. `G` is what a waiter
@@ -31,6 +39,9 @@ pub(crate) struct Queue<G> {
     /// How many may wait in a line: so no partition takes another's places.
     most: u32,
     waiting: u32,
+    ages: Ages,
+    crowd: Crowd,
+    pace: Pace,
     /// When somebody came who found nobody waiting.
     standing_since: Instant,
     arrivals: u64,
@@ -78,7 +89,7 @@ impl<G> Queue<G> {
     /// There are twice as many places, for each line its own: who is settled
     /// keeps its place until it asks, and should not keep others from waiting
     /// meanwhile. Who gives way does not even do that.
-    pub(crate) fn new(lines: usize, most: u32, order: Order) -> Self {
+    pub(crate) fn new(lines: usize, most: u32, order: Order, codel: Option<CoDel>) -> Self {
         let places = u64::from(most) * 2 * lines as u64;
         Queue {
             places: Places::new(u32::try_from(places).unwrap_or(u32::MAX - 1)),
@@ -88,6 +99,9 @@ impl<G> Queue<G> {
             order,
             most,
             waiting: 0,
+            ages: Ages::new(codel),
+            crowd: Crowd::new(most > 0),
+            pace: Pace::default(),
             standing_since: Instant::from_nanos(0),
             arrivals: 0,
         }
@@ -122,7 +136,7 @@ impl<G> Queue<G> {
             if level > waiter.level || (level == waiter.level && !newest_first) {
                 return None;
             }
-            self.unlink(last);
+            self.unlink(last, now);
             woken = self.free(last).1;
         } else if line.places >= self.most * 2 {
             return None;
@@ -132,10 +146,13 @@ impl<G> Queue<G> {
         let at = self.places.take(waiter, number)?;
         if !stands {
             self.standing_since = now;
+            self.pace.paused();
         }
         let line = &mut self.lines[usize::from(waiter.line)];
-        line.push(self.places.all(), at);
+        line.push(self.places.all_mut(), at);
         line.places += 1;
+        self.ages.push(self.places.all_mut(), at, now);
+        self.crowd.enter(waiter.level);
         self.waiting += 1;
         Some((Ticket { at, number }, woken))
     }
@@ -165,10 +182,23 @@ impl<G> Queue<G> {
         self.places.get(next.0).waiter
     }
 
-    /// Decides about one that waits. Its waker is to be woken.
-    pub(crate) fn settle(&mut self, next: Next, settled: Result<G, Reason>) -> Option<Waker> {
-        self.unlink(next.0);
-        let place = &mut self.places.all()[next.0 as usize];
+    /// One that has waited for too long at `now`, if the queue is overloaded.
+    pub(crate) fn overdue(&self, now: Instant) -> Option<Next> {
+        self.ages.overdue(self.places.all(), now).map(Next)
+    }
+
+    /// Decides at `now` about one that waits. Its waker is to be woken.
+    pub(crate) fn settle(
+        &mut self,
+        next: Next,
+        settled: Result<G, Reason>,
+        now: Instant,
+    ) -> Option<Waker> {
+        if settled.is_ok() {
+            self.pace.served(now);
+        }
+        self.unlink(next.0, now);
+        let place = &mut self.places.all_mut()[next.0 as usize];
         place.state = State::Settled(settled);
         place.waker.take()
     }
@@ -198,16 +228,18 @@ impl<G> Queue<G> {
     /// Whom to wake from now on. The one before is to be dropped. Of one that
     /// waits.
     pub(crate) fn set_waker(&mut self, ticket: &Ticket, waker: Waker) -> Option<Waker> {
-        self.places.all()[ticket.at as usize].waker.replace(waker)
+        self.places.all_mut()[ticket.at as usize]
+            .waker
+            .replace(waker)
     }
 
-    /// Gives a place back, whatever is known of it.
-    pub(crate) fn leave(&mut self, Ticket { at, number }: Ticket) -> Left<G> {
+    /// Gives a place back at `now`, whatever is known of it.
+    pub(crate) fn leave(&mut self, Ticket { at, number }: Ticket, now: Instant) -> Left<G> {
         if self.gave_way(at, number) {
             return Left::Settled(Err(Reason::QueueFull));
         }
         if matches!(self.places.get(at).state, State::Waiting) {
-            self.unlink(at);
+            self.unlink(at, now);
         }
         match self.free(at) {
             (State::Settled(settled), _) => Left::Settled(settled),
@@ -222,6 +254,32 @@ impl<G> Queue<G> {
         } else {
             now - self.standing_since
         }
+    }
+
+    /// For how long the one has waited that has waited longest.
+    pub(crate) fn oldest_age(&self, now: Instant) -> Duration {
+        let came = self.ages.oldest_came(self.places.all());
+        came.map_or(Duration::ZERO, |came| now - came)
+    }
+
+    /// Whether somebody has waited for too long at every moment of an interval.
+    pub(crate) fn is_overloaded(&self, now: Instant) -> bool {
+        self.ages.is_overloaded(now)
+    }
+
+    /// When one that waits is [overdue](Queue::overdue), if nothing happens
+    /// before: never earlier, whatever happens. None where nobody ever is, and
+    /// of one that waits no longer.
+    pub(crate) fn overdue_from(&self, ticket: &Ticket) -> Option<Instant> {
+        let place = self.places.get(ticket.at);
+        let waits = place.number == ticket.number && matches!(place.state, State::Waiting);
+        self.ages.overdue_from(place.came).filter(|_| waits)
+    }
+
+    /// How long one of this level would wait, who came last of those that
+    /// matter as much, at the pace at which who waits was served of late.
+    pub(crate) fn estimated_wait(&self, level: u8) -> Duration {
+        self.pace.of(self.crowd.from(level).saturating_add(1))
     }
 
     fn serves(&self, now: Instant) -> End {
@@ -243,9 +301,11 @@ impl<G> Queue<G> {
         self.places.free(at)
     }
 
-    fn unlink(&mut self, at: u32) {
-        let line = self.places.get(at).waiter.line;
-        self.lines[usize::from(line)].remove(self.places.all(), at);
+    fn unlink(&mut self, at: u32, now: Instant) {
+        let Waiter { line, level, .. } = self.places.get(at).waiter;
+        self.lines[usize::from(line)].remove(self.places.all_mut(), at);
+        self.ages.remove(self.places.all_mut(), at, now);
+        self.crowd.leave(level);
         self.waiting -= 1;
     }
 }

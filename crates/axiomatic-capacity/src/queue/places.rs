@@ -21,6 +21,10 @@ pub(super) struct Place<G> {
     pub(super) older: u32,
     /// Of a free place: the next free one.
     pub(super) newer: u32,
+    /// Of all that wait, in whatever line, who came before and after.
+    pub(super) elder: u32,
+    pub(super) younger: u32,
+    pub(super) came: Instant,
 }
 
 pub(super) enum State<G> {
@@ -49,6 +53,9 @@ impl<G> Places<G> {
             } else {
                 index + 1
             },
+            elder: NOBODY,
+            younger: NOBODY,
+            came: Instant::from_nanos(0),
         };
         Places {
             all: (0..count).map(place).collect(),
@@ -56,7 +63,11 @@ impl<G> Places<G> {
         }
     }
 
-    pub(super) fn all(&mut self) -> &mut [Place<G>] {
+    pub(super) fn all(&self) -> &[Place<G>] {
+        &self.all
+    }
+
+    pub(super) fn all_mut(&mut self) -> &mut [Place<G>] {
         &mut self.all
     }
 

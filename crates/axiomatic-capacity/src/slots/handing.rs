@@ -32,10 +32,11 @@ impl Slots {
         if !waiting.queue.is_empty() {
             more = self.dispatch(&mut waiting, now, &mut wakers);
         }
-        if more == More::Yes {
+        while more == More::Yes {
             drop(waiting);
             wakers.wake();
             waiting = self.lock();
+            more = self.dispatch(&mut waiting, now, &mut wakers);
         }
         let joined = match waiting.queue.join(waiter, now) {
             None => Joined::Refused(Reason::QueueFull),
@@ -92,8 +93,9 @@ impl Slots {
     /// One that waited does so no longer. What it was given and never heard of
     /// goes to the next.
     pub(crate) fn leave(&self, ticket: Ticket) {
+        let now = self.clock.now();
         let mut waiting = self.lock();
-        match waiting.queue.leave(ticket) {
+        match waiting.queue.leave(ticket, now) {
             Left::Settled(Ok(taken)) => {
                 drop(waiting);
                 self.give_back(taken);
@@ -103,17 +105,35 @@ impl Slots {
                 // Whom it stood before may fit where it did not. The waker,
                 // somebody else's code, is dropped when that is done.
                 drop(waiting);
-                self.serve();
+                self.serve_at(now);
                 drop(waker);
             }
         }
     }
 
+    /// When one that waits is to be [looked for](Slots::look_for_overdue), who
+    /// may be overdue then. None if he never is, or does not wait any more.
+    pub(crate) fn overdue_from(&self, ticket: &Ticket) -> Option<Instant> {
+        if !self.has_codel {
+            return None;
+        }
+        self.lock().queue.overdue_from(ticket)
+    }
+
+    /// Tells those who are overdue, where nobody comes or goes who would. It is
+    /// at least `then`, whatever a clock says that lags.
+    pub(crate) fn look_for_overdue(&self, then: Instant) {
+        self.serve_at(self.clock.now().max(then));
+    }
+
     /// Hands what is free to who is next, until nobody is, or nothing is left.
     #[cold]
     pub(super) fn serve(&self) {
+        self.serve_at(self.clock.now());
+    }
+
+    fn serve_at(&self, now: Instant) {
         let mut wakers = Wakers::new();
-        let now = self.clock.now();
         loop {
             let more = self.dispatch(&mut self.lock(), now, &mut wakers);
             wakers.wake();
@@ -123,9 +143,9 @@ impl Slots {
         }
     }
 
-    /// One batch of it. Who stands before others in a line keeps its place
-    /// until it fits: so what is heavy is not passed by for ever. The same goes
-    /// for what partitions share.
+    /// One batch of it, once those who are overdue have left. Who stands before
+    /// others in a line keeps its place until it fits: so what is heavy is not
+    /// passed by for ever. The same goes for what partitions share.
     fn dispatch(&self, waiting: &mut Waiting, now: Instant, wakers: &mut Wakers) -> More {
         let mut blocked = Lines::default();
         let mut taker = Taker::Queue;
@@ -135,6 +155,13 @@ impl Slots {
             }
             if wakers.is_full() {
                 break More::Yes;
+            }
+            // Nobody becomes overdue by who leaves: at the end of this there is
+            // none, and so none among those who are served.
+            if let Some(overdue) = waiting.queue.overdue(now) {
+                let settled = Err(Reason::Shed);
+                wakers.push(waiting.queue.settle(overdue, settled, now));
+                continue;
             }
             let Some(next) = waiting.queue.next(now, blocked) else {
                 break More::No;
@@ -161,7 +188,7 @@ impl Slots {
                 taker = Taker::QueueOwnOnly;
                 continue;
             };
-            wakers.push(waiting.queue.settle(next, settled));
+            wakers.push(waiting.queue.settle(next, settled, now));
         };
         self.flag(waiting);
         more

@@ -31,10 +31,10 @@ mod word_cell;
 use std::time::Duration;
 
 use axiomatic_core::sync::Mutex;
-use axiomatic_core::time::Clock;
+use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Name, Ratio, Reason};
 
-use crate::queue::{Lines, Order, Queue, Ticket};
+use crate::queue::{CoDel, Lines, Order, Queue, Ticket};
 use partition::{Partition, Taker};
 use word_cell::{Look, Pass, Word};
 
@@ -48,6 +48,8 @@ pub(crate) struct Slots {
     sharing: Sharing,
     pass: Pass,
     can_wait: bool,
+    /// Whether anybody can be overdue, for who does not want to lock for that.
+    has_codel: bool,
     /// Read only where somebody waits.
     clock: Clock,
     waiting: Mutex<Waiting>,
@@ -69,6 +71,7 @@ pub(crate) struct Plan {
     /// In each line.
     pub(crate) most_waiting: u32,
     pub(crate) order: Order,
+    pub(crate) codel: Option<CoDel>,
     pub(crate) barging: Barging,
     pub(crate) clock: Clock,
 }
@@ -85,6 +88,16 @@ pub(crate) enum Joined {
     Granted(Taken),
     Waiting(Ticket),
     Refused(Reason),
+}
+
+/// What a queue is like at a moment.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueLook {
+    pub(crate) waiting: u32,
+    /// For how long somebody has waited, without a break.
+    pub(crate) standing: Duration,
+    pub(crate) oldest_age: Duration,
+    pub(crate) is_overloaded: bool,
 }
 
 /// The line of those who are in no partition; that of partition n is n + 1.
@@ -105,9 +118,10 @@ impl Slots {
                 Barging::Forbidden => Pass::Behind,
             },
             can_wait: plan.most_waiting > 0,
+            has_codel: plan.codel.is_some(),
             clock: plan.clock.clone(),
             waiting: Mutex::new(Waiting {
-                queue: Queue::new(lines, plan.most_waiting, plan.order),
+                queue: Queue::new(lines, plan.most_waiting, plan.order, plan.codel),
                 flagged: Lines::default(),
             }),
         };
@@ -207,14 +221,29 @@ impl Slots {
         }
     }
 
-    /// How many wait, and for how long somebody has.
-    pub(crate) fn queue(&self) -> (u32, Duration) {
-        if !self.can_wait {
-            return (0, Duration::ZERO);
+    /// What the queue is like. Of nobody that waits that is known without its
+    /// lock.
+    pub(crate) fn queue(&self) -> QueueLook {
+        self.look(|queue, now| QueueLook {
+            waiting: queue.waiting(),
+            standing: queue.has_stood(now),
+            oldest_age: queue.oldest_age(now),
+            is_overloaded: queue.is_overloaded(now),
+        })
+    }
+
+    /// How long one of this level would wait that came now.
+    pub(crate) fn estimated_wait(&self, level: u8) -> Duration {
+        self.look(|queue, _| queue.estimated_wait(level))
+    }
+
+    /// Looks at the queue, if somebody waits.
+    fn look<T: Default>(&self, look: impl FnOnce(&Queue<Taken>, Instant) -> T) -> T {
+        if !self.common.load().is_waited_for() {
+            return T::default();
         }
         let now = self.clock.now();
-        let queue = &self.lock().queue;
-        (queue.waiting(), queue.has_stood(now))
+        look(&self.lock().queue, now)
     }
 
     /// The line of the partition of this name.

@@ -3,6 +3,7 @@
 
 mod adaptive;
 mod bulkhead;
+mod codel;
 #[cfg(feature = "tokio")]
 mod fail_fast;
 mod keyed;
@@ -17,3 +18,4 @@ mod regressions;
 mod reserving;
 mod signals;
 mod support;
+mod throttle;

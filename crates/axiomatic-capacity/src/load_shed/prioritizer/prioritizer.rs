@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axiomatic_core::context::{AdmissionLevel, Priority};
 use axiomatic_core::number_cell::Setting;
-use axiomatic_core::pressure::Pressure;
+use axiomatic_core::pressure::{Pressure, Signal};
 use axiomatic_core::sync::{Mutex, MutexGuard};
 use axiomatic_core::time::{Instant, saturating_nanos};
 use axiomatic_core::{Name, Pattern, Ratio, Reason, Rejected};
@@ -12,7 +12,7 @@ use axiomatic_core::{Name, Pattern, Ratio, Reason, Rejected};
 use super::controller::{Controller, Law, Period};
 use super::crowd::Crowd;
 use super::patience::Patience;
-use super::tallies_cell::{Fate, Tallies, Totals};
+use super::tallies_cell::{Fate, Mine, Tallies, Totals};
 use super::telemetry::Telemetry;
 use super::{Config, Snapshot};
 use crate::load_shed::ConfigError;
@@ -70,6 +70,7 @@ struct Inner {
     control: Mutex<Option<Box<Control>>>,
     /// What the next step is to take over.
     changed: Mutex<Option<Changed>>,
+    watched: Mutex<Vec<Arc<dyn Signal>>>,
     /// Of the last period. Apart from the control, under which signals run.
     last: Mutex<Last>,
     telemetry: Telemetry,
@@ -146,6 +147,7 @@ impl Prioritizer {
                 began: None,
             }))),
             changed: Mutex::new(None),
+            watched: Mutex::new(Vec::new()),
             telemetry: Telemetry::new(config.name),
             name: config.name,
         }))
@@ -170,27 +172,41 @@ impl Prioritizer {
     /// shadow it is not.
     #[inline(always)]
     pub(crate) fn lets_in(&self, now: Instant, priority: Priority) -> Result<(), u64> {
+        let mine = self.offers(now, priority);
+        let level = self.level();
+        if level == AdmissionLevel::ALL || level.admits(priority, (mine.luck() >> 48) as u16) {
+            return Ok(());
+        }
+        mine.fate(Fate::Shed);
+        Err(self.0.front.wait(mine))
+    }
+
+    /// A request of this priority comes, about which somebody else decides.
+    #[inline(always)]
+    pub(crate) fn offered(&self, now: Instant, priority: Priority) {
+        self.offers(now, priority);
+    }
+
+    /// Counts it where this thread does.
+    #[inline(always)]
+    fn offers(&self, now: Instant, priority: Priority) -> Mine<'_> {
         let front = &self.0.front;
         if now.as_nanos() >= front.due.load() {
             self.step(now);
         }
         let mine = front.tallies.mine();
         mine.offered(priority);
-        let level = self.level();
-        if level == AdmissionLevel::ALL {
-            return Ok(());
-        }
-        let luck = mine.draw();
-        // The upper bits decide about it, those below how long it waits.
-        if level.admits(priority, (luck >> 48) as u16) {
-            return Ok(());
-        }
-        mine.fate(Fate::Shed);
-        Err(front.wait(luck << 16))
+        mine
+    }
+
+    pub(super) fn tallies(&self) -> Tallies {
+        self.0.front.tallies.clone()
     }
 
     /// A request that was let in was refused further in, whatever its
-    /// priority: because there was no slot, no token, no time.
+    /// priority: because there was no slot, no token, no time. Bulkheads and
+    /// limits tell it by themselves if they are
+    /// [so configured](crate::bulkhead::Config::reporting_to).
     #[inline]
     pub fn turned_away(&self) {
         self.0.front.tallies.mine().fate(Fate::TurnedAway);
@@ -203,7 +219,7 @@ impl Prioritizer {
         let front = &self.0.front;
         let mine = front.tallies.mine();
         mine.fate(Fate::TurnedAway);
-        front.wait(mine.draw())
+        front.wait(mine)
     }
 
     /// Requests that are let in are told of when they end.
@@ -221,7 +237,7 @@ impl Prioritizer {
     /// that is no business of the prioritizer's.
     pub(crate) fn wait(&self) -> u64 {
         let front = &self.0.front;
-        front.wait(front.tallies.mine().draw())
+        front.wait(front.tallies.mine())
     }
 
     /// From which priority on requests are admitted: what callers are told,
@@ -261,6 +277,12 @@ impl Prioritizer {
         self.0.name
     }
 
+    /// One more signal, from the next period on: of what was made after this
+    /// and [reports](crate::bulkhead::Config::reporting_to) to it.
+    pub fn watch(&self, signal: impl Signal + 'static) {
+        lock(&self.0.watched).push(Arc::new(signal));
+    }
+
     /// Plain numbers for an operator; they print as a line.
     pub fn snapshot(&self) -> Snapshot {
         let last = lock(&self.0.last);
@@ -292,6 +314,8 @@ impl Prioritizer {
         if let Some(changed) = lock(&inner.changed).take() {
             control.change(&changed);
         }
+        let watched = std::mem::take(&mut *lock(&inner.watched));
+        control.overload.watch(watched);
         let totals = inner.front.tallies.read();
         let Some(began) = control.began else {
             control.began = Some(now);
@@ -327,11 +351,11 @@ impl Prioritizer {
 
 impl Front {
     /// How long to stay away: between once and twice what the history of
-    /// refusals says, by a number drawn from all.
+    /// refusals says.
     #[inline(always)]
-    fn wait(&self, luck: u64) -> u64 {
+    fn wait(&self, mine: Mine<'_>) -> u64 {
         let wait = self.wait.load();
-        let share = u128::from(wait) * u128::from(luck);
+        let share = u128::from(wait) * u128::from(mine.jitter());
         wait + (share >> 64) as u64
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axiomatic_core::context::Priority;
 use axiomatic_core::luck_cell::Draws;
 use axiomatic_core::sync::{AtomicU32, Ordering, spread, thread_index};
@@ -5,26 +7,30 @@ use axiomatic_core::sync::{AtomicU32, Ordering, spread, thread_index};
 /// How many requests of each priority there were, and what became of them; and
 /// the luck by which it did.
 ///
+/// It is a handle, cheap to clone.
+///
 /// Layout    a line for each of the first threads, and a last one that all
 ///           others share; in a line a count for each priority, one for each
-///           fate, and the draws.
+///           fate, and the draws of each kind.
 /// Invariant a line but the last is written by one live thread alone, so that
 ///           it needs no atomic step. Counts wrap; who reads them looks at
 ///           differences.
-/// Writers   `offered`, `fate`, `draw` of who has the line. Readers `read`.
+/// Writers   `offered`, `fate`, `luck`, `jitter` of who has the line. Readers
+///           `read`.
 /// Orderings all Relaxed: statistics. That the thread which has an index
 ///           after another sees what that one wrote is the business of the
 ///           lock by which indices change hands.
-pub(super) struct Tallies {
-    lines: Box<[Line]>,
-    shared: Box<Line>,
-}
+#[derive(Clone)]
+pub(super) struct Tallies(Arc<[Line]>);
 
 /// Apart from others by two cache lines, because processors fetch them in
 /// pairs.
 #[repr(align(128))]
 struct Line {
+    /// Who belongs to the share that is admitted.
     luck: Draws,
+    /// By how much a wait is longer.
+    jitter: Draws,
     fates: [AtomicU32; Fate::COUNT],
     offered: [AtomicU32; PRIORITIES],
 }
@@ -59,6 +65,7 @@ impl Line {
     fn new(seed: u64, at: usize) -> Self {
         Line {
             luck: Draws::new(seed, at),
+            jitter: Draws::new(!seed, at),
             fates: [(); Fate::COUNT].map(|()| AtomicU32::new(0)),
             offered: std::array::from_fn(|_| AtomicU32::new(0)),
         }
@@ -70,32 +77,25 @@ impl Tallies {
         // Loom's threads may share an index, and shuttle's do.
         let is_modelled = cfg!(any(axiomatic_loom, axiomatic_shuttle));
         let lines = if is_modelled { 0 } else { spread() };
-        Tallies {
-            lines: (0..lines).map(|at| Line::new(seed, at)).collect(),
-            shared: Box::new(Line::new(seed, lines)),
-        }
+        Tallies((0..=lines).map(|at| Line::new(seed, at)).collect())
     }
 
     /// Where the calling thread counts. It belongs to no other, so it must not
     /// be handed on.
     #[inline(always)]
     pub(super) fn mine(&self) -> Mine<'_> {
-        match self.lines.get(thread_index()) {
-            Some(line) => Mine {
-                line,
-                is_alone: true,
-            },
-            None => Mine {
-                line: &self.shared,
-                is_alone: false,
-            },
+        let shared = self.0.len() - 1;
+        let at = thread_index().min(shared);
+        Mine {
+            line: &self.0[at],
+            is_alone: at < shared,
         }
     }
 
     /// All counts, since the beginning.
     pub(super) fn read(&self) -> Totals {
         let mut totals = Totals::default();
-        for line in self.lines.iter().chain([&*self.shared]) {
+        for line in self.0.iter() {
             let fates = totals.fates.iter_mut().zip(&line.fates);
             for (total, count) in fates.chain(totals.offered.iter_mut().zip(&line.offered)) {
                 // ORDERING: Relaxed: a statistic.
@@ -119,14 +119,24 @@ impl Mine<'_> {
         self.count(&self.line.fates[fate as usize]);
     }
 
-    /// A number that is spread evenly, as [`Luck`](axiomatic_core::luck_cell::Luck)
-    /// has it.
+    /// Where a request is among those of its priority.
     #[inline(always)]
-    pub(super) fn draw(self) -> u64 {
+    pub(super) fn luck(self) -> u64 {
+        self.draw(&self.line.luck)
+    }
+
+    /// Where a wait is between the shortest and the longest.
+    #[inline(always)]
+    pub(super) fn jitter(self) -> u64 {
+        self.draw(&self.line.jitter)
+    }
+
+    #[inline(always)]
+    fn draw(self, draws: &Draws) -> u64 {
         if self.is_alone {
-            self.line.luck.draw_alone()
+            draws.draw_alone()
         } else {
-            self.line.luck.draw()
+            draws.draw()
         }
     }
 
