@@ -28,13 +28,14 @@ use std::time::Duration;
 use axiomatic_capacity::load_shed::fail_fast::{self, FailFast, Verdict, Wait};
 use axiomatic_capacity::load_shed::signal::Watched;
 use axiomatic_capacity::load_shed::{
-    Ask, Config, Fairness, LoadShedder, Prioritizer, Upstream, fairness, prioritizer, upstream,
+    Ask, Config, Fairness, LoadShedder, Prioritizer, Throttler, Upstream, fairness, prioritizer,
+    throttle, upstream,
 };
 use axiomatic_core::context::{AdmissionLevel, Deadline, Priority};
 use axiomatic_core::hash::mix;
 use axiomatic_core::pressure::Pressure;
 use axiomatic_core::time::{Clock, Instant};
-use axiomatic_core::{BoxError, Name, Pattern, Ratio, Reason, Rejected};
+use axiomatic_core::{BoxError, Name, Outcome, Pattern, Ratio, Reason, Rejected};
 use harness::{
     BARE, Bare, Busy, Kept, Line, OURS, Operation, PARTS, Slots, Suite, allocations, by_hand,
     coarse_nanos, enter_a_runtime, instructions, keep_ready, occupy, peer, poll_by_hand, ratio,
@@ -69,6 +70,10 @@ fn main() -> ExitCode {
     layer_refused(suite.operation("layer/refused"));
     fail_fast_ready(suite.operation("fail-fast/ready"));
     fail_fast_refused(suite.operation("fail-fast/refused"));
+    throttle_admit(suite.operation("throttle/admit"));
+    throttle_refused(suite.operation("throttle/refused"));
+    throttle_layer_ready(suite.operation("throttle/layer/ready"));
+    throttle_layer_refused(suite.operation("throttle/layer/refused"));
     goals(&mut suite);
     suite.run()
 }
@@ -85,6 +90,9 @@ fn goals(suite: &mut Suite) {
         "fairness/rank",
         "layer/refused",
         "fail-fast/refused",
+        "throttle/admit",
+        "throttle/refused",
+        "throttle/layer/refused",
     ];
     for operation in mechanisms {
         suite.goal(
@@ -125,10 +133,25 @@ fn goals(suite: &mut Suite) {
     }
     suite.goal(
         "fail-fast/ready, over bare",
-        time("fail-fast/ready", OURS).over(BARE).at_most(2.0),
+        time("fail-fast/ready", OURS).over(BARE).at_most(5.0),
+    );
+    let throttled = |subject| time("throttle/layer/ready", subject).over(BARE);
+    suite.goal(
+        "throttle/layer/ready, over bare, to its parts",
+        ratio(throttled(OURS), throttled(PARTS)).at_most(1.4),
+    );
+    suite.goal(
+        "throttle/layer/ready, over bare",
+        throttled(OURS).at_most(25.0),
     );
 
-    for operation in ["mechanism/refused", "upstream/refused", "fail-fast/refused"] {
+    for operation in [
+        "mechanism/refused",
+        "upstream/refused",
+        "fail-fast/refused",
+        "throttle/refused",
+        "throttle/layer/refused",
+    ] {
         suite.goal(operation, time(operation, OURS).at_most(10.0));
     }
     let no = "layer/refused";
@@ -154,7 +177,11 @@ fn goals(suite: &mut Suite) {
         "layer/ready, instructions",
         instructions(ready, OURS).at_most(130.0),
     );
-    for operation in mechanisms.into_iter().chain([ready, "fail-fast/ready"]) {
+    for operation in
+        mechanisms
+            .into_iter()
+            .chain([ready, "fail-fast/ready", "throttle/layer/ready"])
+    {
         suite.goal(
             &format!("{operation}, allocations"),
             allocations(operation, OURS).at_most(0.0),
@@ -642,6 +669,133 @@ fn fail_fast_refused(operation: &mut Operation) {
         .note("refuses what is not ready at once");
 }
 
+/// Ask a throttler, and tell that the call succeeded.
+fn throttle_admit(operation: &mut Operation) {
+    operation.case(OURS, || {
+        let throttler = throttler(THROTTLE);
+        move || {
+            let throttler = throttler.clone();
+            let mut now = throttler.now();
+            move || {
+                now = now + STEP;
+                let permit = throttler.admit(now, Priority::CRITICAL);
+                permit
+                    .map(|permit| permit.record(now, Outcome::Success))
+                    .is_ok()
+            }
+        }
+    });
+    operation.fetch_add();
+    operation
+        .case(PARTS, || {
+            let state = Arc::new(Parts::at(0));
+            move || {
+                let parts = state.clone();
+                let mut now = NOW;
+                move || {
+                    now += 100;
+                    assert!(parts.level(now) == 0);
+                    parts.records(now)
+                }
+            }
+        })
+        .note("two loads, a CAS on the thread's own line");
+}
+
+/// One that has refused nearly all.
+fn throttle_refused(operation: &mut Operation) {
+    for (subject, rule) in [(OURS, THROTTLE), ("ours, by the book", BOOK)] {
+        operation.case(subject, move || {
+            let (throttler, now) = throttling(rule);
+            move || {
+                let throttler = throttler.clone();
+                move || made(throttler.admit(black_box(now), Priority::CRITICAL).err())
+            }
+        });
+    }
+    operation.fetch_add();
+    operation
+        .case(PARTS, || {
+            let state = Arc::new(Parts::at(REFUSING));
+            move || {
+                let parts = state.clone();
+                let name = black_box(Name::UNNAMED);
+                move || {
+                    let level = parts.level(black_box(NOW));
+                    let mine = parts.mine();
+                    let luck = add(&mine.luck, 0x9e37_79b9_7f4a_7c15);
+                    if CRITICAL + (luck >> 48) >= level {
+                        return;
+                    }
+                    add(&mine.refused, 1);
+                    made(Rejected::new(Pattern::Throttler, Reason::Shed).with_name(name));
+                }
+            }
+        })
+        .note("two loads, a draw and a count of the thread's own, a refusal");
+}
+
+fn throttle_layer_ready(operation: &mut Operation) {
+    operation.over(BARE);
+    operation.case(OURS, || {
+        let layer = throttler(THROTTLE).layer().with_error::<Rejected>();
+        move || {
+            let mut service = layer.layer(Bare::<Infallible>::new());
+            by_hand(&mut service).expect("it is let in");
+            move || by_hand(&mut service).is_ok()
+        }
+    });
+    bare(operation);
+    operation.fetch_add();
+    operation
+        .case(PARTS, || {
+            let state = Arc::new(Parts::at(0));
+            move || {
+                let parts = state.clone();
+                let mut service = Bare::<Infallible>::new();
+                move || {
+                    assert!(parts.level(coarse_nanos()) == 0);
+                    let held = black_box(parts.hold());
+                    let answer = by_hand(&mut service).is_ok();
+                    parts.records(coarse_nanos());
+                    drop(held);
+                    answer
+                }
+            }
+        })
+        .note("two coarse clock reads, two loads, a CAS and a reference of the thread's own");
+}
+
+fn throttle_layer_refused(operation: &mut Operation) {
+    operation.case(OURS, || {
+        let layer = throttling(THROTTLE).0.layer().with_error::<Rejected>();
+        move || {
+            let mut service = layer.layer(Bare::<Infallible>::new());
+            move || made(by_hand(&mut service))
+        }
+    });
+    operation.fetch_add();
+    operation
+        .case(PARTS, || {
+            let state = Arc::new(Parts::at(REFUSING));
+            move || {
+                let parts = state.clone();
+                let name = black_box(Name::UNNAMED);
+                move || {
+                    let level = parts.level(coarse_nanos());
+                    let mine = parts.mine();
+                    let luck = add(&mine.luck, 0x9e37_79b9_7f4a_7c15);
+                    if CRITICAL + (luck >> 48) >= level {
+                        return;
+                    }
+                    add(&mine.refused, 1);
+                    made(Rejected::new(Pattern::Throttler, Reason::Shed).with_name(name));
+                }
+            }
+        })
+        .note("the same as the mechanism's, and a coarse clock read");
+}
+
 /// The processor time that 100,000 refusals take, as a share of a second,
 /// through layers as they stand in a server.
 fn refusing(bursts: u32) -> f64 {
@@ -726,6 +880,40 @@ fn upstream(level: Option<Priority>) -> Upstream {
         upstream.hear(at(NOW), AdmissionLevel::at(priority, 32_768));
     }
     upstream
+}
+
+/// As much time as passes between two calls, where it is an argument.
+const STEP: Duration = Duration::from_nanos(100);
+
+/// By Envoy's rule, which does not count what is refused.
+const THROTTLE: fn() -> throttle::Config =
+    || throttle::Config::success_rate(Ratio::percent(95)).most_refused(NEARLY_ALL);
+/// By Google's, which does.
+const BOOK: fn() -> throttle::Config =
+    || throttle::Config::accepting(Ratio::percent(200)).most_refused(NEARLY_ALL);
+const NEARLY_ALL: Ratio = Ratio::parts_per_million(999_000);
+
+fn throttler(rule: fn() -> throttle::Config) -> Throttler {
+    rule()
+        .named("bench")
+        .build()
+        .expect("a valid configuration")
+}
+
+/// After calls that all failed, with the time at which it computed its share.
+fn throttling(rule: fn() -> throttle::Config) -> (Throttler, Instant) {
+    let throttler = throttler(rule);
+    let mut now = throttler.now();
+    for _ in 0..100_000 {
+        if let Ok(permit) = throttler.admit(now, Priority::CRITICAL) {
+            permit.record(now, Outcome::Transient);
+        }
+    }
+    now = now + Duration::from_secs(2);
+    let _ = throttler.admit(now, Priority::CRITICAL);
+    let share = throttler.refused_share();
+    assert!(share.ratio() >= Ratio::percent(99), "{share:?}");
+    (throttler, now)
 }
 
 fn fail_fast() -> FailFast {
@@ -841,6 +1029,22 @@ impl Parts {
     #[inline(always)]
     fn ended(&self) {
         add(&self.mine().ended, 1);
+    }
+
+    /// Counts one in a window, unless it slides.
+    #[inline(always)]
+    fn records(&self, now: u64) -> bool {
+        let line = &self.mine().ended;
+        let seen = line.load(Relaxed);
+        now >= seen >> 32
+            && line
+                .compare_exchange_weak(
+                    seen,
+                    seen.wrapping_add(1) & u64::from(u32::MAX),
+                    Relaxed,
+                    Relaxed,
+                )
+                .is_ok()
     }
 
     #[inline(always)]

@@ -144,7 +144,7 @@ where
 
 impl<S: Clone, E, B, Q> LoadShedService<S, E, B, Q> {
     /// Refuses a call, and gives up its place in whatever queue it stood in.
-    #[inline]
+    #[inline(always)]
     fn leave<F>(&mut self) -> ResponseFuture<F, E, B> {
         self.readiness = Readiness::Unasked;
         self.inner = self.inner.clone();

@@ -9,10 +9,10 @@ use axiomatic_core::sync::{AtomicU32, Ordering, spread, thread_index};
 ///
 /// It is a handle, cheap to clone.
 ///
-/// Layout    a line for each of the first threads, and a last one that all
-///           others share; in a line a count for each priority, one for each
+/// Layout    a line that most threads share, and one for each of the first
+///           ones; in a line a count for each priority, one for each
 ///           fate, and the draws of each kind.
-/// Invariant a line but the last is written by one live thread alone, so that
+/// Invariant a line but the first is written by one live thread alone, so that
 ///           it needs no atomic step. Counts wrap; who reads them looks at
 ///           differences.
 /// Writers   `offered`, `fate`, `luck`, `jitter` of who has the line. Readers
@@ -84,11 +84,16 @@ impl Tallies {
     /// be handed on.
     #[inline(always)]
     pub(super) fn mine(&self) -> Mine<'_> {
-        let shared = self.0.len() - 1;
-        let at = thread_index().min(shared);
-        Mine {
-            line: &self.0[at],
-            is_alone: at < shared,
+        // Also of a thread that is ending, whose index is beyond all lines.
+        match self.0.get(thread_index().wrapping_add(1)) {
+            Some(line) => Mine {
+                line,
+                is_alone: true,
+            },
+            None => Mine {
+                line: &self.0[0],
+                is_alone: false,
+            },
         }
     }
 
