@@ -160,7 +160,7 @@ fn goals(suite: &mut Suite) {
         for (peer, limit) in [
             (load_shed(), 0.4),
             (recloser(), 0.5),
-            (little_loadshedder(), 0.1),
+            (little_loadshedder(), 0.25),
             (resilient(), 0.001),
         ] {
             suite.goal(
