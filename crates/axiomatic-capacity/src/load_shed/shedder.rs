@@ -8,7 +8,7 @@ use axiomatic_core::shared::{Held, Shared, Stash, Stashed};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
-use super::telemetry::Telemetry;
+use super::telemetry::{Cause, Telemetry};
 use super::{Ask, Config, Estimate, LoadShedLayer, OwnedPermit, Permit, Prioritizer, Snapshot};
 
 /// Refuses what cannot be served in time, before anything is done for it: what
@@ -232,7 +232,7 @@ impl Core {
         // Whose time is over need not come again.
         if reason == Reason::Expired {
             self.refused.count();
-            self.telemetry.refused(reason);
+            self.telemetry.refused(Cause::Expired);
             self.refusal(reason, u64::MAX)
         } else {
             self.shed(self.prioritizer.wait())
@@ -243,7 +243,7 @@ impl Core {
     #[inline(always)]
     fn shed(&self, wait: u64) -> Refusal {
         self.refused.count();
-        self.telemetry.refused(Reason::Shed);
+        self.telemetry.refused(Cause::Shed);
         self.refusal(Reason::Shed, wait)
     }
 
