@@ -915,7 +915,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "fail-fast, layer, refused for what was not ready for too long",
         allocations: 0,
-        instructions: 84,
+        instructions: 86,
         subject: || {
             let fail_fast = fail_fast();
             let mut wait = Wait::default();
@@ -944,7 +944,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "throttle, mechanism, refused",
         allocations: 0,
-        instructions: 9000,
+        instructions: 146,
         subject: || {
             let throttler = throttling();
             Box::new(move || drop(black_box(throttler.admit(now(), Priority::CRITICAL))))
@@ -963,7 +963,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "throttle, layer, refused",
         allocations: 0,
-        instructions: 9000,
+        instructions: 176,
         subject: || {
             let layer = throttling().layer().with_error::<Rejected>();
             let mut service = layer.layer(Echo);
