@@ -24,13 +24,24 @@ use axiomatic_capacity::bulkhead::{
     Admission, Ask, Bulkhead, Config as BulkheadConfig, KeyedBulkhead, Order, Partitions, Sharing,
     WhenFull,
 };
+use axiomatic_capacity::load_shed::fail_fast::{
+    Config as FailFastConfig, FailFast, Verdict as ReadinessVerdict, Wait,
+};
+use axiomatic_capacity::load_shed::signal::Watched;
+use axiomatic_capacity::load_shed::throttle::Config as ThrottleConfig;
+use axiomatic_capacity::load_shed::upstream::Config as UpstreamConfig;
+use axiomatic_capacity::load_shed::{
+    Config as LoadShedConfig, LoadShedder, Prioritizer, Throttler, Upstream, fairness, prioritizer,
+};
 use axiomatic_capacity::rate_limit::{
     Algorithm, Config as RateLimitConfig, Quota, RateLimitLayer, RateLimiter, WhenLimited,
 };
 use axiomatic_core::backoff::Backoff;
 use axiomatic_core::budget::{Budget, Call, Class, Deposits, RetryBudget};
+use axiomatic_core::context::{AdmissionLevel, Priority};
 use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::keyed::WhenFull as KeysWhenFull;
+use axiomatic_core::pressure::Pressure;
 use axiomatic_core::repeat::{Always, Repeat, WhenDeclared};
 use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{Carrier, Outcome, Plain, Ratio, Rejected};
@@ -737,6 +748,230 @@ const CLAIMS: &[Claim] = &[
             Box::new(move || assert!(call(&mut service).is_ok()))
         },
     },
+    Claim {
+        operation: "load shedder, mechanism, let in",
+        allocations: 0,
+        instructions: 99,
+        subject: || {
+            let shedder = shedder(None);
+            Box::new(move || drop(black_box(shedder.admit(now(), Ask::default())).expect("in")))
+        },
+    },
+    Claim {
+        operation: "load shedder, mechanism, let in while others are shed",
+        allocations: 0,
+        instructions: 110,
+        subject: || {
+            let shedder = shedder(Some(Priority::SHEDDABLE));
+            Box::new(move || drop(black_box(shedder.admit(now(), Ask::default())).expect("in")))
+        },
+    },
+    Claim {
+        operation: "load shedder, mechanism, with a permit that outlives the borrow",
+        allocations: 0,
+        instructions: 172,
+        subject: || {
+            let shedder = shedder(None);
+            Box::new(move || {
+                let permit = shedder.admit_owned(now(), black_box(Ask::default()));
+                drop(black_box(permit).expect("in"));
+            })
+        },
+    },
+    Claim {
+        operation: "load shedder, mechanism, shed",
+        allocations: 0,
+        instructions: 118,
+        subject: || {
+            let shedder = shedder(Some(Priority::CRITICAL_PLUS));
+            Box::new(move || assert!(black_box(shedder.admit(now(), Ask::default())).is_err()))
+        },
+    },
+    Claim {
+        operation: "load shedder, layer, answered",
+        allocations: 0,
+        instructions: 216,
+        subject: || {
+            let layer = shedder(None).layer().with_error::<Rejected>();
+            let mut service = layer.layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "load shedder, layer, answered while others are shed",
+        allocations: 0,
+        instructions: 227,
+        subject: || {
+            let layer = shedder(Some(Priority::SHEDDABLE)).layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "load shedder, layer, shed",
+        allocations: 0,
+        instructions: 141,
+        subject: || {
+            let layer = shedder(Some(Priority::CRITICAL_PLUS)).layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_err()))
+        },
+    },
+    Claim {
+        operation: "load shedder, layer, shed because the inner service is not ready",
+        allocations: 0,
+        instructions: 90,
+        subject: || {
+            let layer = shedder(None).layer().with_error::<Rejected>();
+            let mut service = layer.layer(Never);
+            Box::new(move || assert!(call(&mut service).is_err()))
+        },
+    },
+    Claim {
+        operation: "prioritizer, let in",
+        allocations: 0,
+        instructions: 48,
+        subject: || {
+            let prioritizer = prioritizer(None);
+            Box::new(move || prioritizer.admit(now(), Priority::CRITICAL).expect("in"))
+        },
+    },
+    Claim {
+        operation: "prioritizer, shed",
+        allocations: 0,
+        instructions: 83,
+        subject: || {
+            let prioritizer = prioritizer(Some(Priority::CRITICAL_PLUS));
+            Box::new(move || {
+                let shed = prioritizer.admit(now(), Priority::CRITICAL);
+                assert!(black_box(shed).is_err());
+            })
+        },
+    },
+    Claim {
+        operation: "fairness, a user ranked",
+        allocations: 0,
+        instructions: 70,
+        subject: || {
+            let fairness = fairness::Config::new().build().expect("valid");
+            let user = fairness.hasher().bytes(b"ann");
+            Box::new(move || {
+                let ranked = fairness.rank(now(), black_box(user), Priority::CRITICAL);
+                assert!(ranked >= Priority::CRITICAL);
+            })
+        },
+    },
+    Claim {
+        operation: "upstream, mechanism, sent",
+        allocations: 0,
+        instructions: 53,
+        subject: || {
+            let upstream = upstream(Priority::SHEDDABLE);
+            Box::new(move || upstream.admit(now(), Priority::CRITICAL).expect("sent"))
+        },
+    },
+    Claim {
+        operation: "upstream, mechanism, kept back",
+        allocations: 0,
+        instructions: 102,
+        subject: || {
+            let upstream = upstream(Priority::CRITICAL_PLUS);
+            Box::new(move || {
+                let kept = upstream.admit(now(), Priority::CRITICAL);
+                assert!(black_box(kept).is_err());
+            })
+        },
+    },
+    Claim {
+        operation: "upstream, layer, answered",
+        allocations: 0,
+        instructions: 95,
+        subject: || {
+            let layer = upstream(Priority::SHEDDABLE).layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "upstream, layer, kept back",
+        allocations: 0,
+        instructions: 135,
+        subject: || {
+            let layer = upstream(Priority::CRITICAL_PLUS).layer();
+            let mut service = layer.with_error::<Rejected>().layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_err()))
+        },
+    },
+    Claim {
+        operation: "fail-fast, layer, answered",
+        allocations: 0,
+        instructions: 67,
+        subject: || {
+            let layer = fail_fast().layer().with_error::<Rejected>();
+            let mut service = layer.layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "fail-fast, layer, refused for what was not ready for too long",
+        allocations: 0,
+        instructions: 86,
+        subject: || {
+            let fail_fast = fail_fast();
+            let mut wait = Wait::default();
+            let waits = fail_fast.found_unready(&mut wait, now());
+            assert_ne!(waits, ReadinessVerdict::Refuse);
+            let later = now() + fail_fast.max_unavailable();
+            let refused = fail_fast.found_unready(&mut wait, later);
+            assert_eq!(refused, ReadinessVerdict::Refuse);
+            let mut service = fail_fast.layer().with_error::<Rejected>().layer(Never);
+            Box::new(move || assert!(call(&mut service).is_err()))
+        },
+    },
+    Claim {
+        operation: "throttle, mechanism, answered",
+        allocations: 0,
+        instructions: 105,
+        subject: || {
+            let throttler = throttler();
+            Box::new(move || {
+                let permit = throttler.admit(now(), Priority::CRITICAL).expect("in");
+                permit.record(now(), Outcome::Success);
+            })
+        },
+    },
+    // One in a hundred thousand passes.
+    Claim {
+        operation: "throttle, mechanism, refused",
+        allocations: 0,
+        instructions: 146,
+        subject: || {
+            let throttler = throttling();
+            Box::new(move || drop(black_box(throttler.admit(now(), Priority::CRITICAL))))
+        },
+    },
+    Claim {
+        operation: "throttle, layer, answered",
+        allocations: 0,
+        instructions: 252,
+        subject: || {
+            let layer = throttler().layer().with_error::<Rejected>();
+            let mut service = layer.layer(Echo);
+            Box::new(move || assert!(call(&mut service).is_ok()))
+        },
+    },
+    Claim {
+        operation: "throttle, layer, refused",
+        allocations: 0,
+        instructions: 176,
+        subject: || {
+            let layer = throttling().layer().with_error::<Rejected>();
+            let mut service = layer.layer(Echo);
+            Box::new(move || {
+                let _ = black_box(call(&mut service));
+            })
+        },
+    },
 ];
 
 fn now() -> Instant {
@@ -817,6 +1052,70 @@ fn adaptive_by(clock: Clock) -> AdaptiveLimit {
     }
     let config = AdaptiveConfig::new(Ten).clock(clock);
     config.build().expect("a valid configuration")
+}
+
+/// It has just decided that half of this priority is shed and all that matters
+/// less; or nothing. By its clock no period ends.
+fn prioritizer(level: Option<Priority>) -> Prioritizer {
+    let pressure = match level {
+        Some(_) => Pressure::percent(1_000),
+        None => Pressure::NONE,
+    };
+    let prioritizer = prioritizer::Config::new()
+        .signal(Watched::new("costs", move |_| pressure))
+        .most_refused(Ratio::percent(50))
+        .build()
+        .expect("a valid configuration");
+    for seconds_ago in (0..100).rev() {
+        let at = Instant::from_nanos(now().as_nanos() - seconds_ago * 1_000_000_000);
+        for _ in 0..100 {
+            let _ = prioritizer.admit(at, level.unwrap_or_default());
+        }
+    }
+    match level {
+        None => assert_eq!(prioritizer.level(), AdmissionLevel::ALL),
+        Some(level) => assert_eq!(prioritizer.level().priority(), level),
+    }
+    prioritizer
+}
+
+fn shedder(level: Option<Priority>) -> LoadShedder {
+    let config = LoadShedConfig::new(&prioritizer(level));
+    config.clock(Clock::Source(now)).build()
+}
+
+/// It has heard that half of this priority is shed there, and sends no probes.
+fn upstream(level: Priority) -> Upstream {
+    let config = UpstreamConfig::new().probes(Ratio::ZERO);
+    let upstream = config.clock(Clock::Source(now)).build().expect("valid");
+    upstream.hear(now(), AdmissionLevel::at(level, 32_768));
+    upstream
+}
+
+fn fail_fast() -> FailFast {
+    let config = FailFastConfig::new(Duration::from_secs(1));
+    config.build().expect("a valid configuration")
+}
+
+fn throttler() -> Throttler {
+    let config = ThrottleConfig::success_rate(Ratio::percent(95))
+        .most_refused(Ratio::parts_per_million(999_990))
+        .clock(Clock::Source(now));
+    config.seed(7).build().expect("a valid configuration")
+}
+
+/// All calls have failed before, and nearly all are refused.
+fn throttling() -> Throttler {
+    let throttler = throttler();
+    for _ in 0..100_000 {
+        if let Ok(permit) = throttler.admit(now(), Priority::CRITICAL) {
+            permit.record(now(), Outcome::Transient);
+        }
+    }
+    // The next turn, of which by its clock nobody is behind.
+    let _ = throttler.admit(now() + Duration::from_secs(2), Priority::CRITICAL);
+    assert!(throttler.refused_share().ratio() > Ratio::percent(99));
+    throttler
 }
 
 fn deposits() -> RetryBudget<Deposits> {
@@ -950,6 +1249,24 @@ impl Service<u64> for Echo {
 
     fn call(&mut self, request: u64) -> Self::Future {
         ready(Ok(request))
+    }
+}
+
+/// Is never ready.
+#[derive(Clone)]
+struct Never;
+
+impl Service<u64> for Never {
+    type Response = u64;
+    type Error = Infallible;
+    type Future = Ready<Result<u64, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: u64) -> Self::Future {
+        unreachable!("it was never ready")
     }
 }
 

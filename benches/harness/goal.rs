@@ -104,6 +104,32 @@ pub(super) struct Goal {
     pub(super) bound: Bound,
 }
 
+/// A share that is measured apart from the operations.
+pub(super) struct Account {
+    pub(super) text: String,
+    pub(super) limit: f64,
+    pub(super) measure: fn() -> f64,
+}
+
+impl Account {
+    /// As a goal is.
+    pub(super) fn judged(&self) -> String {
+        let mut measured = [(); 3].map(|()| (self.measure)());
+        measured.sort_by(f64::total_cmp);
+        let [_, share, _] = measured;
+        let verdict = if share <= self.limit {
+            "ok    "
+        } else {
+            "MISSED"
+        };
+        let [share, limit] = [share, self.limit].map(|share| share * 100.0);
+        format!(
+            "  {verdict}  {}: {share:.3} % (at most {limit} %)",
+            self.text
+        )
+    }
+}
+
 impl Goal {
     /// `ok    text: measured, limit`.
     pub(super) fn judged(&self, report: &Report) -> String {

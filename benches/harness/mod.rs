@@ -71,7 +71,7 @@ mod suite;
 
 pub(crate) use goal::{allocations, instructions, ratio, time};
 pub(crate) use service::{Bare, by_hand, enter_a_runtime, poll_by_hand, runtime};
-pub(crate) use slots::{Busy, Slots, keep_ready, occupy};
+pub(crate) use slots::{Busy, Kept, Slots, keep_ready, occupy};
 pub(crate) use suite::{Case, Operation, Suite};
 
 use std::sync::atomic::AtomicU64;
@@ -126,4 +126,11 @@ pub(crate) fn coarse_nanos() -> u64 {
     (time.tv_sec as u64)
         .wrapping_mul(1_000_000_000)
         .wrapping_add(time.tv_nsec as u64)
+}
+
+/// The processor time that the calling thread has had.
+pub(crate) fn thread_time() -> std::time::Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::goal::{Bound, Goal};
+use super::goal::{Account, Bound, Goal};
 use super::options::Options;
 use super::report::Report;
 use super::{FETCH_ADD, Line, instructions, measure, report};
@@ -20,6 +20,7 @@ pub(crate) struct Suite {
     pattern: &'static str,
     operations: Vec<Operation>,
     goals: Vec<Goal>,
+    accounts: Vec<Account>,
 }
 
 /// Something one does with the pattern, done by every subject in turn.
@@ -43,6 +44,7 @@ impl Suite {
             pattern,
             operations: Vec::new(),
             goals: Vec::new(),
+            accounts: Vec::new(),
         }
     }
 
@@ -61,6 +63,16 @@ impl Suite {
         self.goals.push(Goal {
             text: text.to_owned(),
             bound,
+        });
+    }
+
+    /// Adds a goal for a share that is not an operation's time: `measure` is
+    /// called three times after all else, and the median counts.
+    pub(crate) fn account(&mut self, text: &str, limit: f64, measure: fn() -> f64) {
+        self.accounts.push(Account {
+            text: text.to_owned(),
+            limit,
+            measure,
         });
     }
 
@@ -97,6 +109,11 @@ impl Suite {
             instructions: counted,
         };
         report.print(&self.goals, &options);
+        if options.filter.is_none() {
+            for account in &self.accounts {
+                println!("{}", account.judged());
+            }
+        }
         report.write_json();
         report.self_check()
     }

@@ -16,23 +16,30 @@ use crate::sync::{AtomicU64, Ordering, spread, thread_index};
 /// Each kind of draw has numbers of its own: of two that share them, one that
 /// follows from how the other fell, the other is no longer spread evenly.
 ///
-/// Layout    the last number drawn on the line.
-/// Invariant a line but the last is written by one live thread alone, so that
-///           it needs no atomic step.
-/// Writers   `draw`, which is also the reader.
-/// Orderings all Relaxed: no other memory is read on their strength. That the
-///           thread which has an index after another sees what that one wrote
-///           is the business of the lock by which indices change hands.
+/// A line but the last is written by one live thread alone: whoever keeps
+/// other numbers by thread keeps a [`Draws`] among them, and looks for the line
+/// once.
 #[derive(Debug)]
 pub struct Luck {
     lines: Box<[Line]>,
-    shared: Line,
+    shared: Draws,
 }
 
 /// Alone on two cache lines, because processors fetch them in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Line(AtomicU64);
+struct Line(Draws);
+
+/// The numbers of one line.
+///
+/// Layout    the last number drawn.
+/// Invariant who draws alone is the one live thread that draws.
+/// Writers   `draw_alone`, `draw`, which are also the readers.
+/// Orderings all Relaxed: no other memory is read on their strength. That the
+///           thread which has an index after another sees what that one wrote
+///           is the business of the lock by which indices change hands.
+#[derive(Debug)]
+pub struct Draws(AtomicU64);
 
 /// 2^64 over the golden ratio, made odd.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -43,10 +50,9 @@ impl Luck {
         // Loom's threads may share an index, and shuttle's do.
         let is_modelled = cfg!(any(axiomatic_loom, axiomatic_shuttle));
         let lines = if is_modelled { 0 } else { spread() };
-        let line = |at: usize| Line(AtomicU64::new(mix(seed ^ at as u64)));
         Luck {
-            lines: (0..lines).map(line).collect(),
-            shared: line(lines),
+            lines: (0..lines).map(|at| Line(Draws::new(seed, at))).collect(),
+            shared: Draws::new(seed, lines),
         }
     }
 
@@ -54,16 +60,34 @@ impl Luck {
     #[inline(always)]
     pub fn draw(&self) -> u64 {
         match self.lines.get(thread_index()) {
-            Some(Line(line)) => {
-                // ORDERING: Relaxed: of this thread alone.
-                let drawn = line.load(Ordering::Relaxed).wrapping_add(GOLDEN);
-                // ORDERING: Relaxed: as the load.
-                line.store(drawn, Ordering::Relaxed);
-                drawn
-            }
-            // ORDERING: Relaxed: no other memory is read on its strength.
-            None => self.shared.0.fetch_add(GOLDEN, Ordering::Relaxed),
+            Some(Line(line)) => line.draw_alone(),
+            None => self.shared.draw(),
         }
+    }
+}
+
+impl Draws {
+    /// Those of a line: other numbers for each, and for each seed.
+    pub fn new(seed: u64, line: usize) -> Self {
+        Draws(AtomicU64::new(mix(seed ^ line as u64)))
+    }
+
+    /// The next number, on a line where no other thread draws. Should one do so
+    /// after all, both may have the same.
+    #[inline(always)]
+    pub fn draw_alone(&self) -> u64 {
+        // ORDERING: Relaxed: of this thread alone.
+        let drawn = self.0.load(Ordering::Relaxed).wrapping_add(GOLDEN);
+        // ORDERING: Relaxed: as the load.
+        self.0.store(drawn, Ordering::Relaxed);
+        drawn
+    }
+
+    /// The next number, on a line where others draw too.
+    #[inline]
+    pub fn draw(&self) -> u64 {
+        // ORDERING: Relaxed: no other memory is read on its strength.
+        self.0.fetch_add(GOLDEN, Ordering::Relaxed)
     }
 }
 

@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axiomatic_core::context::AdmissionLevel;
-use axiomatic_core::{Announce, Classify, Complete, Refusable, Rejected, Settle};
+use axiomatic_core::{Announce, Classify, Complete, Refusable, Settle};
 use pin_project::pin_project;
 
 use super::OwnedPermit;
+use super::shedder::Refusal;
 
 /// The response of a service behind a load shedder: a refusal, or the inner
 /// call.
@@ -23,7 +24,7 @@ pub struct ResponseFuture<F, E, B> {
 /// gone it is not over.
 #[pin_project(project = StateProjection)]
 enum State<F, B> {
-    Refused(Rejected),
+    Refused(Refusal),
     Called {
         #[pin]
         inner: F,
@@ -36,9 +37,9 @@ enum State<F, B> {
 
 impl<F, E, B> ResponseFuture<F, E, B> {
     #[inline(always)]
-    pub(super) fn refused(rejected: Rejected) -> Self {
+    pub(super) fn refused(refusal: Refusal) -> Self {
         ResponseFuture {
-            state: State::Refused(rejected),
+            state: State::Refused(refusal),
             error: PhantomData,
         }
     }
@@ -69,7 +70,7 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (inner, permit, binding, level) = match self.project().state.project() {
-            StateProjection::Refused(rejected) => return Poll::Ready(Err((*rejected).into())),
+            StateProjection::Refused(refusal) => return Poll::Ready(Err(refusal.say().into())),
             StateProjection::Called {
                 inner,
                 permit,

@@ -106,14 +106,14 @@ where
             Readiness::Pending => return self.leave(),
             // Not asked since the last call, if one was refused.
             Readiness::Unasked | Readiness::Kept => {
-                return ResponseFuture::refused(self.shedder.rejected(Reason::NotReady));
+                return ResponseFuture::refused(self.shedder.uncounted(Reason::NotReady));
             }
         }
         let now = self.shedder.now();
         let context = self.binding.context(&request);
         let sorted = self.sorting.sort(&request, Ask::of(&context), now);
         let admitted = match sorted {
-            Some(ask) => self.shedder.admit_owned(now, ask),
+            Some(ask) => self.shedder.lets_in(now, ask),
             None => Ok(self.shedder.exempt()),
         };
         match admitted {
@@ -134,9 +134,9 @@ where
                 let inner = self.inner.call(request);
                 ResponseFuture::called(inner, permit, self.binding.clone(), level)
             }
-            Err(rejected) => {
+            Err(refusal) => {
                 self.readiness = Readiness::Kept;
-                ResponseFuture::refused(rejected)
+                ResponseFuture::refused(refusal)
             }
         }
     }
@@ -144,7 +144,7 @@ where
 
 impl<S: Clone, E, B, Q> LoadShedService<S, E, B, Q> {
     /// Refuses a call, and gives up its place in whatever queue it stood in.
-    #[cold]
+    #[inline(always)]
     fn leave<F>(&mut self) -> ResponseFuture<F, E, B> {
         self.readiness = Readiness::Unasked;
         self.inner = self.inner.clone();

@@ -32,6 +32,30 @@ pub(super) struct Core {
     telemetry: Telemetry,
 }
 
+/// A refusal in parts, as a future keeps it until it is polled. A [`Rejected`]
+/// there would be copied in other pieces than it was written in just before,
+/// and for that a processor has to wait: 5 ns of 13.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Refusal {
+    name: Name,
+    /// In nanoseconds; [`u64::MAX`] if it need not come again, or if nobody
+    /// knows when.
+    wait: u64,
+    reason: Reason,
+}
+
+impl Refusal {
+    #[inline(always)]
+    pub(super) fn say(self) -> Rejected {
+        let rejected = Rejected::new(Pattern::LoadShedder, self.reason).with_name(self.name);
+        if self.wait == u64::MAX {
+            rejected
+        } else {
+            rejected.with_retry_after_nanos(self.wait)
+        }
+    }
+}
+
 /// What is known of a call that is let in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
@@ -64,8 +88,10 @@ impl LoadShedder {
     /// [`Reason::Expired`], if its deadline has passed.
     #[inline(always)]
     pub fn admit(&self, now: Instant, ask: Ask) -> Result<Permit<'_>, Rejected> {
-        let seen = self.0.decide(now, ask)?;
-        Ok(Permit::new(&self.0, seen))
+        match self.0.decide(now, ask) {
+            Ok(seen) => Ok(Permit::new(&self.0, seen)),
+            Err(refusal) => Err(refusal.say()),
+        }
     }
 
     /// The same with a permit that outlives the borrow.
@@ -75,6 +101,12 @@ impl LoadShedder {
     /// As [`admit`](LoadShedder::admit).
     #[inline(always)]
     pub fn admit_owned(&self, now: Instant, ask: Ask) -> Result<OwnedPermit, Rejected> {
+        self.lets_in(now, ask).map_err(Refusal::say)
+    }
+
+    /// The same for who says later that it is refused.
+    #[inline(always)]
+    pub(super) fn lets_in(&self, now: Instant, ask: Ask) -> Result<OwnedPermit, Refusal> {
         let seen = self.0.decide(now, ask)?;
         Ok(OwnedPermit::new(self.0.hold(), seen))
     }
@@ -86,14 +118,14 @@ impl LoadShedder {
     }
 
     /// Refuses a call that the service behind is not ready for.
-    pub(super) fn unready(&self) -> Rejected {
-        self.0.prioritizer.turned_away();
-        self.0.refuse(Reason::Shed)
+    #[inline(always)]
+    pub(super) fn unready(&self) -> Refusal {
+        self.0.shed(self.0.prioritizer.turns_away())
     }
 
     /// A refusal in words that is counted as nothing.
-    pub(super) fn rejected(&self, reason: Reason) -> Rejected {
-        self.0.rejected(reason)
+    pub(super) fn uncounted(&self, reason: Reason) -> Refusal {
+        self.0.refusal(reason, u64::MAX)
     }
 
     /// What decides how much is shed.
@@ -143,17 +175,16 @@ impl LoadShedder {
 
 impl Core {
     #[inline(always)]
-    fn decide(&self, now: Instant, ask: Ask) -> Result<Seen, Rejected> {
+    fn decide(&self, now: Instant, ask: Ask) -> Result<Seen, Refusal> {
         if self.mode.load() != Mode::Enforce {
             return Ok(self.decide_unenforced(now, ask));
         }
         if let Some(deadline) = ask.deadline {
             self.in_time(now, deadline.remaining(now), ask)?;
         }
-        if self.prioritizer.lets_in(now, ask.priority) {
-            Ok(Seen::Counted)
-        } else {
-            Err(self.refuse(Reason::Shed))
+        match self.prioritizer.lets_in(now, ask.priority) {
+            Ok(()) => Ok(Seen::Counted),
+            Err(wait) => Err(self.shed(wait)),
         }
     }
 
@@ -165,7 +196,7 @@ impl Core {
         let remaining = ask.deadline.map(|deadline| deadline.remaining(now));
         let is_late =
             remaining.is_some_and(|remaining| self.too_late(now, remaining, ask).is_some());
-        if !self.prioritizer.lets_in(now, ask.priority) || is_late {
+        if self.prioritizer.lets_in(now, ask.priority).is_err() || is_late {
             self.would_refuse.count();
             self.telemetry.would_refuse();
         }
@@ -178,7 +209,7 @@ impl Core {
         now: Instant,
         remaining: std::time::Duration,
         ask: Ask,
-    ) -> Result<(), Rejected> {
+    ) -> Result<(), Refusal> {
         match self.too_late(now, remaining, ask) {
             None => Ok(()),
             Some(reason) => Err(self.refuse(reason)),
@@ -197,24 +228,32 @@ impl Core {
 
     /// Refuses a call, and counts it.
     #[inline]
-    fn refuse(&self, reason: Reason) -> Rejected {
-        self.refused.count();
-        self.telemetry.refused(match reason {
-            Reason::Expired => Cause::Expired,
-            _ => Cause::Shed,
-        });
-        let rejected = self.rejected(reason);
+    fn refuse(&self, reason: Reason) -> Refusal {
         // Whose time is over need not come again.
         if reason == Reason::Expired {
-            rejected
+            self.refused.count();
+            self.telemetry.refused(Cause::Expired);
+            self.refusal(reason, u64::MAX)
         } else {
-            rejected.with_retry_after_nanos(self.prioritizer.wait())
+            self.shed(self.prioritizer.wait())
         }
     }
 
-    #[inline]
-    fn rejected(&self, reason: Reason) -> Rejected {
-        Rejected::new(Pattern::LoadShedder, reason).with_name(self.name)
+    /// Refuses a call that may come again after so many nanoseconds.
+    #[inline(always)]
+    fn shed(&self, wait: u64) -> Refusal {
+        self.refused.count();
+        self.telemetry.refused(Cause::Shed);
+        self.refusal(Reason::Shed, wait)
+    }
+
+    #[inline(always)]
+    fn refusal(&self, reason: Reason, wait: u64) -> Refusal {
+        Refusal {
+            name: self.name,
+            wait,
+            reason,
+        }
     }
 
     /// A call is over.

@@ -101,6 +101,18 @@ impl FailFast {
         }
     }
 
+    /// The service was found not ready, and so it was for too long already:
+    /// then it needs no time to say so.
+    #[inline]
+    pub(super) fn refuses_unready(&self, wait: &mut Wait) -> bool {
+        let core = &*self.core;
+        let refuses = core.mode.load() == Mode::Enforce && core.unready.is_failing();
+        if refuses {
+            wait.end();
+        }
+        refuses
+    }
+
     /// The service was found not ready, at `now`, by an asker with this wait.
     ///
     /// A wait counts from its beginning, or from when somebody last found the
@@ -156,16 +168,25 @@ impl FailFast {
     /// The refusal of one call, which is counted.
     #[inline]
     pub fn refuse(&self) -> Rejected {
-        self.core.refused.count();
-        self.core.telemetry.refused();
-        self.rejected(Reason::Shed)
+        self.count_refused();
+        Self::rejected(self.core.name, Reason::Shed)
     }
 
-    /// A refusal in words that is counted as nothing. When to come back nobody
-    /// knows.
     #[inline]
-    pub(super) fn rejected(&self, reason: Reason) -> Rejected {
-        Rejected::new(Pattern::FailFast, reason).with_name(self.core.name)
+    pub(super) fn count_refused(&self) {
+        self.core.refused.count();
+        self.core.telemetry.refused();
+    }
+
+    /// A refusal in words. When to come back nobody knows.
+    #[inline]
+    pub(super) fn rejected(by: Name, reason: Reason) -> Rejected {
+        Rejected::new(Pattern::FailFast, reason).with_name(by)
+    }
+
+    #[inline]
+    pub(super) fn name(&self) -> Name {
+        self.core.name
     }
 
     /// Whether calls are refused, unless they find the service ready. With a

@@ -4,8 +4,10 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axiomatic_core::{Refusable, Rejected};
+use axiomatic_core::{Name, Reason, Refusable};
 use pin_project::pin_project;
+
+use super::FailFast;
 
 /// The response of a service that fails fast: a refusal, or the inner call.
 #[pin_project]
@@ -17,15 +19,17 @@ pub struct ResponseFuture<F, E> {
 
 #[pin_project(project = StateProjection)]
 enum State<F> {
-    Refused(Rejected),
+    /// In parts: a rejection that was just put together would be copied in
+    /// other pieces than it was written in, and a processor waits for that.
+    Refused(Name, Reason),
     Called(#[pin] F),
 }
 
 impl<F, E> ResponseFuture<F, E> {
     #[inline]
-    pub(super) fn refused(rejected: Rejected) -> Self {
+    pub(super) fn refused(by: Name, reason: Reason) -> Self {
         ResponseFuture {
-            state: State::Refused(rejected),
+            state: State::Refused(by, reason),
             error: PhantomData,
         }
     }
@@ -51,7 +55,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Called(inner) => inner.poll(cx).map_err(Into::into),
-            StateProjection::Refused(rejected) => Poll::Ready(Err((*rejected).into())),
+            StateProjection::Refused(by, reason) => {
+                Poll::Ready(Err(FailFast::rejected(*by, *reason).into()))
+            }
         }
     }
 }
@@ -59,7 +65,7 @@ where
 impl<F, E> fmt::Debug for ResponseFuture<F, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Refused(_) => "refused",
+            State::Refused(..) => "refused",
             State::Called(_) => "called",
         };
         f.debug_struct("ResponseFuture")

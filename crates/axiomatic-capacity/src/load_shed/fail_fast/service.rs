@@ -58,7 +58,18 @@ impl<S, E> FailFastService<S, E> {
     }
 
     /// The inner service is not ready: until when that is borne.
+    #[inline]
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // ## Failing => Failing
+        if self.fail_fast.refuses_unready(&mut self.wait) {
+            self.timer.disarm();
+            return Poll::Ready(());
+        }
+        self.poll_waiting(cx)
+    }
+
+    #[inline(never)]
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut now = Clock::Precise.now();
         loop {
             match self.fail_fast.found_unready(&mut self.wait, now) {
@@ -133,10 +144,11 @@ where
         match mem::replace(&mut self.readiness, Readiness::Unasked) {
             Readiness::Inner => ResponseFuture::called(self.inner.call(request)),
             // That it may be ready by now does not make this instance ready.
-            Readiness::Failing => ResponseFuture::refused(self.fail_fast.refuse()),
-            Readiness::Unasked => {
-                ResponseFuture::refused(self.fail_fast.rejected(Reason::NotReady))
+            Readiness::Failing => {
+                self.fail_fast.count_refused();
+                ResponseFuture::refused(self.fail_fast.name(), Reason::Shed)
             }
+            Readiness::Unasked => ResponseFuture::refused(self.fail_fast.name(), Reason::NotReady),
         }
     }
 }

@@ -22,6 +22,7 @@ impl Unready {
         Unready(AtomicU64::new(0))
     }
 
+    #[inline]
     pub(super) fn is_failing(&self) -> bool {
         // ORDERING: Relaxed: the word is all there is.
         self.0.load(Ordering::Relaxed) & FAILING != 0

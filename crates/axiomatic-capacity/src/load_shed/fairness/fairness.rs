@@ -26,8 +26,10 @@ pub struct Fairness(Arc<Inner>);
 struct Inner {
     usage: Usage,
     hasher: KeyHasher,
+    /// How many times users are shuffled in 2^64 ns: to multiply by that is
+    /// five times as fast as to divide by the time between.
+    shuffles: u64,
     /// In nanoseconds.
-    shuffle: u64,
     half_life: u64,
     due: Setting,
     /// What a user has asked for of late, of those who asked for something.
@@ -47,7 +49,8 @@ impl Fairness {
         Fairness(Arc::new(Inner {
             usage: Usage::new(),
             hasher: KeyHasher::new(config.seed),
-            shuffle: saturating_nanos(config.shuffle),
+            // It is no less than a tenth of a second.
+            shuffles: u64::MAX / saturating_nanos(config.shuffle) + 1,
             half_life: saturating_nanos(config.half_life),
             due: Setting::new(0),
             fair: Setting::new(FEW),
@@ -71,8 +74,8 @@ impl Fairness {
         }
         let used = u64::from(inner.usage.add(user));
         let degree = heaviness(used, inner.fair.load());
-        let epoch = now.as_nanos() / inner.shuffle;
-        let luck = mix(user ^ mix(epoch)) as u8 % LEVELS_OF_A_DEGREE;
+        let epoch = (u128::from(now.as_nanos()) * u128::from(inner.shuffles)) >> 64;
+        let luck = mix(user ^ mix(epoch as u64)) as u8 % LEVELS_OF_A_DEGREE;
         priority.with_level((DEGREES - 1 - degree) * LEVELS_OF_A_DEGREE + luck)
     }
 
@@ -108,10 +111,15 @@ impl Fairness {
 }
 
 /// How often what somebody uses can be halved until it is less than twice what
-/// is fair.
+/// is fair: the logarithm of the quotient, without a division.
 fn heaviness(used: u64, fair: u64) -> u8 {
-    let times = used / fair.max(1);
-    (times.max(1).ilog2() as u8).min(DEGREES - 1)
+    let (used, fair) = (used.max(1), fair.max(1));
+    let doubled = used.ilog2().saturating_sub(fair.ilog2());
+    // Of as many bits as `used` has.
+    let is_less = used >> doubled < fair;
+    (doubled as u8)
+        .saturating_sub(u8::from(is_less))
+        .min(DEGREES - 1)
 }
 
 impl fmt::Debug for Fairness {
@@ -119,5 +127,25 @@ impl fmt::Debug for Fairness {
         f.debug_struct("Fairness")
             .field("fair", &self.0.fair.load())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(axiomatic_loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Beside the division.
+        #[test]
+        fn heaviness_is_how_many_times_it_is_twice_what_is_fair(
+            used in 0..=u64::from(u32::MAX), fair in 0..5_000u64, near in 0..2u64, times in 0..10u32,
+        ) {
+            for used in [used, ((fair << times) + near).saturating_sub(1)] {
+                let quotient = (used / fair.max(1)).max(1);
+                let expected = (quotient.ilog2() as u8).min(DEGREES - 1);
+                prop_assert_eq!(heaviness(used, fair), expected, "{} of {}", used, fair);
+            }
+        }
     }
 }

@@ -3,7 +3,6 @@ use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Duration;
 
 use axiomatic_core::context::{AdmissionLevel, Priority};
-use axiomatic_core::luck_cell::Luck;
 use axiomatic_core::number_cell::Setting;
 use axiomatic_core::pressure::{Pressure, Signal};
 use axiomatic_core::sync::{Mutex, MutexGuard};
@@ -13,7 +12,7 @@ use axiomatic_core::{Name, Pattern, Ratio, Reason, Rejected};
 use super::controller::{Controller, Law, Period};
 use super::crowd::Crowd;
 use super::patience::Patience;
-use super::tallies_cell::{Fate, Tallies, Totals};
+use super::tallies_cell::{Fate, Mine, Tallies, Totals};
 use super::telemetry::Telemetry;
 use super::{Config, Snapshot};
 use crate::load_shed::ConfigError;
@@ -63,19 +62,10 @@ use crate::load_shed::signal::{Look, Overload};
 pub struct Prioritizer(Arc<Inner>);
 
 struct Inner {
-    /// What every call reads, and one call a period writes.
-    level: Setting,
-    due: Setting,
+    front: Front,
     period: Setting,
-    /// In nanoseconds.
-    wait: Setting,
     /// Somebody tells when calls end.
     is_told: Setting,
-    tallies: Arc<Tallies>,
-    /// Who belongs to the share that is admitted.
-    luck: Luck,
-    /// By how much a wait is longer.
-    jitter: Luck,
     /// None while one call has it: others go on without.
     control: Mutex<Option<Box<Control>>>,
     /// What the next step is to take over.
@@ -85,6 +75,17 @@ struct Inner {
     last: Mutex<Last>,
     telemetry: Telemetry,
     name: Name,
+}
+
+/// What every call reads, and one call a period writes: on a line that nobody
+/// else does.
+#[repr(align(128))]
+struct Front {
+    level: Setting,
+    due: Setting,
+    /// In nanoseconds.
+    wait: Setting,
+    tallies: Tallies,
 }
 
 /// What one call at a time has, and no other waits for.
@@ -125,14 +126,14 @@ impl Prioritizer {
         let (first, longest) = config.waits();
         let crowd = Crowd::new();
         Prioritizer(Arc::new(Inner {
-            level: Setting::new(AdmissionLevel::ALL.as_u32().into()),
-            due: Setting::new(0),
+            front: Front {
+                level: Setting::new(AdmissionLevel::ALL.as_u32().into()),
+                due: Setting::new(0),
+                wait: Setting::new(first),
+                tallies: Tallies::new(config.seed),
+            },
             period: Setting::new(saturating_nanos(config.period)),
-            wait: Setting::new(first),
             is_told: Setting::new(0),
-            tallies: Arc::new(Tallies::new()),
-            luck: Luck::new(config.seed),
-            jitter: Luck::new(!config.seed),
             last: Mutex::new(Last {
                 look: Look::default(),
                 offered: 0,
@@ -163,42 +164,47 @@ impl Prioritizer {
     /// [`Rejected`] with [`Reason::Shed`], and when to come again.
     #[inline]
     pub fn admit(&self, now: Instant, priority: Priority) -> Result<(), Rejected> {
-        if self.lets_in(now, priority) {
-            Ok(())
-        } else {
-            let rejected = Rejected::new(Pattern::LoadShedder, Reason::Shed);
-            Err(rejected
+        self.lets_in(now, priority).map_err(|wait| {
+            Rejected::new(Pattern::LoadShedder, Reason::Shed)
                 .with_name(self.0.name)
-                .with_retry_after_nanos(self.wait()))
-        }
+                .with_retry_after_nanos(wait)
+        })
     }
 
-    /// The same in a word, for who refuses in words of its own. Whether it is
-    /// refused is up to it: in shadow it is not.
+    /// The same for who refuses in words of its own: how long who is refused is
+    /// to stay away, in nanoseconds. Whether it is refused is up to it: in
+    /// shadow it is not.
     #[inline(always)]
-    pub(crate) fn lets_in(&self, now: Instant, priority: Priority) -> bool {
-        self.offered(now, priority);
-        let inner = &*self.0;
-        let level = AdmissionLevel::from_u32(inner.level.load() as u32);
-        if level == AdmissionLevel::ALL || level.admits(priority, (inner.luck.draw() >> 48) as u16)
-        {
-            return true;
+    pub(crate) fn lets_in(&self, now: Instant, priority: Priority) -> Result<(), u64> {
+        let mine = self.offers(now, priority);
+        let level = self.level();
+        if level == AdmissionLevel::ALL || level.admits(priority, (mine.luck() >> 48) as u16) {
+            return Ok(());
         }
-        inner.tallies.fate(Fate::Shed);
-        false
+        mine.fate(Fate::Shed);
+        Err(self.0.front.wait(mine))
     }
 
     /// A request of this priority comes, about which somebody else decides.
     #[inline(always)]
     pub(crate) fn offered(&self, now: Instant, priority: Priority) {
-        if now.as_nanos() >= self.0.due.load() {
-            self.step(now);
-        }
-        self.0.tallies.offered(priority);
+        self.offers(now, priority);
     }
 
-    pub(super) fn tallies(&self) -> Arc<Tallies> {
-        Arc::clone(&self.0.tallies)
+    /// Counts it where this thread does.
+    #[inline(always)]
+    fn offers(&self, now: Instant, priority: Priority) -> Mine<'_> {
+        let front = &self.0.front;
+        if now.as_nanos() >= front.due.load() {
+            self.step(now);
+        }
+        let mine = front.tallies.mine();
+        mine.offered(priority);
+        mine
+    }
+
+    pub(super) fn tallies(&self) -> Tallies {
+        self.0.front.tallies.clone()
     }
 
     /// A request that was let in was refused further in, whatever its
@@ -207,7 +213,17 @@ impl Prioritizer {
     /// [so configured](crate::bulkhead::Config::reporting_to).
     #[inline]
     pub fn turned_away(&self) {
-        self.0.tallies.fate(Fate::TurnedAway);
+        self.0.front.tallies.mine().fate(Fate::TurnedAway);
+    }
+
+    /// The same by who refuses in words of its own: how long who is refused is
+    /// to stay away, in nanoseconds.
+    #[inline(always)]
+    pub(crate) fn turns_away(&self) -> u64 {
+        let front = &self.0.front;
+        let mine = front.tallies.mine();
+        mine.fate(Fate::TurnedAway);
+        front.wait(mine)
     }
 
     /// Requests that are let in are told of when they end.
@@ -218,23 +234,21 @@ impl Prioritizer {
     /// One that was let in has ended.
     #[inline(always)]
     pub(crate) fn ended(&self) {
-        self.0.tallies.fate(Fate::Ended);
+        self.0.front.tallies.mine().fate(Fate::Ended);
     }
 
-    /// How long who is refused is to stay away, in nanoseconds: between once
-    /// and twice what the history of refusals says.
-    #[inline]
+    /// How long who is refused is to stay away, in nanoseconds, for a reason
+    /// that is no business of the prioritizer's.
     pub(crate) fn wait(&self) -> u64 {
-        let wait = self.0.wait.load();
-        let share = u128::from(wait) * u128::from(self.0.jitter.draw());
-        wait + (share >> 64) as u64
+        let front = &self.0.front;
+        front.wait(front.tallies.mine())
     }
 
     /// From which priority on requests are admitted: what callers are told,
     /// so that they keep back what would be refused.
-    #[inline]
+    #[inline(always)]
     pub fn level(&self) -> AdmissionLevel {
-        AdmissionLevel::from_u32(self.0.level.load() as u32)
+        AdmissionLevel::from_u32(self.0.front.level.load() as u32)
     }
 
     /// The level that refuses this share of the requests of late, those that
@@ -284,7 +298,7 @@ impl Prioritizer {
             look: last.look,
             offered: last.offered,
             turned_away: last.turned_away,
-            retry_after: Duration::from_nanos(self.0.wait.load()),
+            retry_after: Duration::from_nanos(self.0.front.wait.load()),
         }
     }
 
@@ -302,13 +316,13 @@ impl Prioritizer {
         // First of all: a signal that panics does so once a period, and not
         // with every call.
         let period = inner.period.load();
-        inner.due.store(now.as_nanos().saturating_add(period));
+        inner.front.due.store(now.as_nanos().saturating_add(period));
         if let Some(changed) = lock(&inner.changed).take() {
             control.change(&changed);
         }
         let watched = std::mem::take(&mut *lock(&inner.watched));
         control.overload.watch(watched);
-        let totals = inner.tallies.read();
+        let totals = inner.front.tallies.read();
         let Some(began) = control.began else {
             control.began = Some(now);
             control.before = totals;
@@ -336,10 +350,21 @@ impl Prioritizer {
             crowd: control.crowd.clone(),
         };
         let before = self.level();
-        inner.wait.store(saturating_nanos(wait));
-        inner.level.store(level.as_u32().into());
+        inner.front.wait.store(saturating_nanos(wait));
+        inner.front.level.store(level.as_u32().into());
         drop(taken);
         inner.telemetry.decided(before, level, &look);
+    }
+}
+
+impl Front {
+    /// How long to stay away: between once and twice what the history of
+    /// refusals says.
+    #[inline(always)]
+    fn wait(&self, mine: Mine<'_>) -> u64 {
+        let wait = self.wait.load();
+        let share = u128::from(wait) * u128::from(mine.jitter());
+        wait + (share >> 64) as u64
     }
 }
 
@@ -392,7 +417,7 @@ impl<'p> Taken<'p> {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        if now.as_nanos() < inner.due.load() {
+        if now.as_nanos() < inner.front.due.load() {
             return None;
         }
         let control = Some(place.take()?);

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::Arc;
 
 use super::Prioritizer;
 use super::tallies_cell::{Fate, Tallies};
@@ -9,7 +8,7 @@ use super::tallies_cell::{Fate, Tallies};
 /// It has the counts and not the prioritizer, whose signals may have whoever
 /// has this: or neither would ever be dropped.
 #[derive(Clone, Default)]
-pub(crate) struct Reports(Option<Arc<Tallies>>);
+pub(crate) struct Reports(Option<Tallies>);
 
 impl Reports {
     pub(crate) fn to(prioritizer: &Prioritizer) -> Self {
@@ -20,7 +19,7 @@ impl Reports {
     #[inline(always)]
     pub(crate) fn turned_away(&self) {
         if let Some(tallies) = &self.0 {
-            tallies.fate(Fate::TurnedAway);
+            tallies.mine().fate(Fate::TurnedAway);
         }
     }
 }

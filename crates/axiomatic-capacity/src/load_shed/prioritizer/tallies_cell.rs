@@ -1,27 +1,36 @@
+use std::sync::Arc;
+
 use axiomatic_core::context::Priority;
+use axiomatic_core::luck_cell::Draws;
 use axiomatic_core::sync::{AtomicU32, Ordering, spread, thread_index};
 
-/// How many requests of each priority there were, and what became of them.
+/// How many requests of each priority there were, and what became of them; and
+/// the luck by which it did.
 ///
-/// Layout    a line for each of the first threads, and a last one that all
-///           others share; in a line a count for each priority, and one for
-///           each fate.
-/// Invariant a line but the last is written by one live thread alone, so that
+/// It is a handle, cheap to clone.
+///
+/// Layout    a line that most threads share, and one for each of the first
+///           ones; in a line a count for each priority, one for each
+///           fate, and the draws of each kind.
+/// Invariant a line but the first is written by one live thread alone, so that
 ///           it needs no atomic step. Counts wrap; who reads them looks at
 ///           differences.
-/// Writers   `offered`, `fate`. Readers `read`.
+/// Writers   `offered`, `fate`, `luck`, `jitter` of who has the line. Readers
+///           `read`.
 /// Orderings all Relaxed: statistics. That the thread which has an index
 ///           after another sees what that one wrote is the business of the
 ///           lock by which indices change hands.
-pub(super) struct Tallies {
-    lines: Box<[Line]>,
-    shared: Box<Line>,
-}
+#[derive(Clone)]
+pub(super) struct Tallies(Arc<[Line]>);
 
 /// Apart from others by two cache lines, because processors fetch them in
 /// pairs.
 #[repr(align(128))]
 struct Line {
+    /// Who belongs to the share that is admitted.
+    luck: Draws,
+    /// By how much a wait is longer.
+    jitter: Draws,
     fates: [AtomicU32; Fate::COUNT],
     offered: [AtomicU32; PRIORITIES],
 }
@@ -47,9 +56,19 @@ impl Fate {
     const COUNT: usize = 3;
 }
 
+/// The line of the calling thread, looked for once for all that is done there.
+#[derive(Copy, Clone)]
+pub(super) struct Mine<'t> {
+    line: &'t Line,
+    /// No other thread writes there.
+    is_alone: bool,
+}
+
 impl Line {
-    fn new() -> Self {
+    fn new(seed: u64, at: usize) -> Self {
         Line {
+            luck: Draws::new(seed, at),
+            jitter: Draws::new(!seed, at),
             fates: [(); Fate::COUNT].map(|()| AtomicU32::new(0)),
             offered: std::array::from_fn(|_| AtomicU32::new(0)),
         }
@@ -57,48 +76,34 @@ impl Line {
 }
 
 impl Tallies {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         // Loom's threads may share an index, and shuttle's do.
         let is_modelled = cfg!(any(axiomatic_loom, axiomatic_shuttle));
         let lines = if is_modelled { 0 } else { spread() };
-        Tallies {
-            lines: (0..lines).map(|_| Line::new()).collect(),
-            shared: Box::new(Line::new()),
-        }
+        Tallies((0..=lines).map(|at| Line::new(seed, at)).collect())
     }
 
-    /// A request of this priority came.
+    /// Where the calling thread counts. It belongs to no other, so it must not
+    /// be handed on.
     #[inline(always)]
-    pub(super) fn offered(&self, priority: Priority) {
-        self.count(|line| &line.offered[usize::from(priority.as_u8() >> COARSER)]);
-    }
-
-    /// This became of one.
-    #[inline(always)]
-    pub(super) fn fate(&self, fate: Fate) {
-        self.count(|line| &line.fates[fate as usize]);
-    }
-
-    #[inline(always)]
-    fn count(&self, which: impl Fn(&Line) -> &AtomicU32) {
-        match self.lines.get(thread_index()) {
-            Some(line) => {
-                let count = which(line);
-                // ORDERING: Relaxed: a statistic, of this thread alone.
-                let counted = count.load(Ordering::Relaxed);
-                // ORDERING: Relaxed: as the load.
-                count.store(counted.wrapping_add(1), Ordering::Relaxed);
-            }
-            // ORDERING: Relaxed: a statistic; no other memory is read on its
-            // strength.
-            None => drop(which(&self.shared).fetch_add(1, Ordering::Relaxed)),
+    pub(super) fn mine(&self) -> Mine<'_> {
+        // Also of a thread that is ending, whose index is beyond all lines.
+        match self.0.get(thread_index().wrapping_add(1)) {
+            Some(line) => Mine {
+                line,
+                is_alone: true,
+            },
+            None => Mine {
+                line: &self.0[0],
+                is_alone: false,
+            },
         }
     }
 
     /// All counts, since the beginning.
     pub(super) fn read(&self) -> Totals {
         let mut totals = Totals::default();
-        for line in self.lines.iter().chain([&*self.shared]) {
+        for line in self.0.iter() {
             let fates = totals.fates.iter_mut().zip(&line.fates);
             for (total, count) in fates.chain(totals.offered.iter_mut().zip(&line.offered)) {
                 // ORDERING: Relaxed: a statistic.
@@ -106,6 +111,55 @@ impl Tallies {
             }
         }
         totals
+    }
+}
+
+impl Mine<'_> {
+    /// A request of this priority came.
+    #[inline(always)]
+    pub(super) fn offered(self, priority: Priority) {
+        self.count(&self.line.offered[usize::from(priority.as_u8() >> COARSER)]);
+    }
+
+    /// This became of one.
+    #[inline(always)]
+    pub(super) fn fate(self, fate: Fate) {
+        self.count(&self.line.fates[fate as usize]);
+    }
+
+    /// Where a request is among those of its priority.
+    #[inline(always)]
+    pub(super) fn luck(self) -> u64 {
+        self.draw(&self.line.luck)
+    }
+
+    /// Where a wait is between the shortest and the longest.
+    #[inline(always)]
+    pub(super) fn jitter(self) -> u64 {
+        self.draw(&self.line.jitter)
+    }
+
+    #[inline(always)]
+    fn draw(self, draws: &Draws) -> u64 {
+        if self.is_alone {
+            draws.draw_alone()
+        } else {
+            draws.draw()
+        }
+    }
+
+    #[inline(always)]
+    fn count(self, count: &AtomicU32) {
+        if self.is_alone {
+            // ORDERING: Relaxed: a statistic, of this thread alone.
+            let counted = count.load(Ordering::Relaxed);
+            // ORDERING: Relaxed: as the load.
+            count.store(counted.wrapping_add(1), Ordering::Relaxed);
+        } else {
+            // ORDERING: Relaxed: a statistic; no other memory is read on its
+            // strength.
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -152,16 +206,17 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_whatever_the_threads_and_counts_may_wrap() {
-        let tallies = Tallies::new();
+        let tallies = Tallies::new(0);
         let before = tallies.read();
         let threads = 3 * spread() as u32;
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
                     for _ in 0..1_000 {
-                        tallies.offered(Priority::SHEDDABLE);
-                        tallies.offered(Priority::from_u8(255));
-                        tallies.fate(Fate::Ended);
+                        let mine = tallies.mine();
+                        mine.offered(Priority::SHEDDABLE);
+                        mine.offered(Priority::from_u8(255));
+                        mine.fate(Fate::Ended);
                     }
                 });
             }
