@@ -1,6 +1,7 @@
 use std::fmt;
 use std::ops::Deref;
 
+use axiomatic_core::context::AdmissionLevel;
 use axiomatic_core::{Outcome, Settle};
 
 use super::shedder::{Core, HeldCore, Seen};
@@ -13,7 +14,7 @@ pub struct Permit<'s>(#[expect(dead_code, reason = "for its drop")] Pending<&'s 
 /// Leave for one call that outlives the borrow, for futures and for bodies of
 /// responses. Dropped, it tells that the call is over.
 #[must_use = "a permit that is dropped tells that its call is over"]
-pub struct OwnedPermit(#[expect(dead_code, reason = "for its drop")] Pending<HeldCore>);
+pub struct OwnedPermit(Pending<HeldCore>);
 
 struct Pending<C: Deref<Target = Core>> {
     core: C,
@@ -31,6 +32,11 @@ impl OwnedPermit {
     #[inline(always)]
     pub(super) fn new(core: HeldCore, seen: Seen) -> Self {
         OwnedPermit(Pending { core, seen })
+    }
+
+    /// From which priority on requests are let in.
+    pub(super) fn level(&self) -> AdmissionLevel {
+        self.0.core.level()
     }
 }
 

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread::LocalKey;
 
+use axiomatic_core::context::AdmissionLevel;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::{SpreadTally, Tally};
 use axiomatic_core::shared::{Held, Shared, Stash, Stashed};
@@ -42,7 +43,7 @@ pub(super) enum Seen {
 
 impl LoadShedder {
     pub(super) fn new(config: Config) -> Self {
-        config.prioritizer.is_told_of_ends();
+        config.prioritizer.has_door();
         LoadShedder(Shared::new(Core {
             telemetry: Telemetry::new(config.name),
             prioritizer: config.prioritizer,
@@ -85,15 +86,34 @@ impl LoadShedder {
         OwnedPermit::new(self.0.hold(), Seen::Not)
     }
 
-    /// Refuses a call that the service behind is not ready for.
-    pub(super) fn unready(&self) -> Rejected {
-        self.0.prioritizer.turned_away();
+    /// Refuses a call that the service behind is not ready for, and that is
+    /// let in as far as it is up to its priority: it came, was turned away, and
+    /// is over. None, if it is not asked about.
+    pub(super) fn unready(&self, now: Instant, ask: Option<Ask>) -> Rejected {
+        let prioritizer = &self.0.prioritizer;
+        if let Some(ask) = ask.filter(|_| !self.0.mode.is_off())
+            && prioritizer.lets_in(now, ask.priority)
+        {
+            prioritizer.turned_away();
+            prioritizer.ended();
+        }
         self.0.refuse(Reason::Shed)
+    }
+
+    /// A call waits, in shadow, that would have been refused.
+    pub(super) fn would_refuse(&self) {
+        self.0.would_refuse();
     }
 
     /// A refusal in words that is counted as nothing.
     pub(super) fn rejected(&self, reason: Reason) -> Rejected {
         self.0.rejected(reason)
+    }
+
+    /// From which priority on requests are let in: everything, if it does not
+    /// act on its decisions. It is what callers are to be told.
+    pub fn level(&self) -> AdmissionLevel {
+        self.0.level()
     }
 
     /// What decides how much is shed.
@@ -111,6 +131,9 @@ impl LoadShedder {
     /// that come from now on. In shadow all pass, and those that would have
     /// been refused are counted; off, nothing is seen.
     pub fn set_mode(&self, mode: Mode) {
+        if self.0.mode.is_off() && mode != Mode::Off {
+            self.0.prioritizer.begins_anew();
+        }
         self.0.mode.store(mode);
     }
 
@@ -166,10 +189,14 @@ impl Core {
         let is_late =
             remaining.is_some_and(|remaining| self.too_late(now, remaining, ask).is_some());
         if !self.prioritizer.lets_in(now, ask.priority) || is_late {
-            self.would_refuse.count();
-            self.telemetry.would_refuse();
+            self.would_refuse();
         }
         Seen::Counted
+    }
+
+    fn would_refuse(&self) {
+        self.would_refuse.count();
+        self.telemetry.would_refuse();
     }
 
     #[inline]
@@ -181,7 +208,12 @@ impl Core {
     ) -> Result<(), Rejected> {
         match self.too_late(now, remaining, ask) {
             None => Ok(()),
-            Some(reason) => Err(self.refuse(reason)),
+            Some(reason) => {
+                if reason == Reason::Shed {
+                    self.prioritizer.late(now);
+                }
+                Err(self.refuse(reason))
+            }
         }
     }
 
@@ -212,6 +244,15 @@ impl Core {
     #[inline]
     fn rejected(&self, reason: Reason) -> Rejected {
         Rejected::new(Pattern::LoadShedder, reason).with_name(self.name)
+    }
+
+    /// Everything, if it does not act on its decisions.
+    pub(super) fn level(&self) -> AdmissionLevel {
+        if self.mode.load() == Mode::Enforce {
+            self.prioritizer.level()
+        } else {
+            AdmissionLevel::ALL
+        }
     }
 
     /// A call is over.

@@ -69,8 +69,9 @@ struct Inner {
     period: Setting,
     /// In nanoseconds.
     wait: Setting,
-    /// Somebody tells when calls end.
-    is_told: Setting,
+    /// A load shedder stands outermost: who is asked for further in was counted
+    /// there.
+    has_door: Setting,
     tallies: Arc<Tallies>,
     /// Who belongs to the share that is admitted.
     luck: Luck,
@@ -78,6 +79,8 @@ struct Inner {
     jitter: Luck,
     /// None while one call has it: others go on without.
     control: Mutex<Option<Box<Control>>>,
+    /// What was counted until now is of no period: somebody was not told all.
+    is_anew: Setting,
     /// What the next step is to take over.
     changed: Mutex<Option<Changed>>,
     watched: Mutex<Vec<Arc<dyn Signal>>>,
@@ -127,7 +130,7 @@ impl Prioritizer {
             due: Setting::new(0),
             period: Setting::new(saturating_nanos(config.period)),
             wait: Setting::new(first),
-            is_told: Setting::new(0),
+            has_door: Setting::new(0),
             tallies: Arc::new(Tallies::new()),
             luck: Luck::new(config.seed),
             jitter: Luck::new(!config.seed),
@@ -145,6 +148,7 @@ impl Prioritizer {
                 before: Totals::default(),
                 began: None,
             }))),
+            is_anew: Setting::new(0),
             changed: Mutex::new(None),
             watched: Mutex::new(Vec::new()),
             telemetry: Telemetry::new(config.name),
@@ -160,6 +164,8 @@ impl Prioritizer {
     #[inline]
     pub fn admit(&self, now: Instant, priority: Priority) -> Result<(), Rejected> {
         if self.lets_in(now, priority) {
+            // When it ends nobody tells.
+            self.ended();
             Ok(())
         } else {
             let rejected = Rejected::new(Pattern::LoadShedder, Reason::Shed);
@@ -169,28 +175,61 @@ impl Prioritizer {
         }
     }
 
-    /// The same in a word, for who refuses in words of its own. Whether it is
-    /// refused is up to it: in shadow it is not.
+    /// The same in a word, for who refuses in words of its own, and tells when
+    /// what is let in has [ended](Prioritizer::ended). Whether it is refused is up
+    /// to it: in shadow it is not.
     #[inline(always)]
     pub(crate) fn lets_in(&self, now: Instant, priority: Priority) -> bool {
         self.offered(now, priority);
         let inner = &*self.0;
         let level = AdmissionLevel::from_u32(inner.level.load() as u32);
-        if level == AdmissionLevel::ALL || level.admits(priority, (inner.luck.draw() >> 48) as u16)
-        {
+        let luck = || (inner.luck.draw() >> 48) as u16;
+        if level == AdmissionLevel::ALL || level.admits_by(priority, luck) {
             return true;
         }
         inner.tallies.fate(Fate::Shed);
         false
     }
 
-    /// A request of this priority comes, about which somebody else decides.
     #[inline(always)]
-    pub(crate) fn offered(&self, now: Instant, priority: Priority) {
-        if now.as_nanos() >= self.0.due.load() {
+    fn offered(&self, now: Instant, priority: Priority) {
+        self.look(now);
+        self.0.tallies.offered(priority);
+    }
+
+    /// Begins a period, if it is time.
+    #[inline(always)]
+    fn look(&self, now: Instant) {
+        if is_due(self.0.due.load(), now) {
             self.step(now);
         }
-        self.0.tallies.offered(priority);
+    }
+
+    /// A request of this priority comes, about which a throttler decides. It is
+    /// counted here, unless it was at the door.
+    #[inline(always)]
+    pub(crate) fn comes_by(&self, now: Instant, priority: Priority) {
+        if self.0.has_door.load() == 0 {
+            self.offered(now, priority);
+        } else {
+            self.look(now);
+        }
+    }
+
+    /// And so the throttler decided.
+    #[inline(always)]
+    pub(crate) fn went_by(&self, passed: bool) {
+        if self.0.has_door.load() == 0 {
+            let fate = if passed { Fate::Ended } else { Fate::Shed };
+            self.0.tallies.fate(fate);
+        }
+    }
+
+    /// A request is refused at the door, because it would be too late.
+    #[cold]
+    pub(crate) fn late(&self, now: Instant) {
+        self.look(now);
+        self.0.tallies.fate(Fate::Late);
     }
 
     pub(super) fn tallies(&self) -> Arc<Tallies> {
@@ -206,9 +245,16 @@ impl Prioritizer {
         self.0.tallies.fate(Fate::TurnedAway);
     }
 
-    /// Requests that are let in are told of when they end.
-    pub(crate) fn is_told_of_ends(&self) {
-        self.0.is_told.store(1);
+    /// A load shedder stands outermost.
+    pub(crate) fn has_door(&self) {
+        self.0.has_door.store(1);
+    }
+
+    /// Not all that came was seen until now, so the next period begins when the
+    /// next one comes.
+    pub(crate) fn begins_anew(&self) {
+        self.0.is_anew.store(1);
+        self.0.due.store(0);
     }
 
     /// One that was let in has ended.
@@ -303,24 +349,39 @@ impl Prioritizer {
         let watched = std::mem::take(&mut *lock(&inner.watched));
         control.overload.watch(watched);
         let totals = inner.tallies.read();
+        if inner.is_anew.load() == 1 {
+            inner.is_anew.store(0);
+            control.began = None;
+        }
         let Some(began) = control.began else {
             control.began = Some(now);
             control.before = totals;
             return;
         };
         let counted = totals.since(&control.before);
+        if now < began {
+            // Another clock: what there is has no length.
+            control.began = Some(now);
+            control.before = totals;
+            return;
+        }
         let nanos = saturating_nanos(now - began);
         let offered = counted.all();
-        if offered < FEW && nanos < period.saturating_mul(LONGEST) {
+        let longest = period.saturating_mul(LONGEST);
+        if offered < FEW && nanos < longest {
             return;
         }
         control.began = Some(now);
         control.before = totals;
         let look = control.overload.look(now);
-        let refused = control.decide(&counted, nanos, &look, inner.is_told.load() == 1);
+        let refused = control.decide(&counted, nanos, &look);
         let level = control.crowd.level(refused);
-        let turned_away = counted.of(Fate::Shed) + counted.of(Fate::TurnedAway);
-        let wait = control.patience.step(nanos, turned_away, offered);
+        let late = counted.of(Fate::Late);
+        let turned_away = counted.of(Fate::Shed) + counted.of(Fate::TurnedAway) + late;
+        // Beyond the longest period nobody came.
+        let (busy, idle) = (nanos.min(longest), nanos.saturating_sub(longest));
+        control.patience.step(busy, turned_away, offered + late);
+        let wait = control.patience.idle(idle);
         *lock(&inner.last) = Last {
             look,
             admitting: control.controller.admitting(),
@@ -344,14 +405,10 @@ impl Control {
     }
 
     /// What share to refuse in the next period.
-    fn decide(&mut self, counted: &Totals, nanos: u64, look: &Look, is_told: bool) -> Ratio {
+    fn decide(&mut self, counted: &Totals, nanos: u64, look: &Look) -> Ratio {
         let offered = counted.all();
         let turned_away = counted.of(Fate::TurnedAway);
-        let served = if is_told {
-            counted.of(Fate::Ended)
-        } else {
-            offered.saturating_sub(counted.of(Fate::Shed))
-        };
+        let served = counted.of(Fate::Ended);
         self.crowd.add(counted);
         self.controller.step(&Period {
             nanos,
@@ -362,6 +419,14 @@ impl Control {
             overload: look.overloaded.then_some(look.pressure),
         })
     }
+}
+
+/// Whether a period is over; also if it would not be for longer than periods
+/// last, because some instant was one of another clock. In one comparison.
+#[inline(always)]
+fn is_due(due: u64, now: Instant) -> bool {
+    const LONGEST: u64 = 2 * Config::LONGEST_PERIOD.as_nanos() as u64;
+    due.wrapping_sub(now.as_nanos()).wrapping_sub(1) >= LONGEST
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -384,7 +449,7 @@ impl<'p> Taken<'p> {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        if now.as_nanos() < inner.due.load() {
+        if !is_due(inner.due.load(), now) {
             return None;
         }
         let control = Some(place.take()?);

@@ -38,10 +38,13 @@ pub(super) enum Fate {
     TurnedAway,
     /// It was let in, and is over.
     Ended,
+    /// It was refused before anybody asked for it, because it would be too
+    /// late.
+    Late,
 }
 
 impl Fate {
-    const COUNT: usize = 3;
+    const COUNT: usize = 4;
 }
 
 impl Line {
