@@ -32,7 +32,7 @@ pub struct Core<M> {
     pub(crate) would_refuse: Tally,
     pub(crate) telemetry: Telemetry,
     pub(crate) meter: M,
-    reports: Reports,
+    pub(crate) reports: Reports,
     clock: Clock,
 }
 

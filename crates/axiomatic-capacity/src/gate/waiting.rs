@@ -105,6 +105,8 @@ impl<M: Meter> Drop for Waiting<M> {
     fn drop(&mut self) {
         if let Some(Place { core, ticket }) = self.place.take() {
             core.slots.leave(ticket);
+            // It is over, and was not served.
+            core.reports.turned_away();
         }
     }
 }

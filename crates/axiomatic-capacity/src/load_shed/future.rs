@@ -30,8 +30,8 @@ enum State<F, B> {
         inner: F,
         permit: Option<OwnedPermit>,
         binding: B,
-        /// What the answer is to say.
-        level: AdmissionLevel,
+        /// Whether the answer is to say what is admitted.
+        announces: bool,
     },
 }
 
@@ -45,13 +45,13 @@ impl<F, E, B> ResponseFuture<F, E, B> {
     }
 
     #[inline(always)]
-    pub(super) fn called(inner: F, permit: OwnedPermit, binding: B, level: AdmissionLevel) -> Self {
+    pub(super) fn called(inner: F, permit: OwnedPermit, binding: B, announces: bool) -> Self {
         ResponseFuture {
             state: State::Called {
                 inner,
                 permit: Some(permit),
                 binding,
-                level,
+                announces,
             },
             error: PhantomData,
         }
@@ -69,22 +69,26 @@ where
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (inner, permit, binding, level) = match self.project().state.project() {
+        let (inner, permit, binding, announces) = match self.project().state.project() {
             StateProjection::Refused(refusal) => return Poll::Ready(Err(refusal.say().into())),
             StateProjection::Called {
                 inner,
                 permit,
                 binding,
-                level,
-            } => (inner, permit, binding, *level),
+                announces,
+            } => (inner, permit, binding, *announces),
         };
         let mut result = ready!(inner.poll(cx)).map_err(Into::into);
         let outcome = binding.classify(result.as_ref());
         let Some(permit) = permit.take() else {
             panic!("polled after it was ready");
         };
-        if let (Ok(response), true) = (&mut result, level != AdmissionLevel::ALL) {
-            binding.announce_level(response, || level);
+        if let (Ok(response), true) = (&mut result, announces) {
+            // That of now: calls are long in an overload.
+            let level = permit.level();
+            if level != AdmissionLevel::ALL {
+                binding.announce_level(response, || level);
+            }
         }
         Poll::Ready(match result {
             Ok(response) => Ok(binding.complete(permit, outcome, response)),

@@ -40,6 +40,7 @@ impl<E, B, Q> LoadShedLayer<E, B, Q> {
     #[must_use]
     pub fn announcing(mut self) -> Self {
         self.announces = true;
+        self.shedder.prioritizer().is_announced();
         self
     }
 

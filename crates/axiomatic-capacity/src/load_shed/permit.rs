@@ -1,19 +1,21 @@
 use std::fmt;
 use std::ops::Deref;
 
+use axiomatic_core::context::AdmissionLevel;
 use axiomatic_core::{Outcome, Settle};
 
 use super::shedder::{Core, HeldCore, Seen};
 
-/// Leave for one call, borrowed from the shedder. Dropped, it tells that the
-/// call is over: how many are over in a second is how many can be borne.
-#[must_use = "a permit that is dropped tells that its call is over"]
-pub struct Permit<'s>(#[expect(dead_code, reason = "for its drop")] Pending<&'s Core>);
+/// Leave for one call, borrowed from the shedder, and to be told what became of
+/// it: how much is served in a second is how much can be borne. Dropped, it was
+/// not served.
+#[must_use = "a permit that is dropped says that its call was not served"]
+pub struct Permit<'s>(Pending<&'s Core>);
 
 /// Leave for one call that outlives the borrow, for futures and for bodies of
-/// responses. Dropped, it tells that the call is over.
-#[must_use = "a permit that is dropped tells that its call is over"]
-pub struct OwnedPermit(#[expect(dead_code, reason = "for its drop")] Pending<HeldCore>);
+/// responses. Dropped, it was not served.
+#[must_use = "a permit that is dropped says that its call was not served"]
+pub struct OwnedPermit(Pending<HeldCore>);
 
 struct Pending<C: Deref<Target = Core>> {
     core: C,
@@ -25,6 +27,13 @@ impl<'s> Permit<'s> {
     pub(super) fn new(core: &'s Core, seen: Seen) -> Self {
         Permit(Pending { core, seen })
     }
+
+    /// Tells what became of the call. What is answered was served; what failed,
+    /// or was refused further in, was not.
+    #[inline(always)]
+    pub fn record(self, outcome: Outcome) {
+        self.0.record(outcome);
+    }
 }
 
 impl OwnedPermit {
@@ -32,19 +41,32 @@ impl OwnedPermit {
     pub(super) fn new(core: HeldCore, seen: Seen) -> Self {
         OwnedPermit(Pending { core, seen })
     }
+
+    /// Tells what became of the call. What is answered was served; what failed,
+    /// or was refused further in, was not.
+    #[inline(always)]
+    pub fn record(self, outcome: Outcome) {
+        self.0.record(outcome);
+    }
+
+    /// From which priority on requests are let in.
+    pub(super) fn level(&self) -> AdmissionLevel {
+        self.0.core.level()
+    }
+}
+
+impl<C: Deref<Target = Core>> Pending<C> {
+    #[inline(always)]
+    fn record(self, outcome: Outcome) {
+        self.core.record(self.seen, outcome);
+    }
 }
 
 /// As a binding settles it: when the call is answered, or its body has ended.
-/// Whatever became of it, it is over.
 impl Settle for OwnedPermit {
     #[inline(always)]
-    fn settle(self, _: Outcome) {}
-}
-
-impl<C: Deref<Target = Core>> Drop for Pending<C> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.core.end(self.seen);
+    fn settle(self, outcome: Outcome) {
+        self.record(outcome);
     }
 }
 

@@ -2,8 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
-use axiomatic_core::context::AdmissionLevel;
-use axiomatic_core::{Announce, Carrier, Classify, Complete, Reason, Refusable};
+use axiomatic_core::{Announce, Carrier, Classify, Complete, Mode, Reason, Refusable};
 use tower_service::Service;
 
 use super::sorting::Sorting;
@@ -11,7 +10,8 @@ use super::{Ask, LoadShedder, OwnedPermit, ResponseFuture};
 
 /// A service behind a [`LoadShedder`].
 ///
-/// It is always ready, unless the service behind it fails: a call that this one
+/// It is always ready, unless the service behind it fails, or nothing is
+/// refused because it is in shadow or switched off: a call that the one behind
 /// is not ready for is refused at once, and leaves whatever queue it stood in,
 /// because the instance that stood there is replaced by a clone. A refused call
 /// leaves an instance that is ready as it was: so under an overload it is not
@@ -94,7 +94,14 @@ where
                 self.readiness = Readiness::Unasked;
                 return Poll::Ready(Err(error.into()));
             }
-            Poll::Pending => Readiness::Pending,
+            Poll::Pending => {
+                let before = std::mem::replace(&mut self.readiness, Readiness::Pending);
+                match self.shedder.mode() {
+                    Mode::Enforce => {}
+                    mode => return self.wait(mode, before),
+                }
+                Readiness::Pending
+            }
         };
         Poll::Ready(Ok(()))
     }
@@ -103,7 +110,7 @@ where
     fn call(&mut self, mut request: Req) -> Self::Future {
         match self.readiness {
             Readiness::Ready => {}
-            Readiness::Pending => return self.leave(),
+            Readiness::Pending => return self.leave(&request),
             // Not asked since the last call, if one was refused.
             Readiness::Unasked | Readiness::Kept => {
                 return ResponseFuture::refused(self.shedder.uncounted(Reason::NotReady));
@@ -126,13 +133,9 @@ where
                     self.binding.set_context(&mut request, context);
                 }
                 self.readiness = Readiness::Unasked;
-                let level = match self.announces {
-                    true => self.shedder.prioritizer().level(),
-                    false => AdmissionLevel::ALL,
-                };
                 // A panic in here drops the permit.
                 let inner = self.inner.call(request);
-                ResponseFuture::called(inner, permit, self.binding.clone(), level)
+                ResponseFuture::called(inner, permit, self.binding.clone(), self.announces)
             }
             Err(refusal) => {
                 self.readiness = Readiness::Kept;
@@ -142,13 +145,31 @@ where
     }
 }
 
-impl<S: Clone, E, B, Q> LoadShedService<S, E, B, Q> {
+impl<S, E, B, Q> LoadShedService<S, E, B, Q> {
+    /// Nothing is refused, so the inner service is waited for. In shadow each
+    /// wait is counted, once.
+    #[cold]
+    fn wait<T>(&self, mode: Mode, before: Readiness) -> Poll<T> {
+        if mode == Mode::Shadow && before != Readiness::Pending {
+            self.shedder.would_refuse();
+        }
+        Poll::Pending
+    }
+
     /// Refuses a call, and gives up its place in whatever queue it stood in.
     #[inline(always)]
-    fn leave<F>(&mut self) -> ResponseFuture<F, E, B> {
+    fn leave<F, Req>(&mut self, request: &Req) -> ResponseFuture<F, E, B>
+    where
+        S: Clone,
+        B: Carrier<Req>,
+        Q: Sorting<Req>,
+    {
         self.readiness = Readiness::Unasked;
         self.inner = self.inner.clone();
-        ResponseFuture::refused(self.shedder.unready())
+        let now = self.shedder.now();
+        let ask = Ask::of(&self.binding.context(request));
+        let sorted = self.sorting.sort(request, ask, now);
+        ResponseFuture::refused(self.shedder.unready(now, sorted))
     }
 }
 

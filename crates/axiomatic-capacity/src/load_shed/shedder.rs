@@ -2,11 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread::LocalKey;
 
+use axiomatic_core::context::AdmissionLevel;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::{SpreadTally, Tally};
 use axiomatic_core::shared::{Held, Shared, Stash, Stashed};
 use axiomatic_core::time::{Clock, Instant};
-use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
+use axiomatic_core::{Mode, Name, Outcome, Pattern, Reason, Rejected};
 
 use super::telemetry::{Cause, Telemetry};
 use super::{Ask, Config, Estimate, LoadShedLayer, OwnedPermit, Permit, Prioritizer, Snapshot};
@@ -15,8 +16,7 @@ use super::{Ask, Config, Estimate, LoadShedLayer, OwnedPermit, Permit, Prioritiz
 /// matters least, and what would be too late.
 ///
 /// It is a handle, cheap to clone, and works without tower and without a
-/// runtime: [`admit`](LoadShedder::admit) asks, and the permit, dropped, tells
-/// that the call is over.
+/// runtime: [`admit`](LoadShedder::admit) asks, [`Permit::record`] tells.
 #[derive(Clone)]
 pub struct LoadShedder(Shared<Core>);
 
@@ -66,7 +66,7 @@ pub(super) enum Seen {
 
 impl LoadShedder {
     pub(super) fn new(config: Config) -> Self {
-        config.prioritizer.is_told_of_ends();
+        config.prioritizer.has_door();
         LoadShedder(Shared::new(Core {
             telemetry: Telemetry::new(config.name),
             prioritizer: config.prioritizer,
@@ -117,15 +117,36 @@ impl LoadShedder {
         OwnedPermit::new(self.0.hold(), Seen::Not)
     }
 
-    /// Refuses a call that the service behind is not ready for.
+    /// Refuses a call that the service behind is not ready for, and that is
+    /// let in as far as it is up to its priority: it came, and was turned away.
+    /// None, if it is not asked about.
     #[inline(always)]
-    pub(super) fn unready(&self) -> Refusal {
-        self.0.shed(self.0.prioritizer.turns_away())
+    pub(super) fn unready(&self, now: Instant, ask: Option<Ask>) -> Refusal {
+        let prioritizer = &self.0.prioritizer;
+        let wait = match ask.filter(|_| !self.0.mode.is_off()) {
+            None => prioritizer.wait(),
+            Some(ask) => match prioritizer.lets_in(now, ask.priority) {
+                Ok(()) => prioritizer.turns_away(),
+                Err(wait) => wait,
+            },
+        };
+        self.0.shed(wait)
+    }
+
+    /// A call waits, in shadow, that would have been refused.
+    pub(super) fn would_refuse(&self) {
+        self.0.would_refuse();
     }
 
     /// A refusal in words that is counted as nothing.
     pub(super) fn uncounted(&self, reason: Reason) -> Refusal {
         self.0.refusal(reason, u64::MAX)
+    }
+
+    /// From which priority on requests are let in: everything, if it does not
+    /// act on its decisions. It is what callers are to be told.
+    pub fn level(&self) -> AdmissionLevel {
+        self.0.level()
     }
 
     /// What decides how much is shed.
@@ -143,6 +164,9 @@ impl LoadShedder {
     /// that come from now on. In shadow all pass, and those that would have
     /// been refused are counted; off, nothing is seen.
     pub fn set_mode(&self, mode: Mode) {
+        if self.0.mode.is_off() && mode != Mode::Off {
+            self.0.prioritizer.begins_anew();
+        }
         self.0.mode.store(mode);
     }
 
@@ -197,10 +221,14 @@ impl Core {
         let is_late =
             remaining.is_some_and(|remaining| self.too_late(now, remaining, ask).is_some());
         if self.prioritizer.lets_in(now, ask.priority).is_err() || is_late {
-            self.would_refuse.count();
-            self.telemetry.would_refuse();
+            self.would_refuse();
         }
         Seen::Counted
+    }
+
+    fn would_refuse(&self) {
+        self.would_refuse.count();
+        self.telemetry.would_refuse();
     }
 
     #[inline]
@@ -212,7 +240,12 @@ impl Core {
     ) -> Result<(), Refusal> {
         match self.too_late(now, remaining, ask) {
             None => Ok(()),
-            Some(reason) => Err(self.refuse(reason)),
+            Some(reason) => {
+                if reason == Reason::Shed {
+                    self.prioritizer.late(now);
+                }
+                Err(self.refuse(reason))
+            }
         }
     }
 
@@ -256,11 +289,21 @@ impl Core {
         }
     }
 
-    /// A call is over.
+    /// Everything, if it does not act on its decisions.
+    pub(super) fn level(&self) -> AdmissionLevel {
+        if self.mode.load() == Mode::Enforce {
+            self.prioritizer.level()
+        } else {
+            AdmissionLevel::ALL
+        }
+    }
+
+    /// A call has an answer.
     #[inline(always)]
-    pub(super) fn end(&self, seen: Seen) {
-        if seen == Seen::Counted {
-            self.prioritizer.ended();
+    pub(super) fn record(&self, seen: Seen, outcome: Outcome) {
+        // What failed, or was refused further in, was not served.
+        if seen == Seen::Counted && matches!(outcome, Outcome::Success | Outcome::Permanent) {
+            self.prioritizer.served();
         }
     }
 }

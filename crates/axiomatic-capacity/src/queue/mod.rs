@@ -278,8 +278,9 @@ impl<G> Queue<G> {
 
     /// How long one of this level would wait, who came last of those that
     /// matter as much, at the pace at which who waits was served of late.
-    pub(crate) fn estimated_wait(&self, level: u8) -> Duration {
-        self.pace.of(self.crowd.from(level).saturating_add(1))
+    pub(crate) fn estimated_wait(&self, level: u8, now: Instant) -> Duration {
+        let count = self.crowd.from(level).saturating_add(1);
+        self.pace.of(count, self.has_stood(now), now)
     }
 
     fn serves(&self, now: Instant) -> End {

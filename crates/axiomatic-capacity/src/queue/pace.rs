@@ -34,9 +34,15 @@ impl Pace {
         self.last = None;
     }
 
-    /// How long it takes to serve so many. No time, while that is not known.
-    pub(super) fn of(&self, count: u32) -> Duration {
-        let each = self.eightfold.unwrap_or(0) / 8;
+    /// How long it takes to serve so many, where somebody has waited for so
+    /// long. No time, while that is not known; and no less for each than it has
+    /// taken by now since one was served last, where all is stuck.
+    pub(super) fn of(&self, count: u32, stood: Duration, now: Instant) -> Duration {
+        let Some(eightfold) = self.eightfold else {
+            return Duration::ZERO;
+        };
+        let open = self.last.map_or(stood, |last| stood.min(now - last));
+        let each = (eightfold / 8).max(saturating_nanos(open));
         Duration::from_nanos(each.saturating_mul(u64::from(count)))
     }
 }

@@ -330,8 +330,11 @@ proptest! {
             for level in [0, 1, 127, 128, 129, 255] {
                 let known = list.known.iter().filter(|known| known.settled.is_none());
                 let before_it = known.filter(|known| known.level >= level).count();
-                let expected = list.pace.unwrap_or(0.0) * (before_it + 1) as f64;
-                let estimated = queue.estimated_wait(level).as_nanos() as f64;
+                let since = list.last_grant.or(list.stood_since);
+                let open = since.map_or(0.0, |since| (now - since).as_nanos() as f64);
+                let each = list.pace.map_or(0.0, |pace| pace.max(open));
+                let expected = each * (before_it + 1) as f64;
+                let estimated = queue.estimated_wait(level, now).as_nanos() as f64;
                 let difference = (estimated - expected).abs();
                 prop_assert!(difference < 1_000.0, "{estimated} ns and not {expected}");
             }

@@ -234,7 +234,7 @@ impl Slots {
 
     /// How long one of this level would wait that came now.
     pub(crate) fn estimated_wait(&self, level: u8) -> Duration {
-        self.look(|queue, _| queue.estimated_wait(level))
+        self.look(|queue, now| queue.estimated_wait(level, now))
     }
 
     /// Looks at the queue, if somebody waits.

@@ -50,6 +50,15 @@ impl AdmissionLevel {
         (priority.as_u8() as u32) << 16 | luck as u32 >= self.0
     }
 
+    /// The same with luck that is drawn only where it decides, for what matters
+    /// just as much as the level says: so that numbers which are spread evenly
+    /// are so for those, whoever else comes in between.
+    #[inline(always)]
+    pub fn admits_by(self, priority: Priority, luck: impl FnOnce() -> u16) -> bool {
+        let level = self.priority();
+        priority > level || priority == level && luck() >= self.refused()
+    }
+
     /// Priority and share in one number, 24 bits of it; higher admits less.
     pub const fn as_u32(self) -> u32 {
         self.0
@@ -95,6 +104,17 @@ mod tests {
                 let admitted = (0..=u16::MAX).filter(|luck| level.admits(priority, *luck));
                 assert_eq!(admitted.count(), 65_536 - usize::from(refused));
                 assert_eq!(AdmissionLevel::from_u32(level.as_u32()), level);
+                for asked in [0, 1, 128, 255].map(Priority::from_u8) {
+                    for luck in [0, 1, 29_999, 30_000, u16::MAX] {
+                        let mut draws = 0;
+                        let by = level.admits_by(asked, || {
+                            draws += 1;
+                            luck
+                        });
+                        assert_eq!(by, level.admits(asked, luck));
+                        assert_eq!(draws, u32::from(asked == priority));
+                    }
+                }
             }
         }
         assert!(AdmissionLevel::ALL.admits(Priority::SHEDDABLE, 0));

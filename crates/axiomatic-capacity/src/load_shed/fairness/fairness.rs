@@ -32,8 +32,9 @@ struct Inner {
     /// In nanoseconds.
     half_life: u64,
     due: Setting,
-    /// What a user has asked for of late, of those who asked for something.
-    fair: Setting,
+    /// What was asked for of late, and by how many.
+    used: Setting,
+    users: Setting,
     /// Who forgets has it, and nobody waits for it.
     forgetting: Mutex<()>,
 }
@@ -53,7 +54,8 @@ impl Fairness {
             shuffles: u64::MAX / saturating_nanos(config.shuffle) + 1,
             half_life: saturating_nanos(config.half_life),
             due: Setting::new(0),
-            fair: Setting::new(FEW),
+            used: Setting::new(0),
+            users: Setting::new(0),
             forgetting: Mutex::new(()),
         }))
     }
@@ -69,11 +71,11 @@ impl Fairness {
     #[inline]
     pub fn rank(&self, now: Instant, user: u64, priority: Priority) -> Priority {
         let inner = &*self.0;
-        if now.as_nanos() >= inner.due.load() {
+        if inner.is_due(now) {
             self.forget(now);
         }
         let used = u64::from(inner.usage.add(user));
-        let degree = heaviness(used, inner.fair.load());
+        let degree = heaviness(used, inner.fair_beside(used));
         let epoch = (u128::from(now.as_nanos()) * u128::from(inner.shuffles)) >> 64;
         let luck = mix(user ^ mix(epoch as u64)) as u8 % LEVELS_OF_A_DEGREE;
         priority.with_level((DEGREES - 1 - degree) * LEVELS_OF_A_DEGREE + luck)
@@ -87,26 +89,48 @@ impl Fairness {
             Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
             Err(TryLockError::WouldBlock) => return,
         };
-        let due = inner.due.load();
-        if now.as_nanos() < due {
+        if !inner.is_due(now) {
             return;
         }
         // Once for each half-life that has passed; after 32 nothing is left.
-        let passed = match due {
+        let passed = match inner.due.load() {
             0 => 1,
-            due => (now.as_nanos() - due) / inner.half_life + 1,
+            due => now.as_nanos().saturating_sub(due) / inner.half_life + 1,
         };
-        let mut left = (0, 0);
+        let (mut all, mut users) = (0, 0);
         for _ in 0..passed.min(32) {
-            left = inner.usage.forget();
+            (all, users) = inner.usage.forget();
+            if all == 0 {
+                break;
+            }
         }
-        let (all, users) = left;
         // Half was forgotten, and is asked for once more in this half-life.
-        let fair = all * 2 / u64::from(users.max(1));
-        inner.fair.store(fair.max(FEW));
+        inner.used.store(all * 2);
+        inner.users.store(users.into());
         inner
             .due
             .store(now.as_nanos().saturating_add(inner.half_life));
+    }
+}
+
+impl Inner {
+    /// Also if it would not be for two half-lives, because some instant was one
+    /// of another clock.
+    #[inline(always)]
+    fn is_due(&self, now: Instant) -> bool {
+        let left = self.due.load().wrapping_sub(now.as_nanos());
+        left.wrapping_sub(1) >= self.half_life.saturating_mul(2)
+    }
+
+    /// What the others asked for of late, on the average: with what one asked
+    /// for itself it would never be much more than the mean where users are
+    /// few. Alone, nobody is heavy.
+    #[inline]
+    fn fair_beside(&self, used: u64) -> u64 {
+        match self.users.load().saturating_sub(1) {
+            0 => used.max(FEW),
+            others => (self.used.load().saturating_sub(used) / others).max(FEW),
+        }
     }
 }
 
@@ -125,7 +149,8 @@ fn heaviness(used: u64, fair: u64) -> u8 {
 impl fmt::Debug for Fairness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fairness")
-            .field("fair", &self.0.fair.load())
+            .field("used", &self.0.used.load())
+            .field("users", &self.0.users.load())
             .finish_non_exhaustive()
     }
 }

@@ -13,6 +13,10 @@ pub(super) struct Crowd {
     all: u64,
 }
 
+/// What may be kept back is forgotten by this part a period: half of it in
+/// twenty-two.
+const FORGOTTEN: u64 = 32;
+
 impl Crowd {
     pub(super) fn new() -> Self {
         Crowd {
@@ -21,12 +25,28 @@ impl Crowd {
         }
     }
 
-    /// Adds a period, and halves those before.
-    pub(super) fn add(&mut self, period: &Totals) {
-        for (count, new) in self.of.iter_mut().zip(&period.offered) {
-            *count = *count / 2 + 16 * u64::from(*new);
+    /// Adds a period in which callers were told this level, and halves those
+    /// before. How many requests they kept back, more or less.
+    ///
+    /// That little comes of what matters less than the level says nothing: who
+    /// listens does not send it. So it is forgotten slowly; or what is kept back
+    /// would be taken for gone, the level would fall, and all of it come at once.
+    pub(super) fn add(&mut self, period: &Totals, told: AdmissionLevel) -> u64 {
+        let least = usize::from(told.priority().as_u8() >> COARSER);
+        let mut kept_back = 0;
+        for (at, (count, new)) in self.of.iter_mut().zip(&period.offered).enumerate() {
+            let came = 16 * u64::from(*new);
+            let reckoned = *count / 2 + came;
+            if at < least {
+                *count = reckoned.max(*count - count.div_ceil(FORGOTTEN));
+                // What comes evenly stands there twice.
+                kept_back += (*count / 2).saturating_sub(came) / 16;
+            } else {
+                *count = reckoned;
+            }
         }
         self.all = self.of.iter().sum();
+        kept_back
     }
 
     /// The level that refuses this share of them, those that matter least. Of
@@ -71,7 +91,7 @@ mod tests {
 
     fn crowd(counts: &[(u8, u32)]) -> Crowd {
         let mut crowd = Crowd::new();
-        crowd.add(&totals(counts));
+        crowd.add(&totals(counts), AdmissionLevel::ALL);
         crowd
     }
 
@@ -102,16 +122,36 @@ mod tests {
     fn what_came_long_ago_counts_less() {
         let mut crowd = crowd(&[(0, 100)]);
         for _ in 0..12 {
-            crowd.add(&totals(&[(128, 100)]));
+            crowd.add(&totals(&[(128, 100)]), AdmissionLevel::ALL);
         }
         assert_eq!(
             crowd.level(Ratio::percent(1)).priority(),
             Priority::CRITICAL
         );
         for _ in 0..12 {
-            crowd.add(&Totals::default());
+            crowd.add(&Totals::default(), AdmissionLevel::ALL);
         }
         assert_eq!(crowd.level(Ratio::ONE), AdmissionLevel::ALL);
+    }
+
+    #[test]
+    fn what_callers_keep_back_is_remembered_and_reckoned_with() {
+        let told = at(128, 0);
+        let mut crowd = Crowd::new();
+        for _ in 0..20 {
+            crowd.add(&totals(&[(0, 100), (128, 100)]), AdmissionLevel::ALL);
+        }
+        let kept_back: Vec<_> = (0..200)
+            .map(|_| crowd.add(&totals(&[(128, 100)]), told))
+            .collect();
+        assert!(kept_back[0] > 90 && kept_back[22] > 40, "{kept_back:?}");
+        assert_eq!(kept_back[199], 0, "not for ever");
+        // What is sent all the same is not reckoned with twice.
+        let mut crowd = Crowd::new();
+        for _ in 0..20 {
+            let kept_back = crowd.add(&totals(&[(0, 100), (128, 100)]), told);
+            assert_eq!(kept_back, 0);
+        }
     }
 
     proptest! {

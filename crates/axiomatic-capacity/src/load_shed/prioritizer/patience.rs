@@ -60,6 +60,19 @@ impl Patience {
         }
         Duration::from_nanos(self.wait)
     }
+
+    /// And then so many nanoseconds are over in which nobody came: as if in
+    /// many periods nothing had been refused.
+    pub(super) fn idle(&mut self, mut nanos: u64) -> Duration {
+        if nanos > 0 {
+            (self.was_much, self.stretch) = (false, 0);
+        }
+        while self.wait > self.first && nanos >= self.wait {
+            nanos -= self.wait;
+            self.wait = (self.wait / 2).max(self.first);
+        }
+        Duration::from_nanos(self.wait)
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +98,17 @@ mod tests {
             let wait = patience.step(SECOND, 50 * (period % 2), 100);
             assert_eq!(wait.as_secs(), 4);
         }
+    }
+
+    #[test]
+    fn while_nobody_comes_it_is_halved_as_often_as_its_time_has_passed() {
+        let mut patience = Patience::new(SECOND, 8 * SECOND);
+        for _ in 0..20 {
+            patience.step(SECOND, 1, 1);
+        }
+        let mut idle = |seconds| patience.idle(seconds * SECOND).as_secs();
+        let waits = [0, 7, 8, 5, 0, 1_000_000].map(&mut idle);
+        assert_eq!(waits, [8, 8, 4, 2, 2, 1]);
     }
 
     #[test]

@@ -64,10 +64,15 @@ pub struct Prioritizer(Arc<Inner>);
 struct Inner {
     front: Front,
     period: Setting,
-    /// Somebody tells when calls end.
-    is_told: Setting,
+    /// A load shedder stands outermost: it tells what was served, and who is
+    /// asked for further in was counted there.
+    has_door: Setting,
+    /// Callers are told from which priority on requests are admitted.
+    is_announced: Setting,
     /// None while one call has it: others go on without.
     control: Mutex<Option<Box<Control>>>,
+    /// What was counted until now is of no period: somebody was not told all.
+    is_anew: Setting,
     /// What the next step is to take over.
     changed: Mutex<Option<Changed>>,
     watched: Mutex<Vec<Arc<dyn Signal>>>,
@@ -133,7 +138,8 @@ impl Prioritizer {
                 tallies: Tallies::new(config.seed),
             },
             period: Setting::new(saturating_nanos(config.period)),
-            is_told: Setting::new(0),
+            has_door: Setting::new(0),
+            is_announced: Setting::new(0),
             last: Mutex::new(Last {
                 look: Look::default(),
                 offered: 0,
@@ -150,6 +156,7 @@ impl Prioritizer {
                 before: Totals::default(),
                 began: None,
             }))),
+            is_anew: Setting::new(0),
             changed: Mutex::new(None),
             watched: Mutex::new(Vec::new()),
             telemetry: Telemetry::new(config.name),
@@ -164,41 +171,73 @@ impl Prioritizer {
     /// [`Rejected`] with [`Reason::Shed`], and when to come again.
     #[inline]
     pub fn admit(&self, now: Instant, priority: Priority) -> Result<(), Rejected> {
-        self.lets_in(now, priority).map_err(|wait| {
-            Rejected::new(Pattern::LoadShedder, Reason::Shed)
+        match self.lets_in(now, priority) {
+            // What becomes of it nobody tells, but for who turns it away.
+            Ok(()) => {
+                self.served();
+                Ok(())
+            }
+            Err(wait) => Err(Rejected::new(Pattern::LoadShedder, Reason::Shed)
                 .with_name(self.0.name)
-                .with_retry_after_nanos(wait)
-        })
+                .with_retry_after_nanos(wait)),
+        }
     }
 
-    /// The same for who refuses in words of its own: how long who is refused is
-    /// to stay away, in nanoseconds. Whether it is refused is up to it: in
-    /// shadow it is not.
+    /// The same for who refuses in words of its own, and tells what was
+    /// [served](Prioritizer::served): how long who is refused is to stay away, in
+    /// nanoseconds. Whether it is refused is up to it: in shadow it is not.
     #[inline(always)]
     pub(crate) fn lets_in(&self, now: Instant, priority: Priority) -> Result<(), u64> {
         let mine = self.offers(now, priority);
         let level = self.level();
-        if level == AdmissionLevel::ALL || level.admits(priority, (mine.luck() >> 48) as u16) {
+        let luck = || (mine.luck() >> 48) as u16;
+        if level == AdmissionLevel::ALL || level.admits_by(priority, luck) {
             return Ok(());
         }
         mine.fate(Fate::Shed);
         Err(self.0.front.wait(mine))
     }
 
-    /// A request of this priority comes, about which somebody else decides.
+    /// Begins a period, if it is time.
     #[inline(always)]
-    pub(crate) fn offered(&self, now: Instant, priority: Priority) {
-        self.offers(now, priority);
+    fn look(&self, now: Instant) {
+        if is_due(self.0.front.due.load(), now) {
+            self.step(now);
+        }
+    }
+
+    /// A request of this priority comes, about which a throttler decides. It is
+    /// counted here, unless it was at the door.
+    #[inline(always)]
+    pub(crate) fn comes_by(&self, now: Instant, priority: Priority) {
+        if self.0.has_door.load() == 0 {
+            self.offers(now, priority);
+        } else {
+            self.look(now);
+        }
+    }
+
+    /// And so the throttler decided.
+    #[inline(always)]
+    pub(crate) fn went_by(&self, passed: bool) {
+        if self.0.has_door.load() == 0 {
+            let fate = if passed { Fate::Served } else { Fate::Shed };
+            self.0.front.tallies.mine().fate(fate);
+        }
+    }
+
+    /// A request is refused at the door, because it would be too late.
+    #[cold]
+    pub(crate) fn late(&self, now: Instant) {
+        self.look(now);
+        self.0.front.tallies.mine().fate(Fate::Late);
     }
 
     /// Counts it where this thread does.
     #[inline(always)]
     fn offers(&self, now: Instant, priority: Priority) -> Mine<'_> {
-        let front = &self.0.front;
-        if now.as_nanos() >= front.due.load() {
-            self.step(now);
-        }
-        let mine = front.tallies.mine();
+        self.look(now);
+        let mine = self.0.front.tallies.mine();
         mine.offered(priority);
         mine
     }
@@ -226,15 +265,27 @@ impl Prioritizer {
         front.wait(mine)
     }
 
-    /// Requests that are let in are told of when they end.
-    pub(crate) fn is_told_of_ends(&self) {
-        self.0.is_told.store(1);
+    /// A load shedder stands outermost.
+    pub(crate) fn has_door(&self) {
+        self.0.has_door.store(1);
     }
 
-    /// One that was let in has ended.
+    /// Not all that came was seen until now, so the next period begins when the
+    /// next one comes.
+    pub(crate) fn begins_anew(&self) {
+        self.0.is_anew.store(1);
+        self.0.front.due.store(0);
+    }
+
+    /// Callers are told the level, and those who heed it keep back the rest.
+    pub(crate) fn is_announced(&self) {
+        self.0.is_announced.store(1);
+    }
+
+    /// One that was let in was served.
     #[inline(always)]
-    pub(crate) fn ended(&self) {
-        self.0.front.tallies.mine().fate(Fate::Ended);
+    pub(crate) fn served(&self) {
+        self.0.front.tallies.mine().fate(Fate::Served);
     }
 
     /// How long who is refused is to stay away, in nanoseconds, for a reason
@@ -323,24 +374,44 @@ impl Prioritizer {
         let watched = std::mem::take(&mut *lock(&inner.watched));
         control.overload.watch(watched);
         let totals = inner.front.tallies.read();
+        if inner.is_anew.load() == 1 {
+            inner.is_anew.store(0);
+            control.began = None;
+        }
         let Some(began) = control.began else {
             control.began = Some(now);
             control.before = totals;
             return;
         };
         let counted = totals.since(&control.before);
+        if now < began {
+            // Another clock: what there is has no length.
+            control.began = Some(now);
+            control.before = totals;
+            return;
+        }
         let nanos = saturating_nanos(now - began);
         let offered = counted.all();
-        if offered < FEW && nanos < period.saturating_mul(LONGEST) {
+        let longest = period.saturating_mul(LONGEST);
+        if offered < FEW && nanos < longest {
             return;
         }
         control.began = Some(now);
         control.before = totals;
         let look = control.overload.look(now);
-        let refused = control.decide(&counted, nanos, &look, inner.is_told.load() == 1);
+        let told = match inner.is_announced.load() {
+            0 => AdmissionLevel::ALL,
+            _ => self.level(),
+        };
+        let has_door = inner.has_door.load() == 1;
+        let refused = control.decide(&counted, nanos, &look, told, has_door);
         let level = control.crowd.level(refused);
-        let not_served = counted.of(Fate::Shed) + counted.of(Fate::TurnedAway);
-        let wait = control.patience.step(nanos, not_served, offered);
+        let late = counted.of(Fate::Late);
+        let turned_away = counted.of(Fate::Shed) + counted.of(Fate::TurnedAway) + late;
+        // Beyond the longest period nobody came.
+        let (busy, idle) = (nanos.min(longest), nanos.saturating_sub(longest));
+        control.patience.step(busy, turned_away, offered + late);
+        let wait = control.patience.idle(idle);
         *lock(&inner.last) = Last {
             look,
             offered,
@@ -377,24 +448,38 @@ impl Control {
     }
 
     /// What share to refuse in the next period.
-    fn decide(&mut self, counted: &Totals, nanos: u64, look: &Look, is_told: bool) -> Ratio {
-        let offered = counted.all();
+    fn decide(
+        &mut self,
+        counted: &Totals,
+        nanos: u64,
+        look: &Look,
+        told: AdmissionLevel,
+        has_door: bool,
+    ) -> Ratio {
+        let kept_back = self.crowd.add(counted, told);
         let turned_away = counted.of(Fate::TurnedAway);
-        let served = if is_told {
-            counted.of(Fate::Ended)
-        } else {
-            offered.saturating_sub(counted.of(Fate::Shed))
-        };
-        self.crowd.add(counted);
+        let served = counted.of(Fate::Served);
         self.controller.step(&Period {
             nanos,
-            offered,
+            offered: counted.all() + kept_back,
             turned_away,
-            // Who is turned away ends too.
-            served: served.saturating_sub(turned_away),
+            served: if has_door {
+                served
+            } else {
+                // All that were let in, those among them.
+                served.saturating_sub(turned_away)
+            },
             overload: look.overloaded.then_some(look.pressure),
         })
     }
+}
+
+/// Whether a period is over; also if it would not be for longer than periods
+/// last, because some instant was one of another clock. In one comparison.
+#[inline(always)]
+fn is_due(due: u64, now: Instant) -> bool {
+    const LONGEST: u64 = 2 * Config::LONGEST_PERIOD.as_nanos() as u64;
+    due.wrapping_sub(now.as_nanos()).wrapping_sub(1) >= LONGEST
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -417,7 +502,7 @@ impl<'p> Taken<'p> {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        if now.as_nanos() < inner.front.due.load() {
+        if !is_due(inner.front.due.load(), now) {
             return None;
         }
         let control = Some(place.take()?);

@@ -48,12 +48,15 @@ pub(super) enum Fate {
     Shed,
     /// It was let in, and refused further in whatever its priority.
     TurnedAway,
-    /// It was let in, and is over.
-    Ended,
+    /// It was let in, and served: answered, as far as anybody tells.
+    Served,
+    /// It was refused before anybody asked for it, because it would be too
+    /// late.
+    Late,
 }
 
 impl Fate {
-    const COUNT: usize = 3;
+    const COUNT: usize = 4;
 }
 
 /// The line of the calling thread, looked for once for all that is done there.
@@ -216,7 +219,7 @@ mod tests {
                         let mine = tallies.mine();
                         mine.offered(Priority::SHEDDABLE);
                         mine.offered(Priority::from_u8(255));
-                        mine.fate(Fate::Ended);
+                        mine.fate(Fate::Served);
                     }
                 });
             }
@@ -224,7 +227,7 @@ mod tests {
         let since = tallies.read().since(&before);
         assert_eq!(since.all(), 2_000 * u64::from(threads));
         assert_eq!(since.offered[255], 1_000 * threads);
-        assert_eq!(since.of(Fate::Ended), 1_000 * u64::from(threads));
+        assert_eq!(since.of(Fate::Served), 1_000 * u64::from(threads));
         assert_eq!(since.of(Fate::Shed), 0);
 
         let mut wrapped = Totals::default();

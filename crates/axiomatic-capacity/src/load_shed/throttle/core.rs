@@ -177,9 +177,25 @@ impl Core {
             found.share()
         };
         let level = self.level(now, priority);
-        if share == Share::NONE && level == AdmissionLevel::ALL {
-            return Answer::Passes;
+        let answer = if share == Share::NONE && level == AdmissionLevel::ALL {
+            Answer::Passes
+        } else {
+            self.answer(share, level, now, priority)
+        };
+        if let Some(prioritizer) = &self.prioritizer {
+            prioritizer.went_by(matches!(answer, Answer::Passes));
         }
+        answer
+    }
+
+    #[inline(always)]
+    fn answer(
+        &self,
+        share: Share,
+        level: AdmissionLevel,
+        now: Instant,
+        priority: Priority,
+    ) -> Answer {
         let probe_every = self.front.probe_every.load();
         if !self.is_unlucky(share, level, priority) {
             self.front.probe.passed(now, probe_every);
@@ -211,7 +227,7 @@ impl Core {
         let Some(prioritizer) = &self.prioritizer else {
             return AdmissionLevel::ALL;
         };
-        prioritizer.offered(now, priority);
+        prioritizer.comes_by(now, priority);
         let own = AdmissionLevel::from_u32(self.level.load() as u32);
         own.max(prioritizer.level())
     }
@@ -219,12 +235,11 @@ impl Core {
     /// Whether a call is one of those that are refused.
     #[inline(always)]
     fn is_unlucky(&self, share: Share, level: AdmissionLevel, priority: Priority) -> bool {
-        let drawn = self.luck.draw();
         if level == AdmissionLevel::ALL {
             // Nobody knows, or nobody has come of whom it could be known.
-            share.has(drawn)
+            share.has(self.luck.draw())
         } else {
-            !level.admits(priority, (drawn >> 48) as u16)
+            !level.admits_by(priority, || (self.luck.draw() >> 48) as u16)
         }
     }
 
@@ -270,11 +285,13 @@ impl Core {
             let probe_every = self.front.probe_every.load();
             self.front.probe.passed(now, probe_every);
         }
-        if let Some(prioritizer) = &self.prioritizer {
-            let level = prioritizer.level_of(share.ratio());
-            self.level.store(level.as_u32().into());
-        }
         if self.front.share.publish(&claim, share) {
+            // One turn's level may meet another's share, for as long as it
+            // takes to say so.
+            if let Some(prioritizer) = &self.prioritizer {
+                let level = prioritizer.level_of(share.ratio());
+                self.level.store(level.as_u32().into());
+            }
             self.telemetry.refreshed(before, share);
         }
         share

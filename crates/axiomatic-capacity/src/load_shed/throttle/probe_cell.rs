@@ -28,13 +28,13 @@ impl ProbeCell {
     pub(super) fn take(&self, now: Instant, interval: u64) -> bool {
         // ORDERING: Relaxed: judged again by the exchange.
         let due = self.0.load(Ordering::Relaxed);
-        now.as_nanos() >= due && self.take_due(due, now, interval)
+        is_due(due, now, interval) && self.take_due(due, now, interval)
     }
 
     #[cold]
     fn take_due(&self, mut due: u64, now: Instant, interval: u64) -> bool {
         let next = now.as_nanos().saturating_add(interval);
-        while now.as_nanos() >= due {
+        while is_due(due, now, interval) {
             // ORDERING: Relaxed, both: a time.
             match self
                 .0
@@ -72,6 +72,13 @@ impl ProbeCell {
     }
 }
 
+/// Whether it is time; also if it would not be for two intervals, which only
+/// an instant of another clock can have brought about. In one comparison.
+#[inline(always)]
+fn is_due(due: u64, now: Instant, interval: u64) -> bool {
+    due.wrapping_sub(now.as_nanos()).wrapping_sub(1) >= interval.saturating_mul(2)
+}
+
 #[cfg(all(test, not(axiomatic_loom)))]
 mod tests {
     use super::*;
@@ -91,6 +98,21 @@ mod tests {
             .filter(|millis| probe.take(at(*millis), SECOND))
             .collect();
         assert_eq!(taken, [1_000, 2_000, 3_000, 4_000]);
+    }
+
+    /// 2026-11-26: it was to be waited for until then.
+    #[test]
+    fn an_instant_from_far_ahead_does_not_keep_probes_from_passing() {
+        let probe = ProbeCell::new();
+        probe.passed(at(1_000_000), SECOND);
+        let taken: Vec<u64> = (1_000..4_500)
+            .step_by(10)
+            .filter(|millis| probe.take(at(*millis), SECOND))
+            .collect();
+        assert_eq!(taken, [1_000, 2_000, 3_000, 4_000]);
+        // A clock that is a little behind takes none before it is time.
+        assert!(!probe.take(at(3_999), SECOND));
+        assert!(!probe.take(at(3_001), SECOND));
     }
 
     #[test]

@@ -57,8 +57,8 @@ impl Config {
         self
     }
 
-    /// Which of those that matter the same are kept back: other ones for each
-    /// seed. Clients of one server should have different ones.
+    /// Which of those that are kept back are sent all the same: other ones for
+    /// each seed.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self

@@ -44,7 +44,9 @@ struct Inner {
     believed: Duration,
     /// Of 2^32 that are kept back, so many are sent.
     probes: u64,
-    luck: Luck,
+    /// Who belongs to the share that is admitted.
+    /// Who is sent although it is kept back.
+    probing: Luck,
     mode: ModeCell,
     name: Name,
     clock: Clock,
@@ -60,7 +62,7 @@ impl Upstream {
             heard: Heard::nothing(),
             believed: config.believed,
             probes: (millionths << 32) / 1_000_000,
-            luck: Luck::new(config.seed),
+            probing: Luck::new(config.seed),
             mode: ModeCell::new(config.mode),
             telemetry: Telemetry::new(config.name),
             name: config.name,
@@ -82,9 +84,9 @@ impl Upstream {
         if level == AdmissionLevel::ALL || inner.mode.is_off() {
             return Ok(());
         }
-        let luck = inner.luck.draw();
-        // The upper bits decide about it, the next whether it is a probe.
-        if level.admits(priority, (luck >> 48) as u16) || luck << 16 >> 32 < inner.probes {
+        // Of what matters just as much as the level says a share is refused
+        // there, and not here as well: or twice as much would be.
+        if priority >= level.priority() || inner.probing.draw() >> 32 < inner.probes {
             return Ok(());
         }
         if inner.mode.load() == Mode::Shadow {

@@ -291,7 +291,7 @@ async fn the_level_of_a_user_goes_with_its_request() {
 
 /// Hears what is announced.
 #[derive(Copy, Clone)]
-struct Telling;
+pub(super) struct Telling;
 
 impl Carrier<Context> for Telling {
     fn context(&self, request: &Context) -> Context {
