@@ -3,9 +3,9 @@
 
 mod adaptive;
 mod bulkhead;
+mod codel;
 #[cfg(feature = "tokio")]
 mod fail_fast;
-mod codel;
 mod keyed;
 mod load_shed;
 mod model;

@@ -265,15 +265,19 @@ async fn heavier_users_are_shed_first() {
 async fn the_level_of_a_user_goes_with_its_request() {
     let shedder = calm();
     let fairness = fairness::Config::new().build().unwrap();
-    let layer = shedder.layer().with_error::<Rejected>().with_binding(Carried);
+    let layer = shedder
+        .layer()
+        .with_error::<Rejected>()
+        .with_binding(Carried);
     let users = layer.by_user(&fairness, |request: &Context, _: &_| {
         (request.attempt() > 1).then_some(7)
     });
-    let mut service = ServiceBuilder::new()
-        .layer(users)
-        .service(service_fn(async |request: Context| {
-            Ok::<_, Rejected>(request.priority())
-        }));
+    let mut service =
+        ServiceBuilder::new()
+            .layer(users)
+            .service(service_fn(async |request: Context| {
+                Ok::<_, Rejected>(request.priority())
+            }));
     let mut send = async |request: Context| service.ready().await?.call(request).await;
     let ranked = send(of(Priority::SHEDDABLE).with_attempt(2)).await.unwrap();
     assert!(ranked.level() >= 56, "{ranked}: nobody is heavy yet");
