@@ -6,6 +6,8 @@ use axiomatic_core::{Mode, Name};
 
 use super::{AdaptiveLimit, CoDel, ConfigError, LimitAlgorithm, Metered, Partitions, WhenFull};
 use crate::gate::{Core, Handle, Settings};
+use crate::load_shed::Prioritizer;
+use crate::load_shed::prioritizer::Reports;
 use crate::slots::{COMMON, MOST_SLOTS};
 
 /// What an adaptive limit is made by.
@@ -51,6 +53,14 @@ impl Config {
     /// What becomes of a call that finds no slot, as for a bulkhead.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.settings.when_full = when_full;
+        self
+    }
+
+    /// Tells this prioritizer of each call that is refused. Whoever sheds load
+    /// by it further out sheds as many, and what matters least, from its next
+    /// period on.
+    pub fn reporting_to(mut self, prioritizer: &Prioritizer) -> Self {
+        self.settings.reports = Reports::to(prioritizer);
         self
     }
 

@@ -6,6 +6,8 @@ use axiomatic_core::{Mode, Name};
 
 use super::{Barging, Bulkhead, CoDel, ConfigError, Partitions, Unmetered, WhenFull};
 use crate::gate::{Core, Handle, Settings};
+use crate::load_shed::Prioritizer;
+use crate::load_shed::prioritizer::Reports;
 use crate::queue::Lines;
 use crate::slots::{COMMON, MOST_SLOTS};
 
@@ -72,6 +74,14 @@ impl Config {
     /// What becomes of a call that finds no slot.
     pub const fn when_full(mut self, when_full: WhenFull) -> Self {
         self.settings.when_full = when_full;
+        self
+    }
+
+    /// Tells this prioritizer of each call that is refused. Whoever sheds load
+    /// by it further out sheds as many, and what matters least, from its next
+    /// period on.
+    pub fn reporting_to(mut self, prioritizer: &Prioritizer) -> Self {
+        self.settings.reports = Reports::to(prioritizer);
         self
     }
 

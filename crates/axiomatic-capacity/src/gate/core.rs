@@ -11,6 +11,7 @@ use axiomatic_core::{Mode, Name, Reason, Rejected};
 use super::excess_cell::Excess;
 use super::telemetry::Telemetry;
 use super::{Admission, Ask, Meter, OwnedPermit, Token, Waiting};
+use crate::load_shed::prioritizer::Reports;
 use crate::queue::Waiter;
 use crate::slots::{Joined, MOST_SLOTS, Plan, Slots, Taken};
 
@@ -31,6 +32,7 @@ pub struct Core<M> {
     pub(crate) would_refuse: Tally,
     pub(crate) telemetry: Telemetry,
     pub(crate) meter: M,
+    reports: Reports,
     clock: Clock,
 }
 
@@ -40,6 +42,7 @@ pub(crate) struct Parts {
     pub(crate) mode: Mode,
     pub(crate) plan: Plan,
     pub(crate) max_wait: Duration,
+    pub(crate) reports: Reports,
     /// One of thousands, on one line of memory.
     pub(crate) compact: bool,
 }
@@ -60,6 +63,7 @@ impl<M: Meter> Core<M> {
             would_refuse: Tally::new(),
             telemetry: Telemetry::new(M::PATTERN, parts.name, parts.plan.limit, !parts.compact),
             meter,
+            reports: parts.reports.clone(),
             clock: parts.plan.clock.clone(),
         }
     }
@@ -169,6 +173,7 @@ impl<M: Meter> Core<M> {
     #[inline]
     pub(crate) fn refuse(&self, reason: Reason) -> Rejected {
         self.refused.count();
+        self.reports.turned_away();
         self.telemetry.refused(reason);
         self.rejected(reason)
     }

@@ -6,6 +6,7 @@ use axiomatic_core::time::Clock;
 use axiomatic_core::{Mode, Name, Ratio};
 
 use super::{ConfigError, Parts};
+use crate::load_shed::prioritizer::Reports;
 use crate::queue::{CoDel, Lines, Order};
 use crate::slots::{Barging, Plan, Sharing};
 
@@ -18,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) barging: Barging,
     pub(crate) partitions: Partitions,
     pub(crate) clock: Clock,
+    pub(crate) reports: Reports,
     /// One of thousands.
     pub(crate) compact: bool,
 }
@@ -32,6 +34,7 @@ impl Settings {
             barging: Barging::Forbidden,
             partitions: Partitions::default(),
             clock,
+            reports: Reports::default(),
             compact: false,
         }
     }
@@ -60,6 +63,7 @@ impl Settings {
                 clock: self.clock,
             },
             max_wait,
+            reports: self.reports,
             compact: self.compact,
         })
     }

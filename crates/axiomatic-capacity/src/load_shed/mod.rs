@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod estimated_wait;
 #[cfg(feature = "tokio")]
 pub mod fail_fast;
 pub mod fairness;
@@ -21,6 +22,7 @@ pub mod upstream;
 pub use crate::gate::Ask;
 pub use config::{Config, Estimate};
 pub use error::ConfigError;
+pub use estimated_wait::EstimatedWait;
 pub use fairness::Fairness;
 pub use future::ResponseFuture;
 pub use layer::LoadShedLayer;

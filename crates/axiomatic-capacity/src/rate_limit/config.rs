@@ -10,6 +10,8 @@ use super::rule::Rule;
 use super::sliding;
 use super::terms::{Flow, Ramp};
 use super::{ConfigError, Quota, RateLimiter};
+use crate::load_shed::Prioritizer;
+use crate::load_shed::prioritizer::Reports;
 
 /// What a rate limiter is made by.
 ///
@@ -38,6 +40,7 @@ pub struct Config {
     when_limited: WhenLimited,
     mode: Mode,
     clock: Clock,
+    reports: Reports,
 }
 
 /// How a quota is kept.
@@ -109,6 +112,7 @@ impl Config {
             when_limited: WhenLimited::Reject,
             mode: Mode::Enforce,
             clock: Clock::Precise,
+            reports: Reports::default(),
         }
     }
 
@@ -133,6 +137,14 @@ impl Config {
     /// Whether it acts on its decisions, to begin with.
     pub const fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// Tells this prioritizer of each call that is refused. Whoever sheds load
+    /// by it further out sheds as many, and what matters least, from its next
+    /// period on.
+    pub fn reporting_to(mut self, prioritizer: &Prioritizer) -> Self {
+        self.reports = Reports::to(prioritizer);
         self
     }
 
@@ -172,6 +184,7 @@ impl Config {
             self.when_limited,
             self.mode,
             self.clock,
+            self.reports,
         ))))
     }
 }

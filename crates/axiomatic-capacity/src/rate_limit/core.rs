@@ -17,6 +17,7 @@ use super::telemetry::Telemetry;
 use super::terms::{Flow, Terms};
 use super::word_cell::{Answer, Look, Step, Word};
 use super::{Quota, Standing, WhenLimited};
+use crate::load_shed::prioritizer::Reports;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) refused: SpreadTally,
     pub(crate) would_refuse: SpreadTally,
     pub(super) telemetry: Telemetry,
+    reports: Reports,
     /// Taken by whoever changes terms, and by nobody who asks.
     pub(super) quota: Mutex<Quotas>,
     /// The quota that was heard last, so that the lock is left alone by who
@@ -80,6 +82,7 @@ impl Core {
         when_limited: WhenLimited,
         mode: Mode,
         clock: Clock,
+        reports: Reports,
     ) -> Self {
         Core {
             word: Word::new(&rule.first_terms(&quota), 0),
@@ -91,6 +94,7 @@ impl Core {
             refused: SpreadTally::new(),
             would_refuse: SpreadTally::new(),
             telemetry: Telemetry::new(name, &quota),
+            reports,
             quota: Mutex::new(Quotas::new(quota)),
             heard: Setting::new(0),
             holes: Mutex::new(Holes::new()),
@@ -303,6 +307,7 @@ impl Core {
     #[inline(always)]
     fn count_refusal(&self, reason: Reason) {
         self.refused.count();
+        self.reports.turned_away();
         self.telemetry.refused(reason);
     }
 

@@ -4,6 +4,8 @@
 mod fairness;
 #[path = "load_shed/layers.rs"]
 mod layers;
+#[path = "load_shed/sharing.rs"]
+mod sharing;
 #[path = "load_shed/upstream.rs"]
 mod upstream;
 

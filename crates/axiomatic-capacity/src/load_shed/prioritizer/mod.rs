@@ -10,6 +10,7 @@ mod patience;
     reason = "the mechanism has the module's name"
 )]
 mod prioritizer;
+mod reports;
 mod snapshot;
 mod tallies_cell;
 mod telemetry;
@@ -17,3 +18,5 @@ mod telemetry;
 pub use config::Config;
 pub use prioritizer::Prioritizer;
 pub use snapshot::Snapshot;
+
+pub(crate) use reports::Reports;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axiomatic_core::context::{AdmissionLevel, Priority};
 use axiomatic_core::luck_cell::Luck;
 use axiomatic_core::number_cell::Setting;
-use axiomatic_core::pressure::Pressure;
+use axiomatic_core::pressure::{Pressure, Signal};
 use axiomatic_core::sync::{Mutex, MutexGuard};
 use axiomatic_core::time::{Instant, saturating_nanos};
 use axiomatic_core::{Name, Pattern, Ratio, Reason, Rejected};
@@ -71,7 +71,7 @@ struct Inner {
     wait: Setting,
     /// Somebody tells when calls end.
     is_told: Setting,
-    tallies: Tallies,
+    tallies: Arc<Tallies>,
     /// Who belongs to the share that is admitted.
     luck: Luck,
     /// By how much a wait is longer.
@@ -80,6 +80,7 @@ struct Inner {
     control: Mutex<Option<Box<Control>>>,
     /// What the next step is to take over.
     changed: Mutex<Option<Changed>>,
+    watched: Mutex<Vec<Arc<dyn Signal>>>,
     /// Of the last period. Apart from the control, under which signals run.
     last: Mutex<Last>,
     telemetry: Telemetry,
@@ -127,7 +128,7 @@ impl Prioritizer {
             period: Setting::new(saturating_nanos(config.period)),
             wait: Setting::new(first),
             is_told: Setting::new(0),
-            tallies: Tallies::new(),
+            tallies: Arc::new(Tallies::new()),
             luck: Luck::new(config.seed),
             jitter: Luck::new(!config.seed),
             last: Mutex::new(Last {
@@ -145,6 +146,7 @@ impl Prioritizer {
                 began: None,
             }))),
             changed: Mutex::new(None),
+            watched: Mutex::new(Vec::new()),
             telemetry: Telemetry::new(config.name),
             name: config.name,
         }))
@@ -171,11 +173,8 @@ impl Prioritizer {
     /// refused is up to it: in shadow it is not.
     #[inline(always)]
     pub(crate) fn lets_in(&self, now: Instant, priority: Priority) -> bool {
+        self.offered(now, priority);
         let inner = &*self.0;
-        if now.as_nanos() >= inner.due.load() {
-            self.step(now);
-        }
-        inner.tallies.offered(priority);
         let level = AdmissionLevel::from_u32(inner.level.load() as u32);
         if level == AdmissionLevel::ALL || level.admits(priority, (inner.luck.draw() >> 48) as u16)
         {
@@ -185,8 +184,23 @@ impl Prioritizer {
         false
     }
 
+    /// A request of this priority comes, about which somebody else decides.
+    #[inline(always)]
+    pub(crate) fn offered(&self, now: Instant, priority: Priority) {
+        if now.as_nanos() >= self.0.due.load() {
+            self.step(now);
+        }
+        self.0.tallies.offered(priority);
+    }
+
+    pub(super) fn tallies(&self) -> Arc<Tallies> {
+        Arc::clone(&self.0.tallies)
+    }
+
     /// A request that was let in was refused further in, whatever its
-    /// priority: because there was no slot, no token, no time.
+    /// priority: because there was no slot, no token, no time. Bulkheads and
+    /// limits tell it by themselves if they are
+    /// [so configured](crate::bulkhead::Config::reporting_to).
     #[inline]
     pub fn turned_away(&self) {
         self.0.tallies.fate(Fate::TurnedAway);
@@ -249,6 +263,12 @@ impl Prioritizer {
         self.0.name
     }
 
+    /// One more signal, from the next period on: of what was made after this
+    /// and [reports](crate::bulkhead::Config::reporting_to) to it.
+    pub fn watch(&self, signal: impl Signal + 'static) {
+        lock(&self.0.watched).push(Arc::new(signal));
+    }
+
     /// Plain numbers for an operator; they print as a line.
     pub fn snapshot(&self) -> Snapshot {
         let last = lock(&self.0.last);
@@ -280,6 +300,8 @@ impl Prioritizer {
         if let Some(changed) = lock(&inner.changed).take() {
             control.change(&changed);
         }
+        let watched = std::mem::take(&mut *lock(&inner.watched));
+        control.overload.watch(watched);
         let totals = inner.tallies.read();
         let Some(began) = control.began else {
             control.began = Some(now);

@@ -143,6 +143,11 @@ impl Overload {
         }
     }
 
+    /// More signals.
+    pub(crate) fn watch(&mut self, signals: Vec<Arc<dyn Signal>>) {
+        self.watched.extend(signals.into_iter().map(One::new));
+    }
+
     /// Changes both thresholds, to such as were found to be good.
     pub(crate) fn set(&mut self, enter: Pressure, leave: Pressure) {
         (self.enter, self.leave) = (enter, leave);

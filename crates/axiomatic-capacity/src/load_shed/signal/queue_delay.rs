@@ -47,11 +47,10 @@ impl<L: Limiter> QueueDelay<L> {
         QueueDelay { limiter, target }
     }
 
-    /// For how long the queue has not been empty; the limiter's clock tells,
-    /// by which its calls wait.
+    /// How long the one has waited that waits longest; the limiter's clock
+    /// tells, by which its calls wait.
     fn delay(&self) -> Duration {
-        let (_, has_stood) = self.limiter.handle().core.slots.queue();
-        has_stood
+        self.limiter.handle().core.slots.queue().oldest_age
     }
 }
 

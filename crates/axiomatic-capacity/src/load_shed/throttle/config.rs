@@ -6,6 +6,7 @@ use axiomatic_core::window::TimeWindow;
 use axiomatic_core::{Mode, Name, Ratio};
 
 use super::{ConfigError, Rule, Throttler};
+use crate::load_shed::Prioritizer;
 
 /// What a throttler is made by.
 ///
@@ -35,6 +36,7 @@ pub struct Config {
     pub(super) mode: Mode,
     pub(super) clock: Clock,
     pub(super) seed: Option<u64>,
+    pub(super) prioritizer: Option<Prioritizer>,
 }
 
 impl Config {
@@ -79,6 +81,7 @@ impl Config {
             mode: Mode::Enforce,
             clock: Clock::Coarse,
             seed: None,
+            prioritizer: None,
         }
     }
 
@@ -125,6 +128,14 @@ impl Config {
     /// second.
     pub const fn refresh_every(mut self, interval: Duration) -> Self {
         self.refresh = Some(interval);
+        self
+    }
+
+    /// Refuses what matters least first, by the requests that this prioritizer
+    /// has seen of late, and what it sheds itself. It sees those that are asked
+    /// for here. Without one, all that comes is refused alike.
+    pub fn prioritizer(mut self, prioritizer: &Prioritizer) -> Self {
+        self.prioritizer = Some(prioritizer.clone());
         self
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::thread::LocalKey;
 use std::time::Duration;
 
-use axiomatic_core::context::Priority;
+use axiomatic_core::context::{AdmissionLevel, Priority};
 use axiomatic_core::luck_cell::Luck;
 use axiomatic_core::mode_cell::ModeCell;
 use axiomatic_core::number_cell::{Setting, SpreadTally, Tally};
@@ -21,6 +21,7 @@ use super::probe_cell::ProbeCell;
 use super::share_cell::{Found, ShareCell};
 use super::telemetry::Telemetry;
 use super::{Config, Rule, Share, Snapshot, UpdateError};
+use crate::load_shed::Prioritizer;
 
 /// What the handles share.
 pub(super) struct Core {
@@ -28,6 +29,10 @@ pub(super) struct Core {
     window: TimeWindow,
     shape: Shape,
     luck: Luck,
+    /// Who knows what matters less than what, and the level that it made of the
+    /// share.
+    prioritizer: Option<Prioritizer>,
+    level: Setting,
     limits: Limits,
     refused: SpreadTally,
     would_refuse: SpreadTally,
@@ -112,6 +117,8 @@ impl Core {
             window: TimeWindow::last(config.span, config.buckets),
             shape: Shape::of(config),
             luck: Luck::new(config.seed_or_chance()),
+            prioritizer: config.prioritizer.clone(),
+            level: Setting::new(AdmissionLevel::ALL.as_u32().into()),
             limits: Limits(Setting::new(Limits::pack(config))),
             refused: SpreadTally::new(),
             would_refuse: SpreadTally::new(),
@@ -153,7 +160,7 @@ impl Core {
             return Ok(false);
         }
         let found = self.front.share.look(now);
-        if found.is_due() || found.share() != Share::NONE {
+        if found.is_due() || found.share() != Share::NONE || self.prioritizer.is_some() {
             if let Answer::Refused = self.decide(found, now, priority()) {
                 return Err(self.rejected(Reason::Shed));
             }
@@ -169,11 +176,12 @@ impl Core {
         } else {
             found.share()
         };
-        if share == Share::NONE {
+        let level = self.level(now, priority);
+        if share == Share::NONE && level == AdmissionLevel::ALL {
             return Answer::Passes;
         }
         let probe_every = self.front.probe_every.load();
-        if !self.is_unlucky(share, priority) {
+        if !self.is_unlucky(share, level, priority) {
             self.front.probe.passed(now, probe_every);
             return Answer::Passes;
         }
@@ -195,11 +203,29 @@ impl Core {
         }
     }
 
-    /// Whether a call is one of the share that is refused. Here is where
-    /// priorities come in: without anybody who weighs them all are alike.
+    /// From which priority on calls pass, if somebody knows what matters less
+    /// than what: the higher of what the share comes to and what is shed in any
+    /// case.
     #[inline(always)]
-    fn is_unlucky(&self, share: Share, _: Priority) -> bool {
-        share.has(self.luck.draw())
+    fn level(&self, now: Instant, priority: Priority) -> AdmissionLevel {
+        let Some(prioritizer) = &self.prioritizer else {
+            return AdmissionLevel::ALL;
+        };
+        prioritizer.offered(now, priority);
+        let own = AdmissionLevel::from_u32(self.level.load() as u32);
+        own.max(prioritizer.level())
+    }
+
+    /// Whether a call is one of those that are refused.
+    #[inline(always)]
+    fn is_unlucky(&self, share: Share, level: AdmissionLevel, priority: Priority) -> bool {
+        let drawn = self.luck.draw();
+        if level == AdmissionLevel::ALL {
+            // Nobody knows, or nobody has come of whom it could be known.
+            share.has(drawn)
+        } else {
+            !level.admits(priority, (drawn >> 48) as u16)
+        }
     }
 
     /// Counts a refusal.
@@ -243,6 +269,10 @@ impl Core {
             // Until now all have passed.
             let probe_every = self.front.probe_every.load();
             self.front.probe.passed(now, probe_every);
+        }
+        if let Some(prioritizer) = &self.prioritizer {
+            let level = prioritizer.level_of(share.ratio());
+            self.level.store(level.as_u32().into());
         }
         if self.front.share.publish(&claim, share) {
             self.telemetry.refreshed(before, share);

@@ -43,7 +43,8 @@ impl Throttler {
     /// if that is not the machine's, [`Config::clock`] says which. A small
     /// step back is harmless.
     ///
-    /// All priorities are alike, as yet.
+    /// Without a [prioritizer](super::Config::prioritizer) all priorities are
+    /// alike.
     ///
     /// # Errors
     ///
