@@ -19,14 +19,14 @@ mod stories;
 mod world;
 
 use judge::failed;
-use servers::{LAGGING, NOTHING, Pieces, REPORTS, SIGNAL};
+use servers::{LAGGING, Pieces, REPORTS, SIGNAL};
 use stories::Tell;
 
 /// The story goes well with shedding, and as badly as it is known to without.
 #[track_caller]
 fn holds(story: Tell) {
     let mut wrong = failed(story, story().with, |gate| Some(gate.bound));
-    wrong.extend(failed(story, &NOTHING, |gate| gate.without));
+    wrong.extend(failed(story, story().without, |gate| gate.without));
     assert!(wrong.is_empty(), "{}: {wrong:#?}", story().name);
 }
 
@@ -53,6 +53,11 @@ fn a_retry_storm_ends_with_its_cause_and_without_shedding_does_not() {
 #[test]
 fn it_follows_a_capacity_that_falls_to_a_quarter_and_comes_back() {
     holds(stories::quarter);
+}
+
+#[test]
+fn a_queue_that_refuses_stands_too_far_inside_where_it_costs_to_come_there() {
+    holds(stories::entrance);
 }
 
 #[test]

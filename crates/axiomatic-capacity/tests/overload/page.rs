@@ -6,7 +6,7 @@ use std::path::Path;
 use axiomatic_sim::{BLESS, Table};
 
 use crate::judge::{SEEDS, figures};
-use crate::servers::{self, NOTHING, Pieces};
+use crate::servers::{self, Pieces};
 use crate::stories::{self, ALL, Bound, Unit};
 
 /// What is left of a server when pieces are left out of it.
@@ -79,7 +79,7 @@ fn results() -> Table {
     let mut table = Table::new(columns).with_text_columns(2);
     for tell in ALL {
         let story = tell();
-        let (with, without) = (figures(*tell, story.with), figures(*tell, &NOTHING));
+        let (with, without) = (figures(*tell, story.with), figures(*tell, story.without));
         for (row, gate) in story.gates.iter().enumerate() {
             let name = if row == 0 { story.name } else { "" };
             let known = gate.without;

@@ -126,6 +126,17 @@ impl Run {
         share(sum(bins, |bin| bin.refused), sum(bins, |bin| bin.attempts))
     }
 
+    /// Answers in time, of what could be served or was sent, if that is less.
+    pub(crate) fn answered(&self, stretch: Range<Duration>) -> u64 {
+        let seconds = self.bins(&stretch).chunks(10);
+        let could = |bins: &[Bin]| {
+            let sent = sum(bins, |bin| bin.attempts) * 1_000;
+            sent.min(sum(bins, |bin| bin.can))
+        };
+        let could: u64 = seconds.map(could).sum();
+        sum(self.bins(&stretch), |bin| bin.good) * 1_000_000 / could.max(1)
+    }
+
     /// How much of the work that was done nobody waited for any more.
     pub(crate) fn in_vain(&self, stretch: Range<Duration>) -> u64 {
         let bins = self.bins(&stretch);

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use axiomatic_capacity::bulkhead::{self, Bulkhead, CoDel, Order, WhenFull};
 use axiomatic_capacity::load_shed::signal::{QueueDelay, Watched};
-use axiomatic_capacity::load_shed::{
-    self, Fairness, LoadShedder, Prioritizer, fairness, prioritizer,
-};
+use axiomatic_capacity::load_shed::{self, Fairness, LoadShedder, fairness, prioritizer};
 use axiomatic_core::hash::Seed;
 use axiomatic_core::pressure::Pressure;
 use axiomatic_core::sync::{spread, thread_index};
 use axiomatic_core::time::{Clock, ManualClock};
 
 use crate::world::WORKERS;
+
+/// The wait that is no trouble: a tenth of what callers have.
+const TARGET: Duration = Duration::from_millis(50);
 
 /// What a server is made of.
 pub(crate) struct Pieces {
@@ -149,7 +150,6 @@ pub(crate) const FAIR: Pieces = Pieces {
 pub(crate) struct Server {
     pub(crate) bulkhead: Bulkhead,
     pub(crate) shedder: Option<LoadShedder>,
-    pub(crate) prioritizer: Option<Prioritizer>,
     pub(crate) fairness: Option<Fairness>,
     pub(crate) busy: Arc<Busy>,
 }
@@ -175,50 +175,48 @@ impl Busy {
 impl Pieces {
     pub(crate) fn build(&self, clock: &ManualClock, seed: u64) -> Server {
         let clock = || Clock::Manual(clock.clone());
-        let order = if self.turns {
-            Order::default()
-        } else {
-            Order::Fifo
-        };
-        let bulkhead = bulkhead::Config::new(NonZeroU32::new(WORKERS).unwrap())
+        let prioritizer = self.shedder.then(|| {
+            // Draws depend on the thread; of the tests each has another.
+            let line = thread_index().min(spread());
+            let config = prioritizer::Config::new().seed(seed ^ line as u64);
+            config.build().unwrap()
+        });
+        let mut config = bulkhead::Config::new(NonZeroU32::new(WORKERS).unwrap())
             .clock(clock())
             .when_full(WhenFull::Wait {
                 max_waiting: self.places,
                 max_wait: Duration::from_secs(60),
-                order,
+                order: if self.turns {
+                    Order::default()
+                } else {
+                    Order::Fifo
+                },
             });
-        // A tenth of what callers have, and the burst that is worth serving.
-        let codel = CoDel::new(Duration::from_millis(50), Duration::from_millis(200));
-        let bulkhead = if self.codel {
-            bulkhead.codel(codel)
-        } else {
-            bulkhead
-        };
-        let bulkhead = bulkhead.build().unwrap();
+        if self.codel {
+            config = config.codel(CoDel::new(TARGET, 4 * TARGET));
+        }
+        if let (true, Some(prioritizer)) = (self.reports, &prioritizer) {
+            config = config.reporting_to(prioritizer);
+        }
+        let bulkhead = config.build().unwrap();
         let busy = Arc::<Busy>::default();
-        let prioritizer = self.shedder.then(|| {
-            // Draws depend on the thread; of the tests each has another.
-            let line = thread_index().min(spread());
-            let mut config = prioritizer::Config::new().seed(seed ^ line as u64);
+        if let Some(prioritizer) = &prioritizer {
             match self.signal {
                 Some(Sign::QueueDelay) => {
-                    let target = Duration::from_millis(50);
-                    config = config.signal(QueueDelay::of(bulkhead.clone(), target));
+                    prioritizer.watch(QueueDelay::of(bulkhead.clone(), TARGET));
                 }
                 Some(Sign::Busy) => {
                     let busy = Arc::clone(&busy);
-                    config = config.signal(Watched::new("busy", move |_| busy.pressure()));
+                    prioritizer.watch(Watched::new("busy", move |_| busy.pressure()));
                 }
                 None => {}
             }
-            config.build().unwrap()
-        });
+        }
         let fairness = fairness::Config::new().seed(Seed::fixed(seed));
         Server {
             shedder: prioritizer
                 .as_ref()
                 .map(|prioritizer| load_shed::Config::new(prioritizer).clock(clock()).build()),
-            prioritizer,
             bulkhead,
             fairness: self.fairness.then(|| fairness.build().unwrap()),
             busy,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axiomatic_sim::{Arrivals, Rate, Timeline};
 
 use crate::run::Run;
-use crate::servers::{EVERYTHING, FAIR, Pieces};
+use crate::servers::{EVERYTHING, FAIR, NO_SHEDDER, NOTHING, Pieces};
 use crate::world::{Again, CRITICAL, CRITICAL_PLUS, SHEDDABLE, World};
 
 pub(crate) const fn s(seconds: u64) -> Duration {
@@ -28,6 +28,8 @@ pub(crate) struct Story {
     pub(crate) world: World,
     /// What stands in front of it, if it is to go well.
     pub(crate) with: &'static Pieces,
+    /// What it is compared with.
+    pub(crate) without: &'static Pieces,
     pub(crate) gates: Vec<Gate>,
 }
 
@@ -35,7 +37,7 @@ pub(crate) struct Story {
 pub(crate) struct Gate {
     pub(crate) promise: &'static str,
     pub(crate) bound: Bound,
-    /// What is known of the server that has nothing of it.
+    /// What is known of the server that it is compared with.
     pub(crate) without: Option<Bound>,
     pub(crate) unit: Unit,
     pub(crate) measure: fn(&Run) -> u64,
@@ -77,7 +79,7 @@ pub(crate) enum Unit {
 pub(crate) type Tell = fn() -> Story;
 
 pub(crate) const ALL: &[Tell] = &[
-    double, ten_times, stuck, storm, quarter, steady, one_user, as_told,
+    double, ten_times, stuck, storm, quarter, entrance, steady, one_user, as_told,
 ];
 
 /// A world of calls that take 20 ms, a thousand of which can be served in a
@@ -86,6 +88,7 @@ fn world(rate: Timeline<Rate>, end: Duration) -> World {
     World {
         arrivals: Arrivals::poisson(rate),
         takes: Timeline::always(ms(20)),
+        entrance: Duration::ZERO,
         stuck: Duration::ZERO..Duration::ZERO,
         again: Again::After(2, ms(100)),
         of_one_user: 0,
@@ -136,6 +139,7 @@ pub(crate) fn double() -> Story {
         about: "for 30 s twice as many requests come as can be served",
         world: world(usual().during(s(5)..s(35), rate(2_000)), s(45)),
         with: &EVERYTHING,
+        without: &NOTHING,
         gates: vec![
             share("from the second second on, goodput", AtLeast(950), |run| {
                 run.goodput(s(6)..s(35))
@@ -177,6 +181,7 @@ pub(crate) fn ten_times() -> Story {
         about: "for 10 s ten times as many requests come as can be served",
         world: world(usual().during(s(5)..s(15), rate(10_000)), s(25)),
         with: &EVERYTHING,
+        without: &NOTHING,
         gates: vec![
             share("from the second second on, goodput", AtLeast(950), |run| {
                 run.goodput(s(6)..s(15))
@@ -210,6 +215,7 @@ pub(crate) fn stuck() -> Story {
             ..world(usual(), s(90))
         },
         with: &EVERYTHING,
+        without: &NOTHING,
         gates: vec![
             millis("from its end until 95 % of goodput", AtMost(3_000), |run| {
                 run.back(s(20)..s(90))
@@ -232,6 +238,7 @@ pub(crate) fn storm() -> Story {
         about: "at 70 % of capacity, for 10 s twice as much comes as can be served",
         world: world(usual().during(s(10)..s(20), rate(2_000)), s(90)),
         with: &EVERYTHING,
+        without: &NOTHING,
         gates: vec![
             millis("from its end until 95 % of goodput", AtMost(3_000), |run| {
                 run.back(s(20)..s(90))
@@ -257,6 +264,7 @@ pub(crate) fn quarter() -> Story {
             ..world
         },
         with: &EVERYTHING,
+        without: &NOTHING,
         gates: vec![
             share("from 2 s after the loss on, goodput", AtLeast(900), |run| {
                 run.goodput(s(12)..s(30))
@@ -275,12 +283,40 @@ pub(crate) fn quarter() -> Story {
     }
 }
 
+/// Why a queue that refuses is not enough: it stands too far inside.
+pub(crate) fn entrance() -> Story {
+    Story {
+        name: "a narrow entrance",
+        about: "overload x2, and it costs half a millisecond to come as far as the queue, one \
+                request after the other; without the shedder, but with all the rest",
+        world: World {
+            entrance: Duration::from_micros(500),
+            ..world(usual().during(s(5)..s(20), rate(2_000)), s(40))
+        },
+        with: &EVERYTHING,
+        without: &NO_SHEDDER,
+        gates: vec![
+            share("from 2 s on, goodput", AtLeast(900), |run| {
+                run.goodput(s(7)..s(20))
+            })
+            .but_without(AtMost(500)),
+            share("of what is critical plus is served", AtLeast(950), |run| {
+                run.served(CRITICAL_PLUS, s(7)..s(20))
+            }),
+            millis("from its end until 95 % of goodput", AtMost(3_000), |run| {
+                run.back(s(20)..s(40))
+            }),
+        ],
+    }
+}
+
 pub(crate) fn steady() -> Story {
     Story {
         name: "no overload",
         about: "a minute at 80 % of capacity",
         world: world(Timeline::always(rate(800)), s(60)),
         with: &EVERYTHING,
+        without: &NOTHING,
         gates: vec![
             share("requests that are refused", AtMost(5), |run| {
                 run.refused(s(0)..s(60))
@@ -304,12 +340,14 @@ pub(crate) fn one_user() -> Story {
             )
         },
         with: &FAIR,
+        without: &EVERYTHING,
         gates: vec![
             share(
                 "of what the others ask for is served",
-                AtLeast(800),
+                AtLeast(950),
                 |run| run.served_of_others(s(10)..s(35)),
-            ),
+            )
+            .but_without(AtMost(750)),
             share("goodput", AtLeast(950), |run| run.goodput(s(6)..s(35))),
         ],
     }
@@ -319,21 +357,27 @@ pub(crate) fn as_told() -> Story {
     Story {
         name: "they come when they are told to",
         about: "for 10 s three times as much comes as can be served, and who is refused comes \
-                again when it is told to, three times",
+                again when it is told to, three times at most",
         world: World {
             again: Again::AsTold(3),
             ..world(usual().during(s(5)..s(15), rate(3_000)), s(60))
         },
         with: &EVERYTHING,
+        without: &NOTHING,
         gates: vec![
             share(
-                "after its end, the most that come in a second",
-                AtMost(1_500),
-                |run| run.peak(s(16)..s(60)),
+                "from 2 s after its end on, the most that come in a second, of the most before",
+                AtMost(650),
+                |run| run.peak(s(17)..s(60)) * 1_000 / run.peak(s(5)..s(15)).max(1),
             ),
-            share("from the second second on, goodput", AtLeast(950), |run| {
+            share("from the second second on, goodput", AtLeast(900), |run| {
                 run.goodput(s(6)..s(15))
             }),
+            share(
+                "until 30 s after its end, answers, of what is sent or can be served",
+                AtLeast(900),
+                |run| run.answered(s(15)..s(45)),
+            ),
         ],
     }
 }

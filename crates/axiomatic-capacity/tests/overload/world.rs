@@ -27,6 +27,9 @@ pub(crate) struct World {
     pub(crate) arrivals: Arrivals,
     /// The mean of the time that a worker needs.
     pub(crate) takes: Timeline<Duration>,
+    /// What each request costs on its way to the queue, one after the other, if
+    /// it is not shed: to be decrypted, parsed, found out whose it is.
+    pub(crate) entrance: Duration,
     /// Nothing ends in this time, and then everything goes on.
     pub(crate) stuck: Range<Duration>,
     pub(crate) again: Again,
@@ -51,6 +54,8 @@ enum Event {
     Arrival,
     /// A request is sent for the first time or once more.
     Attempt(usize, u32),
+    /// It has come to the queue.
+    Enter(usize),
     /// The caller of an attempt gives up.
     GiveUp(usize),
     /// Who waits may be overdue.
@@ -73,6 +78,7 @@ struct Attempt {
     request: usize,
     nth: u32,
     began: Duration,
+    ask: Ask,
     /// Its caller still waits.
     is_open: bool,
     waiting: Option<Pin<Box<Waiting>>>,
@@ -92,6 +98,8 @@ struct Told<'w> {
     requests: Vec<Request>,
     attempts: Vec<Attempt>,
     serving: u32,
+    /// When all that was let in will have entered.
+    entrance: Duration,
     woken: Arc<Mutex<Vec<usize>>>,
     run: Run,
 }
@@ -138,6 +146,7 @@ impl World {
             requests: Vec::new(),
             attempts: Vec::new(),
             serving: 0,
+            entrance: Duration::ZERO,
             woken: Arc::default(),
             run: Run::new(self),
         };
@@ -169,6 +178,7 @@ impl Told<'_> {
                 self.next_arrival();
             }
             Event::Attempt(request, nth) => self.attempt(request, nth),
+            Event::Enter(at) => self.enter(at),
             Event::GiveUp(at) => self.give_up(at),
             Event::Look(at) => self.look(at),
             Event::Done(at) => self.done(at),
@@ -218,6 +228,7 @@ impl Told<'_> {
             request,
             nth,
             began,
+            ask: Ask::default(),
             is_open: true,
             waiting: None,
             slot: None,
@@ -242,7 +253,16 @@ impl Told<'_> {
                 Err(rejected) => return self.refused(at, &rejected),
             }
         }
-        match self.server.bulkhead.admit_or_wait(ask) {
+        self.attempts[at].ask = ask;
+        if self.world.entrance.is_zero() {
+            return self.enter(at);
+        }
+        self.entrance = self.entrance.max(began) + self.world.entrance;
+        self.agenda.after(self.entrance - began, Event::Enter(at));
+    }
+
+    fn enter(&mut self, at: usize) {
+        match self.server.bulkhead.admit_or_wait(self.attempts[at].ask) {
             Ok(Admission::Admitted(permit)) => self.serve(at, permit),
             Ok(Admission::Waiting(waiting)) => {
                 self.attempts[at].waiting = Some(Box::pin(waiting));
@@ -255,9 +275,6 @@ impl Told<'_> {
 
     /// Refused further in.
     fn turned_away(&mut self, at: usize, rejected: &Rejected) {
-        if let (true, Some(prioritizer)) = (self.pieces.reports, &self.server.prioritizer) {
-            prioritizer.turned_away();
-        }
         self.attempts[at].shed = None;
         self.refused(at, rejected);
     }
