@@ -19,7 +19,7 @@ mod stories;
 mod world;
 
 use judge::failed;
-use servers::{LAGGING, Pieces, REPORTS, SIGNAL};
+use servers::{LAGGING, Pieces, REPORTS, SHEDDER, SIGNAL};
 use stories::Tell;
 
 /// The story goes well with shedding, and as badly as it is known to without.
@@ -75,11 +75,12 @@ fn callers_that_come_when_they_are_told_to_do_not_come_together() {
     holds(stories::as_told);
 }
 
-/// Less goodput than with both, but no collapse.
+/// Each of them learns enough: also the shedder in front of a queue that
+/// refuses nobody.
 #[test]
-fn signals_alone_and_reports_alone_do() {
+fn a_signal_alone_does_and_so_do_reports_and_the_shedder_without_the_rest() {
     let mut wrong = Vec::new();
-    for pieces in [&SIGNAL, &LAGGING, &REPORTS] as [&Pieces; 3] {
+    for pieces in [&SIGNAL, &LAGGING, &REPORTS, &SHEDDER] as [&Pieces; 4] {
         for story in [stories::double as Tell, stories::storm] {
             let failed = failed(story, pieces, |gate| Some(gate.bound));
             wrong.extend(

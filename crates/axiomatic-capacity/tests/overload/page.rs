@@ -56,13 +56,17 @@ fn page() -> String {
     let _ = writeln!(
         page,
         "Each figure is the worst of {} seeds. *With* is the server that has everything listed\n\
-         below, *without* the one that has nothing of it, whose figure is marked with ✗ where it\n\
-         fails the gate; where a bound stands beside it, that is tested too.\n",
+         below (and fairness, with one user of many), *without* the one that has nothing of it\n\
+         (with one user of many: no fairness; with a narrow entrance: all but the shedder). Its\n\
+         figure is marked with ✗ where it fails the gate, and where a bound stands beside it, that\n\
+         is tested too.\n",
         SEEDS.count(),
     );
     page += "## What each piece does\n\n";
     let _ = writeln!(page, "{}", ablation());
-    page += "Of the stories of twice the load and of the retry storm.\n\n";
+    page += "Of the stories of twice the load and of the retry storm. A queue that refuses does as\n\
+             much as the shedder where refusing costs nothing, as it does here; the narrow entrance\n\
+             is the story of where it does not.\n\n";
     for pieces in ABLATION {
         let _ = writeln!(page, "- *{}*: {}.", pieces.name, pieces.about);
     }

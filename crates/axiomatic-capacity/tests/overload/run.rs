@@ -154,6 +154,15 @@ impl Run {
             .map_or(0, |took| took.as_millis() as u64)
     }
 
+    /// What was sent, of what came for the first time.
+    pub(crate) fn amplified(&self, stretch: Range<Duration>) -> u64 {
+        let bins = self.bins(&stretch);
+        share(
+            sum(bins, |bin| bin.attempts),
+            sum(bins, |bin| bin.offered.iter().sum()),
+        )
+    }
+
     /// The most requests that were sent in a second, in thousandths of what
     /// can be served in one.
     pub(crate) fn peak(&self, stretch: Range<Duration>) -> u64 {

@@ -42,7 +42,7 @@ pub(crate) struct Pieces {
 /// What the shedder learns of overload from.
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub(crate) enum Sign {
-    /// The queue has stood for so long.
+    /// How long the one has waited that waits longest.
     QueueDelay,
     /// The workers have been busy, over a second.
     Busy,
@@ -86,7 +86,7 @@ pub(crate) const DEADLINES: Pieces = Pieces {
 
 pub(crate) const SHEDDER: Pieces = Pieces {
     name: "shedder",
-    about: "a `LoadShedder` that knows how long the queue has stood, and priorities",
+    about: "a `LoadShedder` that knows how long the oldest in that queue has waited, and priorities",
     priorities: true,
     shedder: true,
     signal: Some(Sign::QueueDelay),

@@ -366,6 +366,11 @@ pub(crate) fn as_told() -> Story {
         without: &NOTHING,
         gates: vec![
             share(
+                "in it, what is sent, of what comes for the first time",
+                AtMost(1_600),
+                |run| run.amplified(s(5)..s(15)),
+            ),
+            share(
                 "from 2 s after its end on, the most that come in a second, of the most before",
                 AtMost(650),
                 |run| run.peak(s(17)..s(60)) * 1_000 / run.peak(s(5)..s(15)).max(1),
