@@ -11,12 +11,13 @@ use crate::stories::{Bound, Gate, Tell};
 pub(crate) const SEEDS: RangeInclusive<u64> = 1..=5;
 
 type Figures = Vec<Vec<u64>>;
+/// By the names of the story and of the server.
+type Made = BTreeMap<(&'static str, &'static str), Arc<OnceLock<Figures>>>;
 
 /// Of each gate of a story, the figures of all seeds. They are made once, for
 /// the tests and for the page.
 pub(crate) fn figures(story: Tell, pieces: &Pieces) -> Figures {
-    static MADE: Mutex<BTreeMap<(&str, &str), Arc<OnceLock<Figures>>>> =
-        Mutex::new(BTreeMap::new());
+    static MADE: Mutex<Made> = Mutex::new(Made::new());
     let story = story();
     let key = (story.name, pieces.name);
     let made = Arc::clone(MADE.lock().unwrap().entry(key).or_default());

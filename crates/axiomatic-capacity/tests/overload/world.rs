@@ -50,6 +50,7 @@ pub(crate) enum Again {
     AsTold(u32),
 }
 
+#[derive(Copy, Clone)]
 enum Event {
     Arrival,
     /// A request is sent for the first time or once more.
