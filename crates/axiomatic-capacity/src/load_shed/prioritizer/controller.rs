@@ -57,8 +57,9 @@ pub(super) struct Controller {
 
 /// For so many periods after it was lowered it is not lowered again: a queue
 /// has to drain, and a measure of busy processors looks back at a second of
-/// them. In the stories, 2 refuses too much where pressure lags, and 10 takes
-/// twice as long to come down without need.
+/// them. With 2, a signal that lags loses a fifth of goodput for five seconds
+/// under twice the load, and a twentieth with 5. With 10, one per cent more is
+/// served under twice the load, and one less under ten times as much.
 const SETTLES: u32 = 5;
 /// So many calm periods with room to spare, and everything is admitted.
 const SPARE: u32 = 10;
@@ -77,7 +78,9 @@ const TRIES: u32 = 5;
 /// times as much. With no more than a tenth a long queue of calls that became
 /// four times as slow is not drained: 83 %, not 92 %.
 const DEEPEST: u128 = MILLION / 4;
-/// Of how many periods what is served is the mean, more or less.
+/// Of how many periods what is served is the mean, more or less. From 2 to 8
+/// goodput is the same within two per cent; 16 loses three under ten times the
+/// load.
 const SMOOTHED: u64 = 4;
 
 const MILLION: u128 = 1_000_000;
