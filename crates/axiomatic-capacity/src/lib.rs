@@ -5,6 +5,7 @@
 //! | [`bulkhead`] | So many at a time, and what is slow takes nobody else's |
 //! | [`adaptive`] | As many as can be borne, found out by what they take |
 //! | [`rate_limit`] | So many in a time, and the rest is refused, shed or waits |
+//! | [`load_shed`] | What cannot be served in time is refused, and what matters least first |
 //!
 //! The first two are made of the same slots, permits and layers, which stand here with
 //! their own names and in the patterns' modules with the patterns'.

@@ -8,6 +8,8 @@
 #[cfg(feature = "tokio")]
 #[path = "loom/fail_fast.rs"]
 mod fail_fast;
+#[path = "loom/load_shed.rs"]
+mod load_shed;
 #[path = "loom/rate_limit.rs"]
 mod rate_limit;
 #[path = "loom/rate_limit_keyed.rs"]

@@ -1,4 +1,4 @@
-//! What slots and rates tell the outside. A binary of its own with one test, since tracing
+//! What slots, rates and what sheds load tell the outside. A binary of its own with one test, since tracing
 //! remembers which places nobody listens to.
 #![cfg(all(feature = "tracing", feature = "metrics", not(axiomatic_loom)))]
 
@@ -13,10 +13,14 @@ use std::time::Duration;
 
 use axiomatic_capacity::adaptive::{self, LimitAlgorithm, Sample, Step, Why};
 use axiomatic_capacity::bulkhead::{Admission, Ask, CoDel, Config, Order, WhenFull};
+use axiomatic_capacity::load_shed::signal::Watched;
+use axiomatic_capacity::load_shed::{self, prioritizer, upstream};
 use axiomatic_capacity::rate_limit::{self, Inheritance, KeyedRateLimiter, Quota, WhenLimited};
 use axiomatic_core::allowance::Heard;
+use axiomatic_core::context::{AdmissionLevel, Deadline, Priority};
+use axiomatic_core::pressure::Pressure;
 use axiomatic_core::time::{Clock, Instant, ManualClock};
-use axiomatic_core::{Mode, Outcome, Reason};
+use axiomatic_core::{Mode, Outcome, Ratio, Reason};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -105,6 +109,7 @@ fn what_happens() {
     let _permit = limit.admit(clock.now()).unwrap();
     assert!(limit.admit(clock.now()).is_err());
     at_a_rate(clock.now());
+    sheds_load(clock.now());
 }
 
 /// One that is overdue when the slot comes.
@@ -163,6 +168,37 @@ fn at_a_rate(now: Instant) {
     assert!(each.admit(&7, now).is_ok());
 }
 
+/// At the door, in a client, and by readiness; and a signal that cannot tell.
+fn sheds_load(now: Instant) {
+    let tenth = Duration::from_millis(100);
+    let prioritizer = prioritizer::Config::new()
+        .named("api")
+        .signal(Watched::new("too much", |_| Pressure::MOST))
+        .build()
+        .unwrap();
+    let shedder = load_shed::Config::new(&prioritizer).build();
+    let late = load_shed::Ask::default().with_deadline(Deadline::at(now));
+    assert!(shedder.admit(now, late).is_err());
+    // A second, since so few make no period of a tenth. The last is refused.
+    for period in 0..10 {
+        assert!(prioritizer.admit(now + tenth * period, Priority::CRITICAL).is_ok());
+    }
+    let then = now + tenth * 10;
+    assert!(shedder.admit(then, load_shed::Ask::default()).is_err());
+    shedder.set_mode(Mode::Shadow);
+    assert!(shedder.admit(then, load_shed::Ask::default()).is_ok());
+    prioritizer
+        .update(&prioritizer::Config::new().hysteresis(Pressure::MOST, Pressure::MOST))
+        .unwrap();
+
+    let config = upstream::Config::new().named("payment").probes(Ratio::ZERO);
+    let payment = config.build().unwrap();
+    payment.hear(now, AdmissionLevel::at(Priority::CRITICAL_PLUS, 0));
+    assert!(payment.admit(now, Priority::CRITICAL).is_err());
+    payment.set_mode(Mode::Shadow);
+    assert!(payment.admit(now, Priority::CRITICAL).is_ok());
+}
+
 #[test]
 fn what_has_a_capacity_tells_of_refusals_and_of_new_limits() {
     let lines = Lines::default();
@@ -185,6 +221,11 @@ fn what_has_a_capacity_tells_of_refusals_and_of_new_limits() {
             "axiomatic::rate_limit message=updated name=\"calls\" quota=4 per 1s, 4 at once",
             "axiomatic::rate_limit message=refused name=\"all\" reason=\"shed\"",
             "axiomatic::rate_limit message=refused name=\"each\" reason=\"limited\"",
+            "axiomatic::load_shed message=refused name=\"api\" reason=\"expired\"",
+            "axiomatic::load_shed message=shedding name=\"api\" level=1 % of critical and what \
+             matters more pressure=4294967295 signal=\"too much\"",
+            "axiomatic::load_shed message=refused name=\"api\" reason=\"shed\"",
+            "axiomatic::load_shed message=refused name=\"payment\" reason=\"kept back\"",
         ]
     );
     let counted: BTreeMap<String, u64> = snapshotter
@@ -211,6 +252,12 @@ fn what_has_a_capacity_tells_of_refusals_and_of_new_limits() {
         ("axiomatic_bulkhead_refused_total pool full", 1),
         ("axiomatic_bulkhead_refused_total pool queue full", 1),
         ("axiomatic_bulkhead_would_refuse_total pool", 1),
+        ("axiomatic_load_shed_level api", 128),
+        ("axiomatic_load_shed_refused_total api expired", 1),
+        ("axiomatic_load_shed_refused_total api shed", 1),
+        ("axiomatic_load_shed_refused_total payment kept back", 1),
+        ("axiomatic_load_shed_would_refuse_total api", 1),
+        ("axiomatic_load_shed_would_refuse_total payment", 1),
         ("axiomatic_rate_limit_rate all", 2),
         ("axiomatic_rate_limit_rate calls", 4),
         ("axiomatic_rate_limit_rate each", 2),

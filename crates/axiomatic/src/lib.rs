@@ -11,6 +11,7 @@
 //! | [`adaptive`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`bulkhead`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`circuit_breaker`] | failure | `failure` | `axiomatic-failure` |
+//! | [`load_shed`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`rate_limit`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
 //! | [`hedge`] | latency | `latency` | `axiomatic-latency` |
@@ -99,6 +100,10 @@ pub use axiomatic_capacity::adaptive;
 #[cfg(feature = "capacity")]
 #[doc(inline)]
 pub use axiomatic_capacity::bulkhead;
+
+#[cfg(feature = "capacity")]
+#[doc(inline)]
+pub use axiomatic_capacity::load_shed;
 
 #[cfg(feature = "capacity")]
 #[doc(inline)]

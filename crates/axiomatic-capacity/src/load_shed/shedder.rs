@@ -8,7 +8,7 @@ use axiomatic_core::shared::{Held, Shared, Stash, Stashed};
 use axiomatic_core::time::{Clock, Instant};
 use axiomatic_core::{Mode, Name, Pattern, Reason, Rejected};
 
-use super::telemetry::Telemetry;
+use super::telemetry::{Cause, Telemetry};
 use super::{Ask, Config, Estimate, LoadShedLayer, OwnedPermit, Permit, Prioritizer, Snapshot};
 
 /// Refuses what cannot be served in time, before anything is done for it: what
@@ -199,7 +199,10 @@ impl Core {
     #[inline]
     fn refuse(&self, reason: Reason) -> Rejected {
         self.refused.count();
-        self.telemetry.refused(reason);
+        self.telemetry.refused(match reason {
+            Reason::Expired => Cause::Expired,
+            _ => Cause::Shed,
+        });
         let rejected = self.rejected(reason);
         // Whose time is over need not come again.
         if reason == Reason::Expired {

@@ -1,4 +1,4 @@
-use axiomatic_core::{Name, Reason};
+use axiomatic_core::Name;
 
 /// Who is told of refusals. Names and units stand in TELEMETRY.md.
 pub(super) struct Telemetry {
@@ -6,6 +6,17 @@ pub(super) struct Telemetry {
     name: Name,
     #[cfg(feature = "metrics")]
     metrics: Metrics,
+}
+
+/// Why a call is refused.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It matters too little, or would be too late.
+    Shed,
+    /// It is too late.
+    Expired,
+    /// The other side would refuse it.
+    KeptBack,
 }
 
 impl Telemetry {
@@ -21,23 +32,23 @@ impl Telemetry {
 
     /// A call was refused.
     #[inline(always)]
-    pub(super) fn refused(&self, reason: Reason) {
+    pub(super) fn refused(&self, cause: Cause) {
         #[cfg(feature = "tracing")]
         if tracing::level_filters::LevelFilter::current() >= tracing::Level::DEBUG {
-            self.tell_refused(reason);
+            self.tell_refused(cause);
         }
         #[cfg(feature = "metrics")]
-        self.metrics.refused(reason).increment(1);
-        let _ = reason;
+        self.metrics.refused[cause as usize].increment(1);
+        let _ = cause;
     }
 
     #[cfg(feature = "tracing")]
     #[cold]
-    fn tell_refused(&self, reason: Reason) {
+    fn tell_refused(&self, cause: Cause) {
         tracing::debug!(
             target: "axiomatic::load_shed",
             name = self.name.as_str(),
-            reason = cause(reason),
+            reason = cause.text(),
             "refused"
         );
     }
@@ -52,7 +63,8 @@ impl Telemetry {
 #[cfg(feature = "metrics")]
 struct Metrics {
     would_refuse: metrics::Counter,
-    refused: [metrics::Counter; CAUSES.len()],
+    /// By cause.
+    refused: [metrics::Counter; Cause::ALL.len()],
 }
 
 #[cfg(feature = "metrics")]
@@ -63,28 +75,27 @@ impl Metrics {
             would_refuse: metrics::counter!(
                 "axiomatic_load_shed_would_refuse_total", "name" => name
             ),
-            refused: CAUSES.map(|reason| {
+            refused: Cause::ALL.map(|cause| {
                 metrics::counter!(
                     "axiomatic_load_shed_refused_total",
-                    "name" => name, "reason" => cause(reason)
+                    "name" => name, "reason" => cause.text()
                 )
             }),
         }
     }
-
-    fn refused(&self, reason: Reason) -> &metrics::Counter {
-        let at = CAUSES.iter().position(|one| *one == reason);
-        &self.refused[at.unwrap_or(0)]
-    }
 }
 
-#[cfg(feature = "metrics")]
-const CAUSES: [Reason; 2] = [Reason::Shed, Reason::Expired];
-
 #[cfg(any(feature = "tracing", feature = "metrics"))]
-fn cause(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Expired => "expired",
-        _ => "shed",
+impl Cause {
+    /// In their order.
+    #[cfg(feature = "metrics")]
+    const ALL: [Cause; 3] = [Cause::Shed, Cause::Expired, Cause::KeptBack];
+
+    const fn text(self) -> &'static str {
+        match self {
+            Cause::Shed => "shed",
+            Cause::Expired => "expired",
+            Cause::KeptBack => "kept back",
+        }
     }
 }

@@ -45,7 +45,7 @@ impl Telemetry {
     pub(super) fn failing_fast(&self, after: Duration) {
         #[cfg(feature = "tracing")]
         tracing::info!(
-            target: "axiomatic::load_shed",
+            target: "axiomatic::fail_fast",
             name = self.name.as_str(),
             after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
             "failing fast"
@@ -60,7 +60,7 @@ impl Telemetry {
     pub(super) fn recovered(&self) {
         #[cfg(feature = "tracing")]
         tracing::info!(
-            target: "axiomatic::load_shed",
+            target: "axiomatic::fail_fast",
             name = self.name.as_str(),
             "recovered"
         );

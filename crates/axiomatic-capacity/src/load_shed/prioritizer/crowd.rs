@@ -3,7 +3,7 @@
 use axiomatic_core::Ratio;
 use axiomatic_core::context::{AdmissionLevel, Priority};
 
-use super::tallies_cell::{PRIORITIES, Totals};
+use super::tallies_cell::{COARSER, PRIORITIES, Totals};
 
 /// How many requests of each priority came, those of late counting more: each
 /// period counts half as much as the next. In sixteenths of a request.
@@ -42,13 +42,18 @@ impl Crowd {
             let count = u128::from(count) * 1_000_000;
             if left < count {
                 let share = left * 65_536 / count;
-                return AdmissionLevel::at(Priority::from_u8(priority), share as u16);
+                return AdmissionLevel::at(lowest(priority), share as u16);
             }
             left -= count;
         }
         let last = self.of.iter().rposition(|count| *count > 0).unwrap_or(0);
-        AdmissionLevel::at(Priority::from_u8(last as u8), u16::MAX)
+        AdmissionLevel::at(lowest(last as u8), u16::MAX)
     }
+}
+
+/// The lowest priority that is counted there.
+fn lowest(at: u8) -> Priority {
+    Priority::from_u8(at << COARSER)
 }
 
 #[cfg(test)]

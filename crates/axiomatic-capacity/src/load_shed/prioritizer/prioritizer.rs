@@ -108,14 +108,16 @@ struct Changed {
 /// What is told of the last period.
 struct Last {
     look: Look,
+    offered: u64,
+    turned_away: u64,
     admitting: Option<u64>,
     refused: Ratio,
     crowd: Crowd,
 }
 
 /// Of fewer requests a share is chance: the period goes on, up to ten times as
-/// long. It was not measured.
-const FEW: u64 = 20;
+/// long. It was not measured. A model has no time for so many.
+const FEW: u64 = if cfg!(axiomatic_loom) { 1 } else { 20 };
 const LONGEST: u64 = 10;
 
 impl Prioritizer {
@@ -133,6 +135,8 @@ impl Prioritizer {
             jitter: Luck::new(!config.seed),
             last: Mutex::new(Last {
                 look: Look::default(),
+                offered: 0,
+                turned_away: 0,
                 admitting: None,
                 refused: Ratio::ZERO,
                 crowd: crowd.clone(),
@@ -278,6 +282,8 @@ impl Prioritizer {
             refused: last.refused,
             admitting: last.admitting,
             look: last.look,
+            offered: last.offered,
+            turned_away: last.turned_away,
             retry_after: Duration::from_nanos(self.0.wait.load()),
         }
     }
@@ -319,10 +325,12 @@ impl Prioritizer {
         let look = control.overload.look(now);
         let refused = control.decide(&counted, nanos, &look, inner.is_told.load() == 1);
         let level = control.crowd.level(refused);
-        let turned_away = counted.of(Fate::Shed) + counted.of(Fate::TurnedAway);
-        let wait = control.patience.step(nanos, turned_away, offered);
+        let not_served = counted.of(Fate::Shed) + counted.of(Fate::TurnedAway);
+        let wait = control.patience.step(nanos, not_served, offered);
         *lock(&inner.last) = Last {
             look,
+            offered,
+            turned_away: counted.of(Fate::TurnedAway),
             admitting: control.controller.admitting(),
             refused,
             crowd: control.crowd.clone(),

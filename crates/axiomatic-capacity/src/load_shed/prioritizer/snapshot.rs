@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub(super) refused: Ratio,
     pub(super) admitting: Option<u64>,
     pub(super) look: Look,
+    pub(super) offered: u64,
+    pub(super) turned_away: u64,
     pub(super) retry_after: Duration,
 }
 
@@ -37,6 +39,16 @@ impl Snapshot {
     /// How many are admitted a second, if not all that come.
     pub fn admitting(&self) -> Option<u64> {
         self.admitting.map(|thousandths| thousandths / 1_000)
+    }
+
+    /// How many requests came in the last period.
+    pub fn offered(&self) -> u64 {
+        self.offered
+    }
+
+    /// How many of them were let in, and refused further in.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away
     }
 
     /// Whether a signal said that it is too much.

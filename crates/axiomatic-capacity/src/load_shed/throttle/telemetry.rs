@@ -54,18 +54,15 @@ impl Telemetry {
     /// The share was computed anew. That calls begin to be refused is told, and
     /// that they cease to be; how many are is what the gauge shows.
     pub(super) fn refreshed(&self, before: Share, share: Share) {
-        if before == share {
-            return;
-        }
         #[cfg(feature = "tracing")]
-        if before == Share::NONE {
+        if before == Share::NONE && share != Share::NONE {
             tracing::info!(
                 target: "axiomatic::throttle",
                 name = self.name.as_str(),
                 share = %share,
                 "throttling"
             );
-        } else if share == Share::NONE {
+        } else if before != Share::NONE && share == Share::NONE {
             tracing::info!(
                 target: "axiomatic::throttle",
                 name = self.name.as_str(),
@@ -74,6 +71,7 @@ impl Telemetry {
         }
         #[cfg(feature = "metrics")]
         self.metrics.share.set(part(share));
+        let _ = (before, share);
     }
 
     /// Somebody changed its configuration.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::heard_cell::Heard;
 use super::{Config, UpstreamLayer};
-use crate::load_shed::telemetry::Telemetry;
+use crate::load_shed::telemetry::{Cause, Telemetry};
 
 /// What a server says of what it admits, in the hands of its client: what would
 /// be refused there is not sent.
@@ -93,7 +93,7 @@ impl Upstream {
             return Ok(());
         }
         inner.refused.count();
-        inner.telemetry.refused(Reason::Shed);
+        inner.telemetry.refused(Cause::KeptBack);
         Err(self.rejected(Reason::Shed))
     }
 

@@ -1,3 +1,6 @@
+//! The shedder through tower. One file, because its tests share the same few
+//! services.
+
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
