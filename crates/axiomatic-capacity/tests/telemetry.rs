@@ -181,7 +181,11 @@ fn sheds_load(now: Instant) {
     assert!(shedder.admit(now, late).is_err());
     // A second, since so few make no period of a tenth. The last is refused.
     for period in 0..10 {
-        assert!(prioritizer.admit(now + tenth * period, Priority::CRITICAL).is_ok());
+        assert!(
+            prioritizer
+                .admit(now + tenth * period, Priority::CRITICAL)
+                .is_ok()
+        );
     }
     let then = now + tenth * 10;
     assert!(shedder.admit(then, load_shed::Ask::default()).is_err());

@@ -1,8 +1,7 @@
 //! What stands in front of the workers: all of it, nothing, and single pieces.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axiomatic_capacity::bulkhead::{self, Bulkhead, CoDel, Order, WhenFull};
@@ -157,18 +156,18 @@ pub(crate) struct Server {
 /// The busy share of the workers, as a measure of processors has it: over a
 /// second, more or less, and a tenth of a second late.
 #[derive(Default)]
-pub(crate) struct Busy(AtomicU32);
+pub(crate) struct Busy(Mutex<u32>);
 
 impl Busy {
     pub(crate) fn sample(&self, busy: u32, of: u32) {
         let share = busy * 1_000_000 / of;
-        let before = self.0.load(Ordering::Relaxed);
-        self.0.store((before * 9 + share) / 10, Ordering::Relaxed);
+        let mut mean = self.0.lock().unwrap();
+        *mean = (*mean * 9 + share) / 10;
     }
 
     /// Against 95 %.
     fn pressure(&self) -> Pressure {
-        Pressure::of(self.0.load(Ordering::Relaxed).into(), 950_000)
+        Pressure::of((*self.0.lock().unwrap()).into(), 950_000)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A server in virtual time, made of the shipped bulkhead, its queue and the
 //! load shedder; callers that give up and come again.
+//!
+//! One file, because it is one loop: each event leads to the next.
 
 use std::future::Future;
 use std::ops::Range;

@@ -1,4 +1,6 @@
 //! How much is to be refused: one period after the other, a pure step.
+//!
+//! One file, because its tables are half of it, and each speaks of a constant.
 
 use axiomatic_core::Ratio;
 use axiomatic_core::pressure::Pressure;
