@@ -1,77 +1,99 @@
+//! What becomes of an overloaded server: stories in virtual time, with load
+//! shedding and without. A binary of its own, since it is one instrument.
+//!
+//! Every gate holds for every seed. The page `docs/overload.md` shows the
+//! figures, and a test here compares it with what it would say now.
 #![cfg(not(axiomatic_loom))]
+
+#[path = "overload/judge.rs"]
+mod judge;
+#[path = "overload/page.rs"]
+mod page;
+#[path = "overload/run.rs"]
+mod run;
+#[path = "overload/servers.rs"]
+mod servers;
+#[path = "overload/stories.rs"]
+mod stories;
 #[path = "overload/world.rs"]
 mod world;
 
-use std::num::NonZeroU32;
-use std::time::Duration;
+use judge::failed;
+use servers::{LAGGING, Pieces, REPORTS, SHEDDER, SIGNAL};
+use stories::Tell;
 
-use axiomatic_capacity::bulkhead::{self, Order, WhenFull};
-use axiomatic_capacity::load_shed::{self, prioritizer, signal::QueueDelay};
-use axiomatic_sim::{Arrivals, Rate, Timeline};
-use world::{Server, Story, manual, run};
-
-const MS: fn(u64) -> Duration = Duration::from_millis;
-
-fn story(rate: u32) -> Story {
-    Story {
-        arrivals: Arrivals::poisson(Timeline::always(Rate::per_second(700)).during(
-            Duration::from_secs(10)..Duration::from_secs(40),
-            Rate::per_second(rate),
-        )),
-        service: Timeline::always(MS(20)),
-        workers: 20,
-        patience: MS(500),
-        retries: 2,
-        pause: MS(100),
-        end: Duration::from_secs(60),
-    }
+/// The story goes well with shedding, and as badly as it is known to without.
+#[track_caller]
+fn holds(story: Tell) {
+    let mut wrong = failed(story, story().with, |gate| Some(gate.bound));
+    wrong.extend(failed(story, story().without, |gate| gate.without));
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", story().name);
 }
 
 #[test]
-fn try_it() {
-    for (name, shed, reports, signals) in [
-        ("nothing", false, false, false),
-        ("signals", true, false, true),
-        ("reports", true, true, false),
-        ("both", true, true, true),
-    ] {
-        for rate in [2000, 10000] {
-            let story = story(rate);
-            let seconds = run(&story, 1, |clock| {
-                let bulkhead = bulkhead::Config::new(NonZeroU32::new(story.workers).unwrap())
-                    .clock(manual(clock))
-                    .when_full(WhenFull::Wait {
-                        max_waiting: if shed && reports { 200 } else { 100_000 },
-                        max_wait: Duration::from_secs(if shed { 1 } else { 60 }),
-                        order: if shed { Order::default() } else { Order::Fifo },
-                    })
-                    .build()
-                    .unwrap();
-                let mut config = prioritizer::Config::new();
-                if signals {
-                    config = config.signal(QueueDelay::of(bulkhead.clone(), MS(50)));
-                }
-                let p = config.build().unwrap();
-                Server {
-                    shedder: shed.then(|| load_shed::Config::new(&p).clock(manual(clock)).build()),
-                    prioritizer: reports.then_some(p),
-                    bulkhead,
-                    tells_deadlines: shed,
-                }
-            });
-            let good: Vec<_> = seconds.iter().map(|s| s.good).collect();
-            let crit: Vec<_> = seconds
-                .iter()
-                .map(|s| s.good_by_class[3] * 100 / s.offered_by_class[3].max(1))
-                .collect();
-            println!("{name} {rate}\n  {good:?}\n  critical+ %: {crit:?}");
-            println!(
-                "  worst {:?}",
-                seconds
-                    .iter()
-                    .map(|s| s.worst.as_millis())
-                    .collect::<Vec<_>>()
+fn twice_the_load_leaves_its_goodput_and_what_matters_most() {
+    holds(stories::double);
+}
+
+#[test]
+fn ten_times_the_load_leaves_its_goodput() {
+    holds(stories::ten_times);
+}
+
+#[test]
+fn a_server_that_was_stuck_is_back_within_seconds_and_without_shedding_is_not() {
+    holds(stories::stuck);
+}
+
+#[test]
+fn a_retry_storm_ends_with_its_cause_and_without_shedding_does_not() {
+    holds(stories::storm);
+}
+
+#[test]
+fn it_follows_a_capacity_that_falls_to_a_quarter_and_comes_back() {
+    holds(stories::quarter);
+}
+
+#[test]
+fn a_queue_that_refuses_stands_too_far_inside_where_it_costs_to_come_there() {
+    holds(stories::entrance);
+}
+
+#[test]
+fn without_an_overload_nothing_is_refused() {
+    holds(stories::steady);
+}
+
+#[test]
+fn one_user_that_asks_for_most_does_not_take_it_from_the_others() {
+    holds(stories::one_user);
+}
+
+#[test]
+fn callers_that_come_when_they_are_told_to_do_not_come_together() {
+    holds(stories::as_told);
+}
+
+/// Each of them learns enough: also the shedder in front of a queue that
+/// refuses nobody.
+#[test]
+fn a_signal_alone_does_and_so_do_reports_and_the_shedder_without_the_rest() {
+    let mut wrong = Vec::new();
+    for pieces in [&SIGNAL, &LAGGING, &REPORTS, &SHEDDER] as [&Pieces; 4] {
+        for story in [stories::double as Tell, stories::storm] {
+            let failed = failed(story, pieces, |gate| Some(gate.bound));
+            wrong.extend(
+                failed
+                    .into_iter()
+                    .map(|failed| format!("{}: {failed}", pieces.name)),
             );
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_page_shows_what_the_simulations_say() {
+    page::compare_or_bless();
 }
