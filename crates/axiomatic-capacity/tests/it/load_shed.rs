@@ -18,12 +18,12 @@ use std::time::Duration;
 use axiomatic_capacity::load_shed::prioritizer::Config;
 use axiomatic_capacity::load_shed::signal::Watched;
 use axiomatic_capacity::load_shed::{
-    Ask, Config as ShedderConfig, ConfigError, Estimate, Prioritizer,
+    Ask, Config as ShedderConfig, ConfigError, Estimate, OwnedPermit, Prioritizer,
 };
 use axiomatic_core::context::{AdmissionLevel, Deadline, Priority};
 use axiomatic_core::pressure::Pressure;
 use axiomatic_core::time::Instant;
-use axiomatic_core::{Mode, Pattern, Ratio, Reason};
+use axiomatic_core::{Mode, Outcome, Pattern, Ratio, Reason};
 
 use crate::support::{MILLI, SECOND};
 
@@ -305,13 +305,14 @@ fn what_was_served_is_what_it_is_told_of() {
     let shedder = ShedderConfig::new(&prioritizer).build();
     gauge.set(100);
     let mut now = START;
-    // A thousand come a second, and a hundred of them end.
+    // A thousand come a second, and a hundred of them are answered.
     let mut under_way = Vec::new();
     for at in 0..2_000 {
         now = now + MILLI;
         under_way.extend(shedder.admit_owned(now, Ask::default()).ok());
-        if at % 10 == 0 {
-            under_way.pop();
+        let call: Option<OwnedPermit> = (at % 10 == 0).then(|| under_way.pop()).flatten();
+        if let Some(call) = call {
+            call.record(Outcome::Success);
         }
     }
     let admitting = prioritizer.snapshot().admitting().unwrap();

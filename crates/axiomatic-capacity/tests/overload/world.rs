@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use axiomatic_capacity::bulkhead::{self, Admission, Ask, Waiting};
 use axiomatic_capacity::load_shed;
-use axiomatic_core::Rejected;
 use axiomatic_core::context::{Deadline, Priority};
+use axiomatic_core::{Outcome, Rejected};
 use axiomatic_sim::{Agenda, Arrivals, Random, Timeline};
 
 use crate::run::Run;
@@ -342,7 +342,9 @@ impl Told<'_> {
         self.serving -= 1;
         let attempt = &mut self.attempts[at];
         attempt.slot = None;
-        attempt.shed = None;
+        if let Some(permit) = attempt.shed.take() {
+            permit.record(Outcome::Success);
+        }
         let Attempt { began, is_open, .. } = *attempt;
         attempt.is_open = false;
         let Request {

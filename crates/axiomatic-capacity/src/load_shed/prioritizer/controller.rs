@@ -34,7 +34,7 @@ pub(super) struct Law {
 /// |---|---|
 /// | too much pressure | what was served, less a step; more steps the more pressure there is; three quarters at least |
 /// | less, and it was lowered shortly before | as before: what that does is not seen yet |
-/// | no such pressure, but some were turned away further in | what was served, and a step more, so that it stays busy |
+/// | no such pressure, but some were turned away further in | what was served, and a twentieth more, so that it stays busy |
 /// | nothing of the kind | a step more, the next time two, four, and so on, as far as is known to be borne; from there on a step, and two after a while |
 /// | nothing, and no more came for long than it would admit | everything |
 ///
@@ -52,6 +52,8 @@ pub(super) struct Controller {
     known: u64,
     /// Periods since it was lowered, and since it was not calm.
     since_lowered: u32,
+    /// The pressure then, and each so many periods after.
+    lowered_at: Pressure,
     calm: u32,
     /// Calm periods in which all that came would have been admitted.
     idle: u32,
@@ -63,6 +65,13 @@ pub(super) struct Controller {
 /// under twice the load, and a twentieth with 5. With 10, one per cent more is
 /// served under twice the load, and one less under ten times as much.
 const SETTLES: u32 = 5;
+/// Fewer than so many turned away are chance: two that came at once.
+const MANY: Ratio = Ratio::percent(1);
+/// So much more is admitted than was served while some are turned away. By
+/// chance alone a bulkhead without a queue turns away one in twenty while nine
+/// of ten of its slots are taken (Erlang's formula, for a hundred), so with less
+/// it would stand half empty.
+const FURTHER: Ratio = Ratio::percent(5);
 /// So many calm periods with room to spare, and everything is admitted.
 const SPARE: u32 = 10;
 /// Steps up double so often: 2, 4, 8, 16, 32 percent.
@@ -95,6 +104,7 @@ impl Controller {
             most: None,
             known: 0,
             since_lowered: SETTLES,
+            lowered_at: Pressure::NONE,
             calm: 0,
             idle: 0,
         }
@@ -114,13 +124,14 @@ impl Controller {
     pub(super) fn step(&mut self, period: &Period) -> Ratio {
         let offered = rate(period.offered, period.nanos);
         let served = self.smooth(rate(period.served, period.nanos));
+        let passed = period.served.saturating_add(period.turned_away);
         self.since_lowered = self.since_lowered.saturating_add(1);
         if let Some(pressure) = period.overload {
             self.too_much(served);
-            self.lower(less(served, self.steps(pressure)));
-        } else if period.turned_away > 0 {
+            self.lower(less(served, self.steps(pressure)), pressure);
+        } else if MANY.is_reached_by(period.turned_away, passed) && period.turned_away > 0 {
             self.too_much(served);
-            self.most = Some(more(served, self.law.increase));
+            self.most = Some(more(served, FURTHER));
         } else {
             self.raise(offered);
         }
@@ -168,14 +179,18 @@ impl Controller {
         Ratio::parts_per_million(all as u32)
     }
 
-    fn lower(&mut self, to: u64) {
+    fn lower(&mut self, to: u64, pressure: Pressure) {
+        let eases = pressure < self.lowered_at;
         match self.most {
-            Some(most) if to < most && self.since_lowered < SETTLES => {}
+            Some(most) if to < most && (eases || self.since_lowered < SETTLES) => {}
             Some(most) if to >= most => self.most = Some(to),
             _ => {
                 self.most = Some(to);
                 self.since_lowered = 0;
             }
+        }
+        if self.since_lowered % SETTLES == 0 {
+            self.lowered_at = pressure;
         }
     }
 
@@ -302,8 +317,8 @@ mod tests {
             ..CALM
         };
         let mut controller = Controller::new(LAW);
-        assert_eq!(controller.step(&turned_away), Ratio::percent(66));
-        assert_eq!(controller.admitting(), Some(1_020_000), "two percent more");
+        assert_eq!(controller.step(&turned_away), Ratio::percent(65));
+        assert_eq!(controller.admitting(), Some(1_050_000), "a twentieth more");
     }
 
     #[test]

@@ -44,7 +44,6 @@ struct Inner {
     believed: Duration,
     /// Of 2^32 that are kept back, so many are sent.
     probes: u64,
-    /// Who belongs to the share that is admitted.
     /// Who is sent although it is kept back.
     probing: Luck,
     mode: ModeCell,
