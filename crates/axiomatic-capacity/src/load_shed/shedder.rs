@@ -91,7 +91,7 @@ impl LoadShedder {
     /// is over. None, if it is not asked about.
     pub(super) fn unready(&self, now: Instant, ask: Option<Ask>) -> Rejected {
         let prioritizer = &self.0.prioritizer;
-        if let Some(ask) = ask.filter(|_| !self.0.mode.is_off())
+        if let Some(ask) = ask
             && prioritizer.lets_in(now, ask.priority)
         {
             prioritizer.turned_away();

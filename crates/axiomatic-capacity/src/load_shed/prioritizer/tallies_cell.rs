@@ -154,15 +154,19 @@ mod tests {
     fn nothing_is_lost_whatever_the_threads_and_counts_may_wrap() {
         let tallies = Tallies::new();
         let before = tallies.read();
+        // All at once, or who comes after one that has ended has its line.
         let threads = 3 * spread() as u32;
+        let all = std::sync::Barrier::new(threads as usize);
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
+                    all.wait();
                     for _ in 0..1_000 {
                         tallies.offered(Priority::SHEDDABLE);
                         tallies.offered(Priority::from_u8(255));
                         tallies.fate(Fate::Ended);
                     }
+                    all.wait();
                 });
             }
         });
