@@ -139,13 +139,19 @@ mod tests {
     #[test]
     fn no_count_is_lost_whatever_the_threads() {
         for tally in [SpreadTally::new(), SpreadTally::compact()] {
+            // All at once, or who comes after one that has ended has its line.
+            let threads = 3 * tally.lines.len().max(2);
+            let all = std::sync::Barrier::new(threads);
             std::thread::scope(|scope| {
-                for _ in 0..3 * tally.lines.len().max(2) {
-                    scope.spawn(|| (0..1_000).for_each(|_| tally.count()));
+                for _ in 0..threads {
+                    scope.spawn(|| {
+                        all.wait();
+                        (0..1_000).for_each(|_| tally.count());
+                        all.wait();
+                    });
                 }
             });
-            let threads = 3 * tally.lines.len().max(2) as u64;
-            assert_eq!(tally.load(), 1_000 * threads);
+            assert_eq!(tally.load(), 1_000 * threads as u64);
         }
     }
 }

@@ -123,7 +123,7 @@ impl LoadShedder {
     #[inline(always)]
     pub(super) fn unready(&self, now: Instant, ask: Option<Ask>) -> Refusal {
         let prioritizer = &self.0.prioritizer;
-        let wait = match ask.filter(|_| !self.0.mode.is_off()) {
+        let wait = match ask {
             None => prioritizer.wait(),
             Some(ask) => match prioritizer.lets_in(now, ask.priority) {
                 Ok(()) => prioritizer.turns_away(),

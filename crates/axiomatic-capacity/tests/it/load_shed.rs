@@ -216,11 +216,40 @@ fn settings_change_live_with_the_next_period() {
     shedding(&prioritizer, 0, &[Priority::default()]);
     assert!(!prioritizer.snapshot().is_overloaded());
     assert_eq!(prioritizer.snapshot().signal(), Some("gauge"));
+    assert_eq!(prioritizer.snapshot().retry_after(), SECOND);
+
+    let prioritizer = Config::new().build().unwrap();
+    let others = Config::new()
+        .retry_after(20 * SECOND, 60 * SECOND)
+        .most_refused(Ratio::percent(10));
+    prioritizer.update(&others).unwrap();
+    shedding(&prioritizer, 50, &[Priority::default()]);
+    let snapshot = prioritizer.snapshot();
+    assert_eq!(snapshot.retry_after(), 20 * SECOND);
+    assert_eq!(snapshot.refused(), Ratio::percent(10));
     let crossed = Config::new().hysteresis(Pressure::percent(80), Pressure::FULL);
     assert!(matches!(
         prioritizer.update(&crossed),
         Err(ConfigError::Overload(_))
     ));
+}
+
+#[test]
+fn a_new_period_is_as_long_as_is_said() {
+    let looks = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&looks);
+    let prioritizer = Config::new()
+        .signal(Watched::new("counting", move |_| {
+            counting.fetch_add(1, Ordering::Relaxed);
+            Pressure::NONE
+        }))
+        .build()
+        .unwrap();
+    prioritizer.update(&Config::new().period(SECOND)).unwrap();
+    for at in 0..=3_000 {
+        let _ = prioritizer.admit(START + MILLI * at, Priority::default());
+    }
+    assert_eq!(looks.load(Ordering::Relaxed), 3);
 }
 
 #[test]
@@ -296,6 +325,46 @@ fn what_would_be_too_late_is_refused_at_once() {
         "whoever waits for ever"
     );
     assert_eq!(shedder.snapshot().refused(), 2);
+
+    shedder.set_mode(Mode::Shadow);
+    assert!(shedder.admit(START, until(MILLI)).is_ok());
+    assert!(shedder.admit(START, until(SECOND)).is_ok());
+    assert_eq!(shedder.snapshot().would_refuse(), 1);
+}
+
+#[test]
+fn who_comes_too_late_is_no_sign_of_an_overload() {
+    let prioritizer = Config::new().build().unwrap();
+    let shedder = ShedderConfig::new(&prioritizer).build();
+    for at in 0..20_000 {
+        let now = START + MILLI * at;
+        let ask = match at % 2 {
+            0 => Ask::default(),
+            _ => Ask::default().with_deadline(Deadline::at(now)),
+        };
+        assert_eq!(shedder.admit(now, ask).is_ok(), at % 2 == 0);
+    }
+    let snapshot = prioritizer.snapshot();
+    assert_eq!(snapshot.retry_after(), SECOND);
+    assert_eq!(snapshot.level(), AdmissionLevel::ALL);
+}
+
+#[test]
+fn calls_that_are_not_seen_are_not_served() {
+    let gauge = Gauge::default();
+    let prioritizer = Config::new().signal(gauge.signal()).build().unwrap();
+    let shedder = ShedderConfig::new(&prioritizer).build();
+    shedder.set_mode(Mode::Off);
+    let unseen = (0..1_000).map(|_| shedder.admit_owned(START, Ask::default()));
+    let mut unseen: Vec<_> = unseen.collect();
+    shedder.set_mode(Mode::Enforce);
+    gauge.set(100);
+    for at in 0..350 {
+        drop(shedder.admit(START + MILLI * at, Ask::default()));
+        unseen.pop();
+    }
+    let admitting = prioritizer.snapshot().admitting().unwrap();
+    assert!(admitting < 1_000, "{admitting}");
 }
 
 #[test]

@@ -92,6 +92,14 @@ mod tests {
     }
 
     #[test]
+    fn one_in_twenty_is_much() {
+        for (refused, wait) in [(0, 1), (4, 1), (5, 2), (6, 2), (100, 2)] {
+            let mut patience = Patience::new(SECOND, 8 * SECOND);
+            assert_eq!(patience.step(SECOND, refused, 100).as_secs(), wait);
+        }
+    }
+
+    #[test]
     fn what_changes_all_the_time_is_neither_much_nor_little() {
         let mut patience = Patience::new(4 * SECOND, 64 * SECOND);
         for period in 0..100 {

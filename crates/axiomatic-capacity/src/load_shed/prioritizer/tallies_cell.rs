@@ -211,16 +211,20 @@ mod tests {
     fn nothing_is_lost_whatever_the_threads_and_counts_may_wrap() {
         let tallies = Tallies::new(0);
         let before = tallies.read();
+        // All at once, or who comes after one that has ended has its line.
         let threads = 3 * spread() as u32;
+        let all = std::sync::Barrier::new(threads as usize);
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
+                    all.wait();
                     for _ in 0..1_000 {
                         let mine = tallies.mine();
                         mine.offered(Priority::SHEDDABLE);
                         mine.offered(Priority::from_u8(255));
                         mine.fate(Fate::Served);
                     }
+                    all.wait();
                 });
             }
         });

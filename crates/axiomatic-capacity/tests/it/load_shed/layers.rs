@@ -360,6 +360,52 @@ async fn answers_say_what_is_admitted_if_they_are_to() {
 }
 
 #[tokio::test]
+async fn while_all_is_admitted_nothing_is_said_of_it() {
+    let further_in = AdmissionLevel::at(Priority::CRITICAL, 1);
+    let layer = calm().layer().announcing();
+    let mut service = ServiceBuilder::new()
+        .layer(layer.with_error::<Rejected>().with_binding(Telling))
+        .service(service_fn(move |_: Context| {
+            std::future::ready(Ok::<_, Rejected>(further_in))
+        }));
+    let call = service.ready().await.unwrap().call(Context::default());
+    assert_eq!(call.await, Ok(further_in));
+}
+
+/// Its readiness fails every other time.
+#[derive(Clone)]
+struct Failing(bool);
+
+impl Service<Context> for Failing {
+    type Response = ();
+    type Error = Rejected;
+    type Future = std::future::Ready<Result<(), Rejected>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Rejected>> {
+        self.0 = !self.0;
+        let broken = Rejected::new(Pattern::Retry, Reason::Open);
+        Poll::Ready(if self.0 { Ok(()) } else { Err(broken) })
+    }
+
+    fn call(&mut self, _: Context) -> Self::Future {
+        std::future::ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn who_calls_although_readiness_failed_is_refused() {
+    let layer = calm().layer().with_error::<Rejected>();
+    let mut service = ServiceBuilder::new()
+        .layer(layer.with_binding(Carried))
+        .service(Failing(false));
+    service.ready().await.unwrap();
+    let broken = service.ready().await.map(drop).unwrap_err();
+    assert_eq!(broken.reason(), Reason::Open);
+    let refused = service.call(Context::default()).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::NotReady);
+}
+
+#[tokio::test]
 async fn a_call_that_is_answered_was_served_and_no_other() {
     let gauge = super::Gauge::default();
     let prioritizer = prioritizer::Config::new()
