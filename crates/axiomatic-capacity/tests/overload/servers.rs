@@ -175,8 +175,12 @@ impl Pieces {
     pub(crate) fn build(&self, clock: &ManualClock, seed: u64) -> Server {
         let clock = || Clock::Manual(clock.clone());
         let prioritizer = self.shedder.then(|| {
-            // Draws depend on the thread; of the tests each has another.
-            let line = thread_index().min(spread());
+            // Draws depend on the line that a thread has, the first of which is
+            // for those without one; of the tests each has another.
+            let line = match thread_index() {
+                index if index < spread() => index + 1,
+                _ => 0,
+            };
             let config = prioritizer::Config::new().seed(seed ^ line as u64);
             config.build().unwrap()
         });

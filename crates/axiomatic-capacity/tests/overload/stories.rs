@@ -51,11 +51,11 @@ pub(crate) enum Bound {
 use Bound::{AtLeast, AtMost};
 
 impl Bound {
-    /// What one piece alone is held to: it may lose a ninth of what all
+    /// What one piece alone is held to: it may lose an eighth of what all
     /// together have to keep, and do twice as much in vain.
     pub(crate) fn of_a_piece(self) -> Self {
         match self {
-            AtLeast(least) => AtLeast(least - least / 9),
+            AtLeast(least) => AtLeast(least - least / 8),
             AtMost(most) => AtMost(most * 2),
         }
     }
