@@ -195,8 +195,11 @@ async fn what_the_server_would_shed_its_client_keeps_back() {
     let upstream = upstream::Config::new().build().unwrap();
     let client = heeding(&upstream, server);
 
-    let [sheddable, critical] = ask(&client, 1_000, 5 * SECOND).await;
-    assert_eq!(critical.answered, critical.asked);
+    // Two percent less in each half second: until all that is sheddable is too
+    // much, and that is the least that a client knows to be refused.
+    let [sheddable, critical] = ask(&client, 1_000, 22 * SECOND).await;
+    assert!(critical.answered >= critical.asked / 100 * 95, "{critical:?}");
+    assert_eq!(critical.kept_back, 0, "{critical:?}");
     assert!(sheddable.kept_back > sheddable.asked / 20, "{sheddable:?}");
     assert!(sheddable.refused > 0, "there is something to hear");
     let asked = sheddable.asked + critical.asked;
@@ -331,7 +334,8 @@ async fn a_bulkhead_and_a_rate_limit_shed_the_same_requests_first() {
         assert!(critical.answered >= critical.asked * 9 / 10);
         let answered = critical.answered + sheddable.answered;
         assert!((900..=1_010).contains(&answered), "{answered}");
-        assert!(within < 60, "{within}");
+        // A twentieth of what is borne comes in vain, so that it stays busy.
+        assert!(within < 100, "{within}");
     }
 }
 

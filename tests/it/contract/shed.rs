@@ -107,6 +107,10 @@ fn a_load_shedder_that_refuses_nobody_keeps_the_contract() {
             shedding.shedder.set_mode(mode);
             Subject::new(shedding.shedder.layer())
         })
+        .except(
+            Obligation::ShedLeavesQueue,
+            "it sheds nobody, and waits for what is not ready",
+        )
         .assert();
     }
 }
