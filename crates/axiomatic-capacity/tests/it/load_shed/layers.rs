@@ -1,3 +1,5 @@
+//! What its layer promises. One file, because it is one list over one service.
+
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
