@@ -315,6 +315,9 @@ proptest! {
             prop_assert_eq!(queue.oldest_age(now), came.map_or(Duration::ZERO, |came| now - came));
             let is_overloaded = codel.is_some_and(|codel| list.is_overloaded(codel, now));
             prop_assert_eq!(queue.is_overloaded(now), is_overloaded);
+            for known in list.known.iter().filter(|known| known.settled.is_some()) {
+                prop_assert_eq!(queue.overdue_from(known.ticket.as_ref().unwrap()), None);
+            }
             for at in waiting {
                 let overdue_from = queue.overdue_from(list.known[at].ticket.as_ref().unwrap());
                 prop_assert_eq!(overdue_from.is_some(), codel.is_some());

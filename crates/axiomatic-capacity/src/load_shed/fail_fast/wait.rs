@@ -57,3 +57,23 @@ impl Wait {
         self.under_way = None;
     }
 }
+
+#[cfg(all(test, not(axiomatic_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_late_by_less_than_a_second_or_the_time_itself_has_waited() {
+        let start = Instant::from_nanos(1_000_000_000);
+        let second = Duration::from_secs(1);
+        for (patience, lapse) in [(second / 10, second), (3 * second, 3 * second)] {
+            let mut wait = Wait::default();
+            assert_eq!(wait.attend(start, patience), start);
+            wait.set_until(start + patience);
+            let late = start + patience + lapse;
+            assert_eq!(wait.attend(late, patience), start);
+            let too_late = late + Duration::from_nanos(1);
+            assert_eq!(wait.attend(too_late, patience), too_late);
+        }
+    }
+}

@@ -64,3 +64,39 @@ impl Usage {
         (all, busy)
     }
 }
+
+#[cfg(all(test, not(axiomatic_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shares_a_place_in_one_row_is_not_taken_for_the_other() {
+        let user = |first: u64, second: u64| second << 32 | first;
+        for (heavy, light) in [
+            (user(5, 7), user(5, 9)),
+            (user(5, 7), user(6, 7)),
+            (user(5, 7), user(7, 5)),
+        ] {
+            let usage = Usage::new();
+            for times in 1..=10 {
+                assert_eq!(usage.add(heavy), times);
+            }
+            assert_eq!(usage.add(light), 1);
+        }
+    }
+
+    #[test]
+    fn half_is_forgotten_and_of_one_all() {
+        let usage = Usage::new();
+        for _ in 0..10 {
+            usage.add(1);
+        }
+        usage.add(2);
+        assert_eq!(usage.forget(), (5, 2));
+        assert_eq!((usage.add(1), usage.add(2)), (6, 1));
+        for _ in 0..4 {
+            usage.forget();
+        }
+        assert_eq!(usage.forget(), (0, 0));
+    }
+}

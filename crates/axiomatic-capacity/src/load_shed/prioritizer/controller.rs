@@ -46,6 +46,12 @@ pub(super) struct Controller {
     law: Law,
     /// Calls a second, in thousandths, of late.
     served: Option<u64>,
+    /// Turned away a second, in thousandths, of late.
+    turned_away: u64,
+    /// What part was turned away when it was lowered for that, in millionths; for
+    /// how many periods it was not lowered again because it had not helped.
+    blamed: u64,
+    vain: u32,
     /// How many to admit, if not all.
     most: Option<u64>,
     /// How many were served when it was too much the last time.
@@ -101,6 +107,9 @@ impl Controller {
         Controller {
             law,
             served: None,
+            turned_away: 0,
+            blamed: 0,
+            vain: 0,
             most: None,
             known: 0,
             since_lowered: SETTLES,
@@ -124,6 +133,7 @@ impl Controller {
     pub(super) fn step(&mut self, period: &Period) -> Ratio {
         let offered = rate(period.offered, period.nanos);
         let served = self.smooth(rate(period.served, period.nanos));
+        self.turned_away = mean(self.turned_away, rate(period.turned_away, period.nanos));
         let passed = period.served.saturating_add(period.turned_away);
         self.since_lowered = self.since_lowered.saturating_add(1);
         if let Some(pressure) = period.overload {
@@ -131,7 +141,7 @@ impl Controller {
             self.lower(less(served, self.steps(pressure)), pressure);
         } else if MANY.is_reached_by(period.turned_away, passed) && period.turned_away > 0 {
             self.too_much(served);
-            self.most = Some(more(served, FURTHER));
+            self.follow(more(served, FURTHER), served, offered);
         } else {
             self.raise(offered);
         }
@@ -144,13 +154,7 @@ impl Controller {
     }
 
     fn smooth(&mut self, served: u64) -> u64 {
-        let smoothed = match self.served {
-            None => served,
-            Some(before) => {
-                let sum = u128::from(before) * u128::from(SMOOTHED - 1) + u128::from(served);
-                (sum / u128::from(SMOOTHED)) as u64
-            }
-        };
+        let smoothed = self.served.map_or(served, |before| mean(before, served));
         self.served = Some(smoothed);
         smoothed
     }
@@ -194,6 +198,32 @@ impl Controller {
         }
     }
 
+    /// Some were turned away further in, and this is a little more than what was
+    /// served. It is lowered to that once, and again only if that helped, or if
+    /// it is much worse now: what is turned away whatever comes, behind one bad
+    /// dependency of several, is no reason to serve nobody.
+    fn follow(&mut self, to: u64, served: u64, offered: u64) {
+        let Some(most) = self.most.filter(|most| to < *most) else {
+            if self.most.is_none() {
+                self.blamed = share(self.turned_away, served);
+            }
+            self.most = Some(to.min(more(offered, Ratio::ONE)));
+            return;
+        };
+        let turned_away = share(self.turned_away, served);
+        if turned_away <= self.blamed / 2 || turned_away >= self.blamed * 2 {
+            self.blamed = turned_away;
+            self.vain = 0;
+            self.most = Some(to);
+            return;
+        }
+        self.vain += 1;
+        if self.vain >= SPARE {
+            self.vain = 0;
+            self.most = Some(more(most, self.law.increase));
+        }
+    }
+
     fn raise(&mut self, offered: u64) {
         let Some(most) = self.most else {
             return;
@@ -222,6 +252,18 @@ impl Controller {
         };
         self.most = Some(more(most, step).saturating_add(1_000).min(highest));
     }
+}
+
+/// Of what there was before, and of what there is.
+fn mean(before: u64, now: u64) -> u64 {
+    let sum = u128::from(before) * u128::from(SMOOTHED - 1) + u128::from(now);
+    (sum / u128::from(SMOOTHED)) as u64
+}
+
+/// Which part was turned away of those that were, and of others, in millionths.
+fn share(turned_away: u64, served: u64) -> u64 {
+    let all = u128::from(turned_away) + u128::from(served);
+    (u128::from(turned_away) * MILLION / all.max(1)) as u64
 }
 
 /// Calls a second, in thousandths.
@@ -319,6 +361,25 @@ mod tests {
         let mut controller = Controller::new(LAW);
         assert_eq!(controller.step(&turned_away), Ratio::percent(65));
         assert_eq!(controller.admitting(), Some(1_050_000), "a twentieth more");
+    }
+
+    #[test]
+    fn what_is_turned_away_whatever_comes_does_not_have_all_refused() {
+        for (percent, least) in [(5, 850), (10, 800), (30, 500), (60, 150)] {
+            let mut controller = Controller::new(LAW);
+            let mut admitted = 1_000;
+            for _ in 0..300 {
+                let turned_away = admitted * percent / 100;
+                let refused = controller.step(&Period {
+                    turned_away,
+                    served: admitted - turned_away,
+                    ..CALM
+                });
+                let refused = u64::from(refused.as_parts_per_million());
+                admitted = 1_000 - 1_000 * refused / 1_000_000;
+                assert!(admitted > least, "{percent} %: {admitted}");
+            }
+        }
     }
 
     #[test]

@@ -1,3 +1,6 @@
+//! Who decides, and what it goes by. One file, because who counts and who takes
+//! the count over are one hand-over.
+
 use std::fmt;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Duration;

@@ -105,6 +105,31 @@ fn few_requests_make_nobody_heavy() {
 }
 
 #[test]
+fn who_asks_for_a_little_beside_idle_ones_is_not_heavy() {
+    let fairness = fairness();
+    // Both are known, and one asks for next to nothing.
+    for at in 0..2_000 {
+        let user = u64::from(at % 2 == 0 && at > 1_500);
+        if at % 100 == 0 {
+            level(&fairness, at * MILLI, user);
+        }
+    }
+    let levels = (0..14).map(|at| level(&fairness, 2 * SECOND + at * MILLI, 1));
+    assert!(levels.min().unwrap() >= 56);
+}
+
+#[test]
+fn alone_or_alike_nobody_is_heavy() {
+    for users in [1, 10] {
+        let fairness = fairness();
+        for at in 0..20_000 {
+            let level = level(&fairness, at * MILLI, u64::from(at) % users);
+            assert!(level >= 56 || at < 2_000, "{level} of {users} at {at} ms");
+        }
+    }
+}
+
+#[test]
 fn what_was_used_is_forgotten_also_while_nobody_comes() {
     let fairness = fairness();
     let at = one_is_heavy(&fairness);

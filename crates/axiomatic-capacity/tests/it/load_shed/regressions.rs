@@ -1,4 +1,4 @@
-//! What was wrong once.
+//! What was wrong once. One file, because it is one list.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;

@@ -1,9 +1,10 @@
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use axiomatic_capacity::load_shed::ConfigError;
 use axiomatic_capacity::load_shed::upstream::{Config, Upstream};
 use axiomatic_core::context::{AdmissionLevel, Context, Priority};
-use axiomatic_core::time::{Clock, ManualClock};
+use axiomatic_core::time::{Clock, Instant, ManualClock};
 use axiomatic_core::{Carrier, Heed, Mode, Ratio, Reason, Rejected};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -151,4 +152,62 @@ async fn who_calls_without_being_ready_is_refused() {
     let refused = client.clone().call(Priority::CRITICAL).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::NotReady);
     assert!(client.call(Priority::CRITICAL).await.is_ok());
+    // It has been called.
+    let refused = client.call(Priority::CRITICAL).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::NotReady);
+}
+
+#[test]
+fn a_level_is_believed_until_its_time_is_over_however_late_it_is() {
+    let level = AdmissionLevel::at(Priority::CRITICAL, 7);
+    for heard in [
+        START.as_nanos(),
+        START.as_nanos() + 1_048_575,
+        u64::MAX >> 5,
+    ] {
+        let upstream = upstream().build().unwrap();
+        let heard = Instant::from_nanos(heard);
+        upstream.hear(heard, level);
+        let last = heard + (SECOND - Duration::from_nanos(1));
+        assert_eq!(upstream.level(heard), level);
+        assert_eq!(upstream.level(last), level);
+    }
+    // Beyond 36 years it is not believed, and nothing else is either.
+    let upstream = upstream().build().unwrap();
+    upstream.hear(Instant::from_nanos(u64::MAX / 2), level);
+    let far = Instant::from_nanos(u64::MAX / 2);
+    assert_eq!(upstream.level(far), AdmissionLevel::ALL);
+}
+
+/// Its readiness fails every other time.
+#[derive(Clone)]
+struct Failing(bool);
+
+impl Service<Priority> for Failing {
+    type Response = AdmissionLevel;
+    type Error = Rejected;
+    type Future = std::future::Ready<Result<AdmissionLevel, Rejected>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Rejected>> {
+        self.0 = !self.0;
+        let broken = Rejected::new(axiomatic_core::Pattern::Retry, Reason::Open);
+        Poll::Ready(if self.0 { Ok(()) } else { Err(broken) })
+    }
+
+    fn call(&mut self, _: Priority) -> Self::Future {
+        std::future::ready(Ok(AdmissionLevel::ALL))
+    }
+}
+
+#[tokio::test]
+async fn who_calls_although_readiness_failed_is_refused() {
+    let upstream = upstream().build().unwrap();
+    let layer = upstream.layer().with_error::<Rejected>();
+    let mut client = ServiceBuilder::new()
+        .layer(layer.with_binding(Levels))
+        .service(Failing(false));
+    client.ready().await.unwrap();
+    assert!(client.ready().await.is_err());
+    let refused = client.call(Priority::CRITICAL).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::NotReady);
 }
