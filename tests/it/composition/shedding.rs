@@ -198,7 +198,10 @@ async fn what_the_server_would_shed_its_client_keeps_back() {
     // Two percent less in each half second: until all that is sheddable is too
     // much, and that is the least that a client knows to be refused.
     let [sheddable, critical] = ask(&client, 1_000, 22 * SECOND).await;
-    assert!(critical.answered >= critical.asked / 100 * 95, "{critical:?}");
+    assert!(
+        critical.answered >= critical.asked / 100 * 95,
+        "{critical:?}"
+    );
     assert_eq!(critical.kept_back, 0, "{critical:?}");
     assert!(sheddable.kept_back > sheddable.asked / 20, "{sheddable:?}");
     assert!(sheddable.refused > 0, "there is something to hear");

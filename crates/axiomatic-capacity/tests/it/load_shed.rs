@@ -1,4 +1,5 @@
 //! What sheds load, and by what: without tower, by a clock that is set by hand.
+//! One file, because it is one list over the same few means.
 //! One file, because it is one list of promises.
 
 #[path = "load_shed/fairness.rs"]

@@ -357,7 +357,7 @@ pub(crate) fn one_user() -> Story {
                 |run| run.served_of_others(s(10)..s(35)),
             )
             .but_without(AtMost(750)),
-            share("goodput", AtLeast(950), |run| run.goodput(s(6)..s(35))),
+            share("goodput", AtLeast(940), |run| run.goodput(s(6)..s(35))),
         ],
     }
 }

@@ -4,6 +4,7 @@
 mod config;
 mod controller;
 mod crowd;
+mod deciding;
 mod patience;
 #[expect(
     clippy::module_inception,

@@ -2,18 +2,19 @@
 //! the count over are one hand-over.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axiomatic_core::context::{AdmissionLevel, Priority};
 use axiomatic_core::number_cell::Setting;
-use axiomatic_core::pressure::{Pressure, Signal};
-use axiomatic_core::sync::{Mutex, MutexGuard};
+use axiomatic_core::pressure::Signal;
+use axiomatic_core::sync::Mutex;
 use axiomatic_core::time::{Instant, saturating_nanos};
 use axiomatic_core::{Name, Pattern, Ratio, Reason, Rejected};
 
-use super::controller::{Controller, Law, Period};
+use super::controller::Controller;
 use super::crowd::Crowd;
+use super::deciding::{Changed, Control, Last, is_due, lock};
 use super::patience::Patience;
 use super::tallies_cell::{Fate, Mine, Tallies, Totals};
 use super::telemetry::Telemetry;
@@ -62,72 +63,39 @@ use crate::load_shed::signal::{Look, Overload};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Prioritizer(Arc<Inner>);
+pub struct Prioritizer(pub(super) Arc<Inner>);
 
-struct Inner {
-    front: Front,
-    period: Setting,
+pub(super) struct Inner {
+    pub(super) front: Front,
+    pub(super) period: Setting,
     /// A load shedder stands outermost: it tells what was served, and who is
     /// asked for further in was counted there.
-    has_door: Setting,
+    pub(super) has_door: Setting,
     /// Callers are told from which priority on requests are admitted.
-    is_announced: Setting,
+    pub(super) is_announced: Setting,
     /// None while one call has it: others go on without.
-    control: Mutex<Option<Box<Control>>>,
+    pub(super) control: Mutex<Option<Box<Control>>>,
     /// What was counted until now is of no period: somebody was not told all.
-    is_anew: Setting,
+    pub(super) is_anew: Setting,
     /// What the next step is to take over.
-    changed: Mutex<Option<Changed>>,
-    watched: Mutex<Vec<Arc<dyn Signal>>>,
+    pub(super) changed: Mutex<Option<Changed>>,
+    pub(super) watched: Mutex<Vec<Arc<dyn Signal>>>,
     /// Of the last period. Apart from the control, under which signals run.
-    last: Mutex<Last>,
-    telemetry: Telemetry,
-    name: Name,
+    pub(super) last: Mutex<Last>,
+    pub(super) telemetry: Telemetry,
+    pub(super) name: Name,
 }
 
 /// What every call reads, and one call a period writes: on a line that nobody
 /// else does.
 #[repr(align(128))]
-struct Front {
-    level: Setting,
-    due: Setting,
+pub(super) struct Front {
+    pub(super) level: Setting,
+    pub(super) due: Setting,
     /// In nanoseconds.
-    wait: Setting,
-    tallies: Tallies,
+    pub(super) wait: Setting,
+    pub(super) tallies: Tallies,
 }
-
-/// What one call at a time has, and no other waits for.
-struct Control {
-    overload: Overload,
-    controller: Controller,
-    crowd: Crowd,
-    patience: Patience,
-    before: Totals,
-    began: Option<Instant>,
-}
-
-/// What can be changed live, of what the control has.
-struct Changed {
-    law: Law,
-    enter: Pressure,
-    leave: Pressure,
-    waits: (u64, u64),
-}
-
-/// What is told of the last period.
-struct Last {
-    look: Look,
-    offered: u64,
-    turned_away: u64,
-    admitting: Option<u64>,
-    refused: Ratio,
-    crowd: Crowd,
-}
-
-/// Of fewer requests a share is chance: the period goes on, up to ten times as
-/// long. It was not measured. A model has no time for so many.
-const FEW: u64 = if cfg!(axiomatic_loom) { 1 } else { 20 };
-const LONGEST: u64 = 10;
 
 impl Prioritizer {
     pub(super) fn new(config: &Config, overload: Overload) -> Self {
@@ -355,80 +323,6 @@ impl Prioritizer {
             retry_after: Duration::from_nanos(self.0.front.wait.load()),
         }
     }
-
-    /// The period is over, perhaps: decides for the next one.
-    #[cold]
-    #[inline(never)]
-    fn step(&self, now: Instant) {
-        let inner = &*self.0;
-        let Some(mut taken) = Taken::from(inner, now) else {
-            return;
-        };
-        let Some(control) = &mut taken.control else {
-            return;
-        };
-        // First of all: a signal that panics does so once a period, and not
-        // with every call.
-        let period = inner.period.load();
-        inner.front.due.store(now.as_nanos().saturating_add(period));
-        if let Some(changed) = lock(&inner.changed).take() {
-            control.change(&changed);
-        }
-        let watched = std::mem::take(&mut *lock(&inner.watched));
-        control.overload.watch(watched);
-        let totals = inner.front.tallies.read();
-        if inner.is_anew.load() == 1 {
-            inner.is_anew.store(0);
-            control.began = None;
-        }
-        let Some(began) = control.began else {
-            control.began = Some(now);
-            control.before = totals;
-            return;
-        };
-        let counted = totals.since(&control.before);
-        if now < began {
-            // Another clock: what there is has no length.
-            control.began = Some(now);
-            control.before = totals;
-            return;
-        }
-        let nanos = saturating_nanos(now - began);
-        let offered = counted.all();
-        let longest = period.saturating_mul(LONGEST);
-        if offered < FEW && nanos < longest {
-            return;
-        }
-        control.began = Some(now);
-        control.before = totals;
-        let look = control.overload.look(now);
-        let told = match inner.is_announced.load() {
-            0 => AdmissionLevel::ALL,
-            _ => self.level(),
-        };
-        let has_door = inner.has_door.load() == 1;
-        let refused = control.decide(&counted, nanos, &look, told, has_door);
-        let level = control.crowd.level(refused);
-        let late = counted.of(Fate::Late);
-        let turned_away = counted.of(Fate::Shed) + counted.of(Fate::TurnedAway) + late;
-        // Beyond the longest period nobody came.
-        let (busy, idle) = (nanos.min(longest), nanos.saturating_sub(longest));
-        control.patience.step(busy, turned_away, offered + late);
-        let wait = control.patience.idle(idle);
-        *lock(&inner.last) = Last {
-            look,
-            offered,
-            turned_away: counted.of(Fate::TurnedAway),
-            admitting: control.controller.admitting(),
-            refused,
-            crowd: control.crowd.clone(),
-        };
-        let before = self.level();
-        inner.front.wait.store(saturating_nanos(wait));
-        inner.front.level.store(level.as_u32().into());
-        drop(taken);
-        inner.telemetry.decided(before, level, &look);
-    }
 }
 
 impl Front {
@@ -439,83 +333,6 @@ impl Front {
         let wait = self.wait.load();
         let share = u128::from(wait) * u128::from(mine.jitter());
         wait + (share >> 64) as u64
-    }
-}
-
-impl Control {
-    fn change(&mut self, changed: &Changed) {
-        let (first, longest) = changed.waits;
-        self.controller.set_law(changed.law);
-        self.overload.set(changed.enter, changed.leave);
-        self.patience.set(first, longest);
-    }
-
-    /// What share to refuse in the next period.
-    fn decide(
-        &mut self,
-        counted: &Totals,
-        nanos: u64,
-        look: &Look,
-        told: AdmissionLevel,
-        has_door: bool,
-    ) -> Ratio {
-        let kept_back = self.crowd.add(counted, told);
-        let turned_away = counted.of(Fate::TurnedAway);
-        let served = counted.of(Fate::Served);
-        self.controller.step(&Period {
-            nanos,
-            offered: counted.all() + kept_back,
-            turned_away,
-            served: if has_door {
-                served
-            } else {
-                // All that were let in, those among them.
-                served.saturating_sub(turned_away)
-            },
-            overload: look.overloaded.then_some(look.pressure),
-        })
-    }
-}
-
-/// Whether a period is over; also if it would not be for longer than periods
-/// last, because some instant was one of another clock. In one comparison.
-#[inline(always)]
-fn is_due(due: u64, now: Instant) -> bool {
-    const LONGEST: u64 = 2 * Config::LONGEST_PERIOD.as_nanos() as u64;
-    due.wrapping_sub(now.as_nanos()).wrapping_sub(1) >= LONGEST
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that can panic runs under one.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The control, in the hands of one call, and back when it is done with it,
-/// also if a signal panics.
-struct Taken<'p> {
-    inner: &'p Inner,
-    control: Option<Box<Control>>,
-}
-
-impl<'p> Taken<'p> {
-    /// None if another call has it, or the period is not over after all.
-    fn from(inner: &'p Inner, now: Instant) -> Option<Self> {
-        let mut place = match inner.control.try_lock() {
-            Ok(place) => place,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        if !is_due(inner.front.due.load(), now) {
-            return None;
-        }
-        let control = Some(place.take()?);
-        Some(Taken { inner, control })
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        *lock(&self.inner.control) = self.control.take();
     }
 }
 
