@@ -197,7 +197,7 @@ async fn what_the_server_would_shed_its_client_keeps_back() {
 
     // Two percent less in each half second: until all that is sheddable is too
     // much, and that is the least that a client knows to be refused.
-    let [sheddable, critical] = ask(&client, 1_000, 22 * SECOND).await;
+    let [sheddable, critical] = ask(&client, 1_000, 32 * SECOND).await;
     assert!(
         critical.answered >= critical.asked / 100 * 95,
         "{critical:?}"
@@ -485,7 +485,10 @@ async fn a_users_level_at_the_edge_is_its_level_further_in() {
     let next = wire(BoxCloneSyncService::new(inner));
     let client = OutboundLayer::new().layer(next);
 
-    let fairness = fairness::Config::new().build().unwrap();
+    let fairness = fairness::Config::new()
+        .half_life(2 * SECOND)
+        .build()
+        .unwrap();
     let prioritizer = prioritizer::Config::new().build().unwrap();
     let shedder = load_shed::Config::new(&prioritizer).build();
     let user_of = |request: &Request<()>, hasher: &KeyHasher| {
