@@ -157,8 +157,8 @@ fn protected() -> Result<(Router, LoadShedder), BoxError> {
         .build();
 
     let level = {
-        let prioritizer = prioritizer.clone();
-        move || prioritizer.level()
+        let shedder = shedder.clone();
+        move || shedder.level()
     };
     let checks = HealthChecks::at(["/healthz"])?;
     // Health checks need no slot: the bulkhead is there for searches alone.
