@@ -820,7 +820,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "load shedder, layer, shed because the inner service is not ready",
         allocations: 0,
-        instructions: 90,
+        instructions: 144,
         subject: || {
             let layer = shedder(None).layer().with_error::<Rejected>();
             let mut service = layer.layer(Never);
@@ -830,7 +830,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "prioritizer, let in",
         allocations: 0,
-        instructions: 48,
+        instructions: 72,
         subject: || {
             let prioritizer = prioritizer(None);
             Box::new(move || prioritizer.admit(now(), Priority::CRITICAL).expect("in"))
@@ -851,7 +851,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "fairness, a user ranked",
         allocations: 0,
-        instructions: 70,
+        instructions: 84,
         subject: || {
             let fairness = fairness::Config::new().build().expect("valid");
             let user = fairness.hasher().bytes(b"ann");

@@ -143,15 +143,15 @@
 //! # Cost
 //!
 //! A call that is let in counts itself on a line of the thread's own, reads the
-//! level, and tells what became of it: 11 ns behind a layer. A refusal draws its
-//! luck and counts itself, 8 ns, or 4 if the service behind is not ready; the
-//! coarse clock is 3 to 5 of them. A hundred thousand refusals a second take a
-//! quarter of a percent of a processor. No lock is taken and nothing allocated. One
-//! call a period, ten times a second, reads all counts, asks the signals and
-//! decides, which takes microseconds and what the signals take. A prioritizer has
-//! 1 KiB for each line of its counts, four lines on two processors; users are
-//! ranked in 32 KiB, by two atomic additions. `cargo xtask bench load_shed` measures
-//! it beside its peers, and `tests/costs.rs` holds it to its instructions.
+//! level, and tells what became of it: 10 ns behind a layer. A refusal draws its
+//! luck and counts itself, 8 to 10 ns, of which the coarse clock is 3 to 5; a
+//! hundred thousand of them a second take half a percent of a processor. No lock is
+//! taken and nothing allocated. One call a period, ten times a second, reads all
+//! counts, asks the signals and decides, which takes microseconds and what the
+//! signals take. A prioritizer has 1.1 KiB for each line of its counts, five lines on
+//! two processors; users are ranked in 32 KiB, by two atomic additions. `cargo xtask
+//! bench load_shed` measures it beside its peers, and `tests/costs.rs` holds it to
+//! its instructions.
 //!
 //! # When not to use it
 //!

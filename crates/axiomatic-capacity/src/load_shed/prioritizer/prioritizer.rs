@@ -142,10 +142,10 @@ impl Prioritizer {
     /// [`Rejected`] with [`Reason::Shed`], and when to come again.
     #[inline]
     pub fn admit(&self, now: Instant, priority: Priority) -> Result<(), Rejected> {
-        match self.lets_in(now, priority) {
+        match self.decide(now, priority) {
             // What becomes of it nobody tells, but for who turns it away.
-            Ok(()) => {
-                self.served();
+            Ok(mine) => {
+                mine.fate(Fate::Served);
                 Ok(())
             }
             Err(wait) => Err(Rejected::new(Pattern::LoadShedder, Reason::Shed)
@@ -159,11 +159,17 @@ impl Prioritizer {
     /// nanoseconds. Whether it is refused is up to it: in shadow it is not.
     #[inline(always)]
     pub(crate) fn lets_in(&self, now: Instant, priority: Priority) -> Result<(), u64> {
+        self.decide(now, priority).map(drop)
+    }
+
+    /// Where it is counted what becomes of it; or how long to stay away.
+    #[inline(always)]
+    fn decide(&self, now: Instant, priority: Priority) -> Result<Mine<'_>, u64> {
         let mine = self.offers(now, priority);
         let level = self.level();
         let luck = || (mine.luck() >> 48) as u16;
         if level == AdmissionLevel::ALL || level.admits_by(priority, luck) {
-            return Ok(());
+            return Ok(mine);
         }
         mine.fate(Fate::Shed);
         Err(self.0.front.wait(mine))
