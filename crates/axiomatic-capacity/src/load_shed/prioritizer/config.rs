@@ -23,7 +23,7 @@ use crate::load_shed::signal::Overload;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let slots = bulkhead::Config::new(NonZeroU32::new(100).ok_or("none")?).build()?;
 /// let prioritizer = Config::new()
-///     .signal(InFlight::of(&slots, Ratio::percent(90)))
+///     .signal(InFlight::of(slots.clone(), Ratio::percent(90)))
 ///     .signal(Watched::new("payment is open", |_| Pressure::NONE))
 ///     .build()?;
 /// # Ok(())
