@@ -1,6 +1,4 @@
 //! How much is to be refused: one period after the other, a pure step.
-//!
-//! One file, because its tables are half of it, and each speaks of a constant.
 
 use axiomatic_core::Ratio;
 use axiomatic_core::pressure::Pressure;
@@ -13,8 +11,8 @@ pub(super) struct Period {
     pub(super) offered: u64,
     /// Those that were let in and refused further in.
     pub(super) turned_away: u64,
-    /// Those that were served: that ended, if somebody tells; if not, that
-    /// were not refused.
+    /// Those that were served: that were answered, if somebody tells; if not,
+    /// that were not refused.
     pub(super) served: u64,
     /// The highest pressure, if that is too much.
     pub(super) overload: Option<Pressure>,
@@ -33,8 +31,9 @@ pub(super) struct Law {
 /// | Found | Admits from now on, a second |
 /// |---|---|
 /// | too much pressure | what was served, less a step; more steps the more pressure there is; three quarters at least |
-/// | less, and it was lowered shortly before | as before: what that does is not seen yet |
+/// | the same, but it was lowered shortly before, or the pressure eases | as before: what that does is not seen yet, or is enough |
 /// | no such pressure, but some were turned away further in | what was served, and a twentieth more, so that it stays busy |
+/// | the same, and to be lowered had not helped | as before, and a step more after a while |
 /// | nothing of the kind | a step more, the next time two, four, and so on, as far as is known to be borne; from there on a step, and two after a while |
 /// | nothing, and no more came for long than it would admit | everything |
 ///
@@ -225,6 +224,7 @@ impl Controller {
     }
 
     fn raise(&mut self, offered: u64) {
+        self.lowered_at = Pressure::NONE;
         let Some(most) = self.most else {
             return;
         };

@@ -27,9 +27,9 @@ use crate::load_shed::signal::{Look, Overload};
 ///
 /// It is a handle, cheap to clone. Whoever stands outermost asks it
 /// ([`admit`](Prioritizer::admit), or a [`LoadShedder`](crate::load_shed::LoadShedder)
-/// does); whoever refuses further in, a bulkhead, a rate limit, a throttler,
-/// tells it so ([`turned_away`](Prioritizer::turned_away)). From the next period
-/// on as much is shed at the door, and what matters less before what matters
+/// does); whoever refuses further in, a bulkhead or a rate limit, tells it so
+/// ([`turned_away`](Prioritizer::turned_away)). From the next period on as much is
+/// shed at the door, and what matters less before what matters
 /// more, instead of whoever happens to find no slot.
 ///
 /// ```

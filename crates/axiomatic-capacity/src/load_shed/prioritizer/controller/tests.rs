@@ -53,6 +53,24 @@ fn it_is_not_lowered_again_before_that_can_be_seen() {
 }
 
 #[test]
+fn while_the_pressure_eases_it_is_not_lowered_again() {
+    let periods = |easing: u16| -> Vec<Period> {
+        (0..30)
+            .map(|at| overloaded(300 - easing * at, 900 - 10 * u64::from(at)))
+            .collect()
+    };
+    let most = admitting(&periods(5));
+    assert!(most.iter().all(|it| *it >= most[0]), "{most:?}");
+    let most = admitting(&periods(0));
+    assert!(most[29] < most[0], "{most:?}");
+    // That of the last time is no measure for this time.
+    let mut periods = vec![overloaded(900, 1_000), CALM, CALM, CALM, CALM, CALM];
+    periods.push(overloaded(100, 500));
+    let most = admitting(&periods);
+    assert!(most[6] < most[5], "{most:?}");
+}
+
+#[test]
 fn what_was_served_counts_over_some_periods() {
     let once = admitting(&[CALM, overloaded(100, 0)]);
     assert_eq!(
