@@ -10,7 +10,7 @@
 //! hundred, and the server stays where it is, for what it does not answer in time
 //! comes again: seventy seconds later not one in two is answered, and nothing is
 //! wrong any more. Its throughput is a thousand all the while. What counts is
-//! goodput: answers in time. With what is here that server has 97 % of it under
+//! goodput: answers in time. With what is here that server has 96 % of it under
 //! twice the load, and all of it as soon as that is over (`docs/overload.md`, from a
 //! simulator).
 //!
