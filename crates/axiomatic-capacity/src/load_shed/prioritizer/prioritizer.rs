@@ -183,14 +183,17 @@ impl Prioritizer {
         }
     }
 
-    /// A request of this priority comes, about which a throttler decides. It is
-    /// counted here, unless it was at the door.
+    /// A request of this priority comes, about which a throttler decides: from
+    /// which priority on it may pass. If there is a door it was counted there,
+    /// and let in, which nobody decides again.
     #[inline(always)]
-    pub(crate) fn comes_by(&self, now: Instant, priority: Priority) {
+    pub(crate) fn comes_by(&self, now: Instant, priority: Priority) -> AdmissionLevel {
         if self.0.has_door.load() == 0 {
             self.offers(now, priority);
+            self.level()
         } else {
             self.look(now);
+            AdmissionLevel::ALL
         }
     }
 

@@ -221,15 +221,15 @@ impl Core {
 
     /// From which priority on calls pass, if somebody knows what matters less
     /// than what: the higher of what the share comes to and what is shed in any
-    /// case.
+    /// case, unless that was done further out.
     #[inline(always)]
     fn level(&self, now: Instant, priority: Priority) -> AdmissionLevel {
         let Some(prioritizer) = &self.prioritizer else {
             return AdmissionLevel::ALL;
         };
-        prioritizer.comes_by(now, priority);
+        let shed = prioritizer.comes_by(now, priority);
         let own = AdmissionLevel::from_u32(self.level.load() as u32);
-        own.max(prioritizer.level())
+        own.max(shed)
     }
 
     /// Whether a call is one of those that are refused.

@@ -16,7 +16,7 @@ use axiomatic_core::pressure::Pressure;
 use axiomatic_core::time::{Clock, ManualClock};
 use axiomatic_core::{Outcome, Ratio, Reason};
 
-use super::START;
+use super::{START, shedding};
 use crate::support::{MILLI, SECOND, place, slots, still};
 
 const MIX: [Priority; 2] = [Priority::SHEDDABLE, Priority::CRITICAL];
@@ -165,6 +165,30 @@ fn a_throttler_refuses_what_matters_least() {
     }
     assert!((1_000..2_000).contains(&refused[0]), "{refused:?}");
     assert_eq!(refused[1], 0, "{refused:?}");
+}
+
+/// Who is let in by chance at the door is not to pass by chance once more.
+#[test]
+fn what_was_let_in_at_the_door_is_not_drawn_for_again() {
+    let prioritizer = prioritizer();
+    let now = shedding(&prioritizer, 50, &[Priority::CRITICAL]);
+    let shedder = ShedderConfig::new(&prioritizer).build();
+    let throttler = throttle::Config::default()
+        .prioritizer(&prioritizer)
+        .clock(Clock::Manual(ManualClock::new()))
+        .build()
+        .unwrap();
+    let mut let_in = 0;
+    for _ in 0..1_000 {
+        let Ok(permit) = shedder.admit(now, Ask::default()) else {
+            continue;
+        };
+        let_in += 1;
+        let call = throttler.admit(now, Priority::CRITICAL);
+        call.unwrap().record(now, Outcome::Success);
+        permit.record(Outcome::Success);
+    }
+    assert!((300..700).contains(&let_in), "{let_in}");
 }
 
 #[test]
