@@ -190,7 +190,7 @@ fn sheds_load(now: Instant) {
     let then = now + tenth * 10;
     assert!((0..100).any(|_| shedder.admit(then, load_shed::Ask::default()).is_err()));
     shedder.set_mode(Mode::Shadow);
-    assert!(shedder.admit(then, load_shed::Ask::default()).is_ok());
+    assert!(shedder.admit(then, late).is_ok());
     prioritizer
         .update(&prioritizer::Config::new().hysteresis(Pressure::MOST, Pressure::MOST))
         .unwrap();
