@@ -807,6 +807,8 @@ fn refusing(bursts: u32) -> f64 {
     let mut taken = Duration::ZERO;
     for burst in 0..bursts {
         if burst > 0 {
+            // Refusals come in bursts, with other work between that takes the
+            // caches: nothing is waited for that could be awaited.
             std::thread::sleep(Duration::from_millis(1));
         }
         let before = thread_time();
