@@ -1,6 +1,11 @@
 //! What slots, rates and what sheds load tell the outside. A binary of its own with one test, since tracing
 //! remembers which places nobody listens to.
-#![cfg(all(feature = "tracing", feature = "metrics", not(axiomatic_loom)))]
+#![cfg(all(
+    feature = "tokio",
+    feature = "tracing",
+    feature = "metrics",
+    not(axiomatic_loom)
+))]
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
@@ -13,6 +18,7 @@ use std::time::Duration;
 
 use axiomatic_capacity::adaptive::{self, LimitAlgorithm, Sample, Step, Why};
 use axiomatic_capacity::bulkhead::{Admission, Ask, CoDel, Config, Order, WhenFull};
+use axiomatic_capacity::load_shed::fail_fast::{self, Verdict};
 use axiomatic_capacity::load_shed::signal::Watched;
 use axiomatic_capacity::load_shed::{self, prioritizer, upstream};
 use axiomatic_capacity::rate_limit::{self, Inheritance, KeyedRateLimiter, Quota, WhenLimited};
@@ -110,6 +116,7 @@ fn what_happens() {
     assert!(limit.admit(clock.now()).is_err());
     at_a_rate(clock.now());
     sheds_load(clock.now());
+    fails_fast(clock.now());
 }
 
 /// One that is overdue when the slot comes.
@@ -203,6 +210,22 @@ fn sheds_load(now: Instant) {
     assert!(payment.admit(now, Priority::CRITICAL).is_ok());
 }
 
+/// Not ready for too long, refused, and ready again.
+fn fails_fast(now: Instant) {
+    let second = Duration::from_secs(1);
+    let config = fail_fast::Config::new(second).named("db");
+    let fail_fast = config.build().unwrap();
+    let mut wait = fail_fast::Wait::default();
+    for (at, verdict) in [
+        (now, Verdict::Wait(Some(now + second))),
+        (now + second, Verdict::Refuse),
+    ] {
+        assert_eq!(fail_fast.found_unready(&mut wait, at), verdict);
+    }
+    assert_eq!(fail_fast.refuse().reason(), Reason::Shed);
+    fail_fast.found_ready(&mut wait);
+}
+
 #[test]
 fn what_has_a_capacity_tells_of_refusals_and_of_new_limits() {
     let lines = Lines::default();
@@ -230,6 +253,8 @@ fn what_has_a_capacity_tells_of_refusals_and_of_new_limits() {
              matters more pressure=4294967295 signal=\"too much\"",
             "axiomatic::load_shed message=refused name=\"api\" reason=\"shed\"",
             "axiomatic::load_shed message=refused name=\"payment\" reason=\"kept back\"",
+            "axiomatic::fail_fast message=failing fast name=\"db\" after_ms=1000",
+            "axiomatic::fail_fast message=recovered name=\"db\"",
         ]
     );
     let counted: BTreeMap<String, u64> = snapshotter
@@ -256,6 +281,8 @@ fn what_has_a_capacity_tells_of_refusals_and_of_new_limits() {
         ("axiomatic_bulkhead_refused_total pool full", 1),
         ("axiomatic_bulkhead_refused_total pool queue full", 1),
         ("axiomatic_bulkhead_would_refuse_total pool", 1),
+        ("axiomatic_fail_fast_episodes_total db", 1),
+        ("axiomatic_fail_fast_refused_total db", 1),
         ("axiomatic_load_shed_level api", 128),
         ("axiomatic_load_shed_refused_total api expired", 1),
         ("axiomatic_load_shed_refused_total api shed", 1),
