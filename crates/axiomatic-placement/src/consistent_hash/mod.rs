@@ -1,0 +1,3 @@
+//! Consistent hashing: who owns this key, on every machine, for ever.
+
+mod numbered;

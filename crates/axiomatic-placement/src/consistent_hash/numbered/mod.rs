@@ -1,0 +1,1 @@
+//! Shards that are numbers: nothing but how many there are.

@@ -1,0 +1,1 @@
+//! The behaviour of placement, as its users see it.
