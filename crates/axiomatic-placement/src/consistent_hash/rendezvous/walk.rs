@@ -1,0 +1,61 @@
+use super::order::{Claim, Order};
+
+/// Goes through an order, from the first on, a handful at a time: each handful
+/// takes a look at every member, and remembers only where the last one ended.
+pub(crate) struct Walk<'a> {
+    order: &'a Order,
+    hash: u64,
+    handful: [Claim; HANDFUL],
+    /// How many of the handful there are, and how many are given out.
+    held: usize,
+    given: usize,
+    left: usize,
+}
+
+const HANDFUL: usize = 8;
+/// Most callers want no more than a few.
+const FIRST: usize = 4;
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(order: &'a Order, hash: u64) -> Self {
+        Walk {
+            order,
+            hash,
+            handful: [Claim::NONE; HANDFUL],
+            held: 0,
+            given: 0,
+            left: order.len(),
+        }
+    }
+
+    fn refill(&mut self) {
+        let last = self.held.checked_sub(1).map(|last| self.handful[last]);
+        let size = if last.is_none() { FIRST } else { HANDFUL };
+        self.held = self.order.best(self.hash, last, &mut self.handful[..size]);
+        self.given = 0;
+    }
+}
+
+/// Indices of the membership.
+impl Iterator for Walk<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.left == 0 {
+            return None;
+        }
+        if self.given == self.held {
+            self.refill();
+        }
+        let claim = self.handful[self.given];
+        self.given += 1;
+        self.left -= 1;
+        Some(self.order.index(claim.place()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Walk<'_> {}
