@@ -66,21 +66,25 @@ impl Order {
     /// Of some, of which each weighs something.
     pub(crate) fn among<'a>(members: impl Iterator<Item = &'a Member>, seed: Seed) -> Self {
         let hasher = Hasher::new(Algorithm::Xxh3, seed);
-        let members: Vec<&Member> = members.collect();
-        let weights = || members.iter().map(|member| member.weight());
-        let are_equal = weights().is_sorted() && weights().min() == weights().max();
+        Self::of(members.map(|member| {
+            let hash = hasher.hash(member.id());
+            (member.index() as u32, (hash, u64::from(member.weight())))
+        }))
+    }
+
+    /// Of whatever has an index, the hash of an identity, and a weight that is
+    /// not 0.
+    pub(crate) fn of(all: impl Iterator<Item = (u32, (u64, u64))>) -> Self {
+        let (indices, all): (Vec<u32>, Vec<(u64, u64)>) = all.unzip();
+        let weights = || all.iter().map(|(_, weight)| *weight);
         Order {
-            seeds: members
-                .iter()
-                .map(|member| hasher.hash(member.id()) | 1)
-                .collect(),
-            weights: if are_equal {
+            seeds: all.iter().map(|(hash, _)| hash | 1).collect(),
+            weights: if weights().min() == weights().max() {
                 Weights::Equal
             } else {
-                let inverse = |weight| (1 << 63) / u64::from(weight);
-                Weights::Inverse(weights().map(inverse).collect())
+                Weights::Inverse(weights().map(|weight| (1 << 63) / weight).collect())
             },
-            indices: Some(members.iter().map(|member| member.index() as u32).collect()),
+            indices: Some(indices.into()),
         }
     }
 

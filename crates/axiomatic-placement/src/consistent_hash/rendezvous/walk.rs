@@ -1,3 +1,5 @@
+use std::iter;
+
 use super::order::{HANDFUL, Order};
 
 /// Goes through an order, from the first on, a handful at a time: each handful
@@ -25,6 +27,13 @@ impl<'a> Walk<'a> {
             given: 0,
             left: order.len(),
         }
+    }
+
+    /// Goes through it behind one index of the membership, which another order
+    /// put first.
+    pub(crate) fn behind(order: &'a Order, hash: u64, first: usize) -> impl Iterator<Item = usize> {
+        let rest = Walk::new(order, hash).filter(move |index| *index != first);
+        iter::once(first).chain(rest)
     }
 
     fn refill(&mut self) {
