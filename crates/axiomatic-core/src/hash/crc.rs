@@ -1,0 +1,14 @@
+use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
+
+static CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+static CRC16: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+
+/// IEEE 802.3's, as zlib and nginx compute it.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    CRC32.checksum(bytes)
+}
+
+/// XMODEM's, as Redis Cluster computes it.
+pub(super) fn crc16(bytes: &[u8]) -> u16 {
+    CRC16.checksum(bytes)
+}
