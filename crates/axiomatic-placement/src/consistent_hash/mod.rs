@@ -3,8 +3,8 @@
 mod error;
 mod maglev;
 mod membership;
-mod node;
 mod moved;
+mod node;
 mod numbered;
 mod placement;
 mod rendezvous;

@@ -32,7 +32,8 @@ pub fn moved<P: Placement, Q: Placement>(
     let places = |membership: &Membership| -> Vec<usize> {
         let place = |member: &super::Member| {
             let by_id = |share: &Share| share.id.as_ref().cmp(member.id());
-            movement.shares.binary_search_by(by_id).unwrap_or_default()
+            let place = movement.shares.binary_search_by(by_id);
+            place.expect("each member of both has a share")
         };
         membership.members().iter().map(place).collect()
     };
@@ -79,6 +80,9 @@ pub struct Share {
 impl Movement {
     fn between(old: &Membership, new: &Membership) -> Self {
         let mut weights: BTreeMap<&[u8], (f64, f64)> = BTreeMap::new();
+        for member in old.members().iter().chain(new.members()) {
+            weights.entry(member.id()).or_default();
+        }
         for (id, weight) in fair_shares(old) {
             weights.entry(id).or_default().0 = weight;
         }
@@ -164,7 +168,11 @@ fn fair_shares(membership: &Membership) -> impl Iterator<Item = (&[u8], f64)> {
 }
 
 fn of(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 /// A line for the whole, and one for each node that gains or loses.
@@ -179,7 +187,10 @@ impl fmt::Display for Movement {
             100.0 * self.ideal,
             100.0 * of(self.extra(), self.keys),
         )?;
-        let touched = self.shares.iter().filter(|share| share.gained + share.lost > 0);
+        let touched = self
+            .shares
+            .iter()
+            .filter(|share| share.gained + share.lost > 0);
         for share in touched {
             write!(
                 f,

@@ -52,12 +52,15 @@ impl Spread {
 
     /// What is tried one after the other.
     fn passes(self, shortage: Shortage) -> &'static [Spread] {
-        match (shortage, self) {
-            (Shortage::Strict, Spread::Node) | (_, Spread::Node) => &[Spread::Node],
-            (Shortage::Strict, Spread::Rack) => &[Spread::Rack],
-            (Shortage::Strict, Spread::Zone) => &[Spread::Zone],
-            (Shortage::BestEffort, Spread::Rack) => &[Spread::Rack, Spread::Node],
-            (Shortage::BestEffort, Spread::Zone) => &[Spread::Zone, Spread::Rack, Spread::Node],
+        use Spread::{Node, Rack, Zone};
+        let from = match self {
+            Zone => &[Zone, Rack, Node][..],
+            Rack => &[Rack, Node],
+            Node => &[Node],
+        };
+        match shortage {
+            Shortage::Strict => &from[..1],
+            Shortage::BestEffort => from,
         }
     }
 }
@@ -79,7 +82,10 @@ impl<'a> Replicas<'a> {
                 continue;
             }
             for candidate in candidates() {
-                if !members.iter().any(|member| pass.is_shared(member, candidate)) {
+                if !members
+                    .iter()
+                    .any(|member| pass.is_shared(member, candidate))
+                {
                     members.push(candidate);
                     if members.len() == enough {
                         break;
@@ -87,13 +93,19 @@ impl<'a> Replicas<'a> {
                 }
             }
         }
-        Replicas { members, wanted, spread }
+        Replicas {
+            members,
+            wanted,
+            spread,
+        }
     }
 
     /// How many domains they are spread over, of those asked for.
     pub fn domains(&self) -> usize {
         let is_first = |(at, member): &(usize, &&Member)| {
-            !self.members[..*at].iter().any(|other| self.spread.is_shared(other, member))
+            !self.members[..*at]
+                .iter()
+                .any(|other| self.spread.is_shared(other, member))
         };
         self.members.iter().enumerate().filter(is_first).count()
     }

@@ -54,7 +54,7 @@ fn turns(lists: &[List]) -> Box<dyn Iterator<Item = usize>> {
 
 fn lists(members: &[Member], slots: u32, seed: Seed) -> Vec<List> {
     // Two hashes of the identity, by neighbouring seeds.
-    let [first, second] = [0, 1].map(|nth| Hasher::new(Algorithm::Xxh64, seed.plus(nth)));
+    let [first, second] = [seed, seed.next()].map(|seed| Hasher::new(Algorithm::Xxh64, seed));
     let weighty = members.iter().filter(|member| member.weight() > 0);
     weighty
         .map(|member| List {

@@ -91,11 +91,7 @@ impl Maglev {
     /// # Errors
     ///
     /// As [`with_slots`](Self::with_slots).
-    pub fn seeded(
-        membership: &Membership,
-        slots: u32,
-        seed: Seed,
-    ) -> Result<Self, PlacementError> {
+    pub fn seeded(membership: &Membership, slots: u32, seed: Seed) -> Result<Self, PlacementError> {
         let slots = Slots::new(slots).ok_or(PlacementError::NotPrime { slots })?;
         let nodes = membership.members().len();
         if nodes > slots.count() as usize {
