@@ -1,1 +1,5 @@
 //! The behaviour of placement, as its users see it.
+
+mod membership;
+mod placement;
+mod support;

@@ -19,8 +19,8 @@ use slots::Slots;
 /// For paths on which a nanosecond counts, and hundreds of nodes. Shares are
 /// as even as slots allow: of equal weights no two nodes differ by more than
 /// one slot. When a node comes or goes, some slots more change hands than have
-/// to: 0.6 % of them at most where there are 65 slots a node, fewer where there
-/// are more. The table's size is the operator's, once and for all, since
+/// to: with 65,537 slots 0.2 % of them at 10 nodes, 0.6 % at 100, 1 % at 400,
+/// and 0.6 % at 1000. The table's size is the operator's, once and for all, since
 /// another size places everything anew.
 ///
 /// Tables are those of Envoy, slot by slot, for nodes whose identity is
