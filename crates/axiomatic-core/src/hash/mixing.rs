@@ -38,6 +38,12 @@ mod tests {
         assert_eq!(mix(gamma.wrapping_mul(2)), 0x06c4_5d18_8009_454f);
     }
 
+    /// Computed by Python; the order is the same for ever.
+    #[test]
+    fn rendezvous_mixes_the_key_with_the_mixed_node() {
+        assert_eq!(rendezvous(7, 11), (0x2369_fa76_7f3b_b7a3, 11));
+    }
+
     #[test]
     fn only_keys_of_the_removed_node_move() {
         let nodes = [1u64, 2, 3, 4, 5];

@@ -113,6 +113,20 @@ proptest! {
         prop_assert_eq!(encode(&one) == encode(&other), one == other);
     }
 
+    /// What a stranger would try who chooses one part: to write the rest of
+    /// another's key into it.
+    #[test]
+    fn a_part_that_holds_other_parts_bytes_is_not_those_parts(
+        first in prop::collection::vec(0..8u8, 0..4),
+        rest in prop::collection::vec(part(), 1..4),
+    ) {
+        let mut forged = first.clone();
+        forged.extend(encode(&rest));
+        let mut honest = vec![Part::Bytes(first)];
+        honest.extend(rest);
+        prop_assert_ne!(encode(&[Part::Bytes(forged)]), encode(&honest));
+    }
+
     /// Keys as one would join them by hand: the same bytes cut elsewhere.
     #[test]
     fn one_text_cut_in_two_places_is_two_keys(text in "[a-c]{2,12}", cuts in any::<[usize; 2]>()) {
