@@ -19,7 +19,10 @@ pub(super) struct Draws {
 
 impl Draws {
     /// How many fours are drawn before the scores decide.
-    pub(super) const ROUNDS: u32 = 32;
+    pub(super) const FOURS: usize = 64;
+
+    /// How many are drawn before the scores decide.
+    pub(super) const COUNT: usize = 4 * Draws::FOURS;
 
     #[inline]
     pub(super) fn new(hash: u64, capacity: u32) -> Self {

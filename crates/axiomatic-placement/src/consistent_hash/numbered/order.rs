@@ -6,9 +6,6 @@ use axiomatic_core::hash::rendezvous;
 use super::draws::Draws;
 use super::{NumberedShards, ShardSet};
 
-/// How many numbers are drawn before the scores decide.
-const DRAWS: usize = 4 * Draws::ROUNDS as usize;
-
 /// The working shards in the order that a hash gives them: by its first draw
 /// of each, then by score.
 pub(super) struct Candidates<'a> {
@@ -41,7 +38,7 @@ impl<'a> Candidates<'a> {
 
     /// The scores of the working shards that were never drawn.
     fn scores(&self) -> BinaryHeap<(u64, u64)> {
-        let mut drawn: Vec<u32> = self.first(DRAWS).collect();
+        let mut drawn: Vec<u32> = self.first(Draws::COUNT).collect();
         drawn.sort_unstable();
         let never = |shard: &u32| drawn.binary_search(shard).is_err();
         let shards = self.shards.shards().filter(never);
@@ -58,7 +55,7 @@ impl Iterator for Candidates<'_> {
         if self.found == self.shards.count() {
             return None;
         }
-        while self.drawn < DRAWS {
+        while self.drawn < Draws::COUNT {
             let shard = self.draws.next()?;
             let before = self.drawn;
             self.drawn += 1;
@@ -74,7 +71,11 @@ impl Iterator for Candidates<'_> {
         }
         if self.rest.is_none() {
             let mut scores = self.scores();
-            if self.found == 2 && self.first(DRAWS).all(|shard| !self.shards.contains(shard)) {
+            if self.found == 2
+                && self
+                    .first(Draws::COUNT)
+                    .all(|shard| !self.shards.contains(shard))
+            {
                 scores.pop(); // the owner, which came
             }
             self.rest = Some(scores);

@@ -12,7 +12,7 @@ use super::{NumberedShards, ShardsError, checked};
 /// The capacity is fixed by the operator: the numbers are `0..capacity`, and
 /// some of them work. A key's owner is the first of its draws that works, the
 /// draws being uniform over `0..capacity` and a function of the hash alone;
-/// after 128 that all miss, it is the working shard with the greatest
+/// after 256 that all miss, it is the working shard with the greatest
 /// [rendezvous](fn@axiomatic_core::hash::rendezvous) score. It is a relative of
 /// DxHash (Dong and Wang, 2021, <https://arxiv.org/abs/2107.07930>), and no
 /// AnchorHash: that one's answers depend on the order in which shards left,
@@ -32,10 +32,12 @@ use super::{NumberedShards, ShardsError, checked};
 ///
 /// A bit for each number of the capacity, shared by clones. A lookup takes
 /// `capacity / working` draws on average, and tests four at once, which hides
-/// that up to half of the capacity being unused: choose the capacity at about
-/// twice the shards, or what they may ever become. With one in eight working
-/// all draws miss for one key in 26 million; below one in a hundred that is
-/// common, and costs a pass over all bits, and 2 ns for each working shard.
+/// that up to half of the capacity is unused: 4.4 ns where all work, 4.6 with
+/// one in two, 10 with one in four, 20 with one in eight, 75 with one in sixty.
+/// With one in sixteen all draws miss for one key in 15 million, and with one
+/// in sixty for one in 74: then all bits are passed over, and each working
+/// shard costs 2 ns. So a capacity of some times the shards, for what they may
+/// become, is cheap; one of hundreds of times is not.
 ///
 /// A change copies the bits.
 ///
@@ -204,9 +206,10 @@ impl NumberedShards for ShardSet {
         let mut draws = Draws::new(hash, self.capacity);
         // Branches on each draw would be guessed wrong once a lookup, which
         // takes longer than four draws. Measured with half of the capacity
-        // working: one at a time 13.2 ns, two 7.8, three 6.8, four 5.6, five
-        // 7.8, eight 13.4; with a quarter, four are far ahead.
-        for _ in 0..Draws::ROUNDS {
+        // working: one at a time 13.2 ns, two 7.8, three 6.8, four 6.9, five
+        // 7.8, eight 13.4; with a quarter, four were far ahead. (All with a
+        // stronger mixer of the hash, which took 2 ns and improved nothing.)
+        for _ in 0..Draws::FOURS {
             let [a, b, c, d] = draws.four();
             let (in_a, in_b, in_c, in_d) = (self.bit(a), self.bit(b), self.bit(c), self.bit(d));
             if (in_a | in_b | in_c | in_d) != 0 {
