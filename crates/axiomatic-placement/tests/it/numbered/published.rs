@@ -131,18 +131,17 @@ impl Komihash {
 
     fn update(&mut self, block: &[u32; 16]) {
         let word = |at: usize| u64::from(block[2 * at]) | u64::from(block[2 * at + 1]) << 32;
-        let mut products = [0; 4];
-        for lane in 0..4 {
-            let (low, high) = multiply(
+        let products: [_; 4] = std::array::from_fn(|lane| {
+            multiply(
                 self.low[lane] ^ word(lane),
                 self.high[lane] ^ word(lane + 4),
-            );
-            products[lane] = low;
-            self.high[lane] = self.high[lane].wrapping_add(high);
+            )
+        });
+        for (high, (_, carry)) in self.high.iter_mut().zip(products) {
+            *high = high.wrapping_add(carry);
         }
-        for lane in 0..4 {
-            self.low[(lane + 1) % 4] = products[(lane + 1) % 4] ^ self.high[lane];
-        }
+        // Each lane's low half meets the high half of the lane before it.
+        self.low = std::array::from_fn(|lane| products[lane].0 ^ self.high[(lane + 3) % 4]);
     }
 
     fn finish(&self) -> u64 {

@@ -18,9 +18,8 @@ fn golden_set() -> ShardSet {
 
 fn golden_bytes() -> Vec<u8> {
     let digits: String = GOLDEN.split_whitespace().collect();
-    let pairs = digits.as_bytes().chunks(2);
-    let byte = |pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
-    pairs.map(byte).collect()
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    (0..digits.len()).step_by(2).map(byte).collect()
 }
 
 /// The golden form with other bytes in it and a checksum that fits.
