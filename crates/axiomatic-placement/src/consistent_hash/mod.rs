@@ -123,6 +123,9 @@ pub use maglev::Maglev;
 pub use membership::{Member, Membership};
 pub use moved::{Movement, Share, moved, sample};
 pub use node::{Node, State};
+pub use numbered::{
+    DecodeShardsError, Jump, JumpBack, MAX_SHARDS, NumberedShards, ShardSet, ShardsError,
+};
 pub use placement::{Algorithm, Placement};
 pub use rendezvous::Rendezvous;
 pub use replicas::{Replicas, Shortage, Spread};

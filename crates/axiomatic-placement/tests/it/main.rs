@@ -1,5 +1,6 @@
 //! The behaviour of placement, as its users see it.
 
 mod membership;
+mod numbered;
 mod placement;
 mod support;
