@@ -34,8 +34,20 @@ fn picture(free: &Loads, bounded: &Loads) -> String {
     );
     for (at, (without, with)) in free.shards.iter().zip(&bounded.shards).enumerate() {
         let x = LEFT + step * at as f64;
-        bar(&mut svg, x, step * 0.38, height(without.requests as f64), "#c65b3d");
-        bar(&mut svg, x + step * 0.4, step * 0.38, height(with.requests as f64), "#3d7ac6");
+        bar(
+            &mut svg,
+            x,
+            step * 0.38,
+            height(without.requests as f64),
+            "#c65b3d",
+        );
+        bar(
+            &mut svg,
+            x + step * 0.4,
+            step * 0.38,
+            height(with.requests as f64),
+            "#3d7ac6",
+        );
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",

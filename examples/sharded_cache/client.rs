@@ -101,7 +101,8 @@ impl Client {
     /// up again.
     fn give_up(&self, id: &[u8]) -> Result<(), BoxError> {
         self.failovers.set(self.failovers.get() + 1);
-        self.live.update(|membership| membership.marked(id, State::Down))?;
+        self.live
+            .update(|membership| membership.marked(id, State::Down))?;
         Ok(())
     }
 
@@ -114,13 +115,17 @@ impl Client {
     ) -> io::Result<bool> {
         let address = self.addresses.borrow().get(id).copied();
         let address = address.ok_or(io::ErrorKind::NotFound)?;
-        let answer = connections.ask(id, address, &format!("get {key}\n")).await?;
+        let answer = connections
+            .ask(id, address, &format!("get {key}\n"))
+            .await?;
         if let Some(value) = answer.strip_prefix("hit ") {
             assert_eq!(value, made(key), "a shard gave the value of another key");
             return Ok(true);
         }
         let value = made(key);
-        connections.ask(id, address, &format!("set {key} {value}\n")).await?;
+        connections
+            .ask(id, address, &format!("set {key} {value}\n"))
+            .await?;
         Ok(false)
     }
 }

@@ -73,7 +73,13 @@ impl Crowd {
         let membership = placement.membership();
         let loads = membership.eligible().map(|member| {
             let id = member.id().escape_ascii().to_string();
-            (member.id().to_vec(), Load { id, ..Load::default() })
+            (
+                member.id().to_vec(),
+                Load {
+                    id,
+                    ..Load::default()
+                },
+            )
         });
         let loads: RefCell<BTreeMap<Vec<u8>, Load>> = RefCell::new(loads.collect());
         let loads = &loads;

@@ -74,8 +74,19 @@ async fn main() -> Result<ExitCode, BoxError> {
     kept &= one_dies(&client, &mut shards, &keys).await?;
     kept &= all_ask_for_one(&client, &keys, &arguments).await?;
     println!();
-    println!("{}", if kept { "Every promise was kept." } else { "A promise was broken." });
-    Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!(
+        "{}",
+        if kept {
+            "Every promise was kept."
+        } else {
+            "A promise was broken."
+        }
+    );
+    Ok(if kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn one_joins(
@@ -85,7 +96,11 @@ async fn one_joins(
 ) -> Result<bool, BoxError> {
     let joining = Shard::start(&format!("shard-{SHARDS}")).await?;
     let before = client.placement();
-    let nodes = before.membership().members().iter().map(|member| member.node().clone());
+    let nodes = before
+        .membership()
+        .members()
+        .iter()
+        .map(|member| member.node().clone());
     let after = Membership::new(
         before.membership().epoch() + 1,
         nodes.chain([Node::new(joining.id())]),
@@ -170,7 +185,10 @@ async fn all_ask_for_one(
     let free = crowd.ask(client, keys, None).await?;
     let bounded = crowd.ask(client, keys, Some(balance)).await?;
     println!();
-    println!("{:>10}  {:^31}  {:^31}", "", "unbounded", "at most 125 % of the mean");
+    println!(
+        "{:>10}  {:^31}  {:^31}",
+        "", "unbounded", "at most 125 % of the mean"
+    );
     println!(
         "{:>10}  {:>9} {:>10} {:>10}  {:>9} {:>10} {:>10}",
         "", "requests", "of hot key", "in flight", "requests", "of hot key", "in flight"
@@ -179,24 +197,36 @@ async fn all_ask_for_one(
         println!(
             "{:>10}  {:>9} {:>10} {:>10}  {:>9} {:>10} {:>10}",
             without.id,
-            without.requests, without.hot, without.most_in_flight,
-            with.requests, with.hot, with.most_in_flight,
+            without.requests,
+            without.hot,
+            without.most_in_flight,
+            with.requests,
+            with.hot,
+            with.most_in_flight,
         );
     }
     println!(
         "{:>10}  {:>31.2}  {:>31.2}",
-        "max / mean", free.peak_to_mean(), bounded.peak_to_mean()
+        "max / mean",
+        free.peak_to_mean(),
+        bounded.peak_to_mean()
     );
     println!(
         "{:>10}  {:>29.1} %  {:>29.1} %",
-        "hit rate", free.hit_rate(), bounded.hit_rate()
+        "hit rate",
+        free.hit_rate(),
+        bounded.hit_rate()
     );
     println!();
     chart::draw(&arguments.svg, &free, &bounded)?;
     println!("Drawn in {}.", arguments.svg.display());
 
     let cap = crowd.cap(balance, bounded.shards.len());
-    let most = bounded.shards.iter().map(|shard| shard.most_in_flight).max();
+    let most = bounded
+        .shards
+        .iter()
+        .map(|shard| shard.most_in_flight)
+        .max();
     let mut kept = promise(
         &format!("no shard ever has more than {cap} in flight"),
         most.is_some_and(|most| most <= cap),

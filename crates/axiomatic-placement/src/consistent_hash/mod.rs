@@ -108,17 +108,20 @@
 #![doc = include_str!("../../docs/choosing.md")]
 
 mod error;
+mod live;
+mod live;
 mod maglev;
 mod membership;
 mod moved;
 mod node;
 mod numbered;
 mod placement;
-mod rendezvous;
+pub(crate) mod rendezvous;
 mod replicas;
 mod skeleton;
 
 pub use error::{MembershipError, PlacementError};
+pub use live::{Guard, Live, Stale, UpdateError};
 pub use maglev::Maglev;
 pub use membership::{Member, Membership};
 pub use moved::{Movement, Share, moved, sample};

@@ -1,5 +1,7 @@
 //! The behaviour of placement, as its users see it.
 
+mod bounded_load;
+mod live;
 mod membership;
 mod numbered;
 mod placement;
