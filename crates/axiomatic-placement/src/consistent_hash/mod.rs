@@ -109,7 +109,6 @@
 
 mod error;
 mod live;
-mod live;
 mod maglev;
 mod membership;
 mod moved;
