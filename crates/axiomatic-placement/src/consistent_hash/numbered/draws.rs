@@ -27,9 +27,9 @@ impl Draws {
     #[inline]
     pub(super) fn new(hash: u64, capacity: u32) -> Self {
         Draws {
-            // A product's high bits depend on all bits below; this makes
-            // them depend on those above, too, for hashes of keys that were
-            // chosen by their hashes' high bits before.
+            // The highest bits of a factor reach only the highest of the
+            // product, and would turn all draws by the same distance. Folded
+            // down, they reach as far as the others.
             state: hash ^ (hash >> 32),
             capacity: capacity.into(),
         }
