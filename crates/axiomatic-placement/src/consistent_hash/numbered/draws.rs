@@ -1,6 +1,6 @@
 /// A multiplier whose powers are evenly spread, modulo 2^64: Steele and
-/// Vigna, "Computationally easy, spectrally good multipliers", 2022, table of
-/// multiplicative generators. <https://arxiv.org/abs/2001.05304>
+/// Vigna, "Computationally easy, spectrally good multipliers for congruential
+/// pseudorandom number generators", 2022: <https://arxiv.org/abs/2001.05304>.
 const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
 
 /// What the folded hash is multiplied by for each of four draws in a row.
