@@ -34,7 +34,10 @@ fn spread(balance: Ratio) -> Spread {
     assert_eq!(snapshot.fallbacks(), 0);
     drop(picks);
     let cap = balance.ceil_of((REQUESTS / NODES) as u64);
-    let held = snapshot.nodes().iter().map(|node| node.in_flight());
+    let held = snapshot
+        .nodes()
+        .iter()
+        .map(axiomatic_placement::bounded_load::NodeLoad::in_flight);
     Spread {
         displaced: snapshot.displaced() as f64 / REQUESTS as f64,
         full: held.clone().filter(|held| *held == cap).count(),

@@ -50,7 +50,9 @@ impl Reference {
     fn pick(&mut self, hash: u64) -> (usize, usize) {
         let owner = Modulo(self.membership.clone()).owner(hash).index();
         let order = Rendezvous::new(&self.membership);
-        let others = order.candidates(hash).map(|node| node.index());
+        let others = order
+            .candidates(hash)
+            .map(axiomatic_placement::consistent_hash::Member::index);
         let others = others.filter(|index| *index != owner);
         let order: Vec<usize> = [owner].into_iter().chain(others).collect();
         let has_room = |index: &usize| self.in_flight[*index] < self.cap(*index);

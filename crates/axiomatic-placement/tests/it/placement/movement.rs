@@ -65,8 +65,8 @@ proptest! {
         let new = old.over(&Membership::new(2, nodes).unwrap()).unwrap();
         for hash in hashes(2).take(50) {
             let stayed = old.candidates(hash).filter(|member| member.id() != left.id());
-            let stayed: Vec<_> = stayed.map(|member| member.id()).collect();
-            let now: Vec<_> = new.candidates(hash).map(|member| member.id()).collect();
+            let stayed: Vec<_> = stayed.map(axiomatic_placement::consistent_hash::Member::id).collect();
+            let now: Vec<_> = new.candidates(hash).map(axiomatic_placement::consistent_hash::Member::id).collect();
             prop_assert_eq!(stayed, now);
         }
     }
