@@ -12,3 +12,4 @@ pub use membership::{Member, Membership};
 pub use node::{Node, State};
 pub use placement::{Algorithm, Placement};
 pub use rendezvous::Rendezvous;
+pub(crate) use rendezvous::{Order, Walk};

@@ -37,11 +37,20 @@ pub(super) struct Claim {
 
 impl Order {
     pub(crate) fn new(membership: &Membership, seed: Seed) -> Self {
-        let members: Vec<&Member> = membership.eligible().collect();
+        let mut order = Self::of(membership.eligible(), seed);
+        if membership.is_whole() {
+            order.indices = None;
+        }
+        order
+    }
+
+    /// Of these members alone, at least one, which all weigh something, by
+    /// index. They draw what they would draw among all.
+    pub(crate) fn of<'a>(members: impl IntoIterator<Item = &'a Member>, seed: Seed) -> Self {
+        let members: Vec<&Member> = members.into_iter().collect();
         let hasher = Hasher::new(Algorithm::Xxh3, seed);
         let first = members[0].weight();
         let are_equal = members.iter().all(|member| member.weight() == first);
-        let indices = || members.iter().map(|member| member.index() as u32).collect();
         Order {
             seeds: members
                 .iter()
@@ -52,8 +61,18 @@ impl Order {
             } else {
                 Weights::Each(members.iter().map(|member| member.weight()).collect())
             },
-            indices: (!membership.is_whole()).then(indices),
+            indices: Some(members.iter().map(|member| member.index() as u32).collect()),
         }
+    }
+
+    /// Whether all weigh the same.
+    pub(crate) fn is_uniform(&self) -> bool {
+        matches!(self.weights, Weights::Equal)
+    }
+
+    /// The indices of its members.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).map(|place| self.index(place))
     }
 
     /// How many it orders.
