@@ -57,7 +57,9 @@ impl<'a> Shard<'a> {
             let theirs = |index: &&u32| other.indices.contains(index);
             return self.indices.iter().filter(theirs).count();
         }
-        self.nodes().filter(|node| other.contains(node.id())).count()
+        self.nodes()
+            .filter(|node| other.contains(node.id()))
+            .count()
     }
 
     /// Which of its nodes is to serve the request of this hash: each an equal

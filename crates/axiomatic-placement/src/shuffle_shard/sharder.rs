@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axiomatic_core::hash::{Seed, mix};
+use axiomatic_core::hash::{Algorithm, Hasher, Seed, mix};
 
 use super::error::ShardError;
 use super::lattice::{Cells, Lattice};
@@ -97,6 +97,8 @@ struct Parts {
     membership: Membership,
     config: Config,
     cells: Arc<Cells>,
+    /// What is mixed into customers' hashes: 0 for the seed 0.
+    salt: u64,
 }
 
 impl ShuffleShard {
@@ -118,6 +120,7 @@ impl ShuffleShard {
         let cells = Cells::new(&config.lattice, membership, config.seed, at_least)?;
         Ok(ShuffleShard(Arc::new(Parts {
             membership: membership.clone(),
+            salt: salt(config.seed),
             config,
             cells: Arc::new(cells),
         })))
@@ -137,6 +140,7 @@ impl ShuffleShard {
             membership: membership.clone(),
             config: self.0.config.clone(),
             cells: Arc::clone(&self.0.cells),
+            salt: self.0.salt,
         })))
     }
 
@@ -214,9 +218,10 @@ impl ShuffleShard {
     }
 
     fn collect(&self, customer: u64, attempt: u32, may: impl Fn(usize) -> bool) -> Indices {
+        let salted = customer ^ self.0.salt;
         let hash = match attempt {
-            0 => customer,
-            later => mix(customer ^ mix(u64::from(later))),
+            0 => salted,
+            later => mix(salted ^ mix(u64::from(later))),
         };
         let mut indices = Indices::new();
         for cell in self.0.cells.of_shard(hash) {
@@ -244,6 +249,15 @@ impl ShuffleShard {
                 .map(|cells| super::overlap::expected(&sizes(cells), self.0.config.per_cell)),
         }
     }
+}
+
+/// That nodes draw by another seed is not enough. XXH3 takes short input and
+/// the seed together before it mixes them: of names that differ in a digit,
+/// "n1" draws with the seed 1 what "n0" draws with the seed 0, and who shares
+/// all nodes by the one seed does so by the other.
+fn salt(seed: Seed) -> u64 {
+    let of = |seed| Hasher::new(Algorithm::Xxh3, seed).hash(b"");
+    of(seed) ^ of(Seed::fixed(0))
 }
 
 impl fmt::Debug for ShuffleShard {
