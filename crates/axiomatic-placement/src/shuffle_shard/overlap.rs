@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn the_theory_holds_for_any_number() {
-        for (n, k) in [(1 << 24, 5000), (1 << 24, 1 << 23), (3, 3), (1, 1)] {
+        for (n, k) in [(1 << 24, 5000), (1 << 20, 1 << 19), (3, 3), (1, 1)] {
             let sum: f64 = hypergeometric(n, k).iter().sum();
             assert!((sum - 1.0).abs() < 1e-9, "{n} {k}: {sum}");
         }

@@ -2,19 +2,20 @@ use std::num::NonZeroU32;
 
 use axiomatic_placement::consistent_hash::{Node, State};
 use axiomatic_placement::shuffle_shard::{
-    Assignment, Config, ImportError, NoRoom, Registry, ShuffleShard,
+    Assignment, Config, ImportError, NoRoom, Registry, Shard, ShuffleShard,
 };
 use proptest::prelude::*;
 
 use super::{customers, membership, nodes, single_cell};
 
 fn worst_of_all_pairs(registry: &Registry) -> usize {
-    let customers: Vec<u64> = registry.assignments().map(|a| a.customer).collect();
-    let shard = |customer: &u64| registry.shard(*customer).unwrap();
+    let shards: Vec<_> = (registry.assignments())
+        .map(|assignment| registry.shard(assignment.customer).unwrap())
+        .collect();
     let mut worst = 0;
-    for (i, one) in customers.iter().enumerate() {
-        for other in &customers[..i] {
-            worst = worst.max(shard(one).overlap(&shard(other)));
+    for (i, one) in shards.iter().enumerate() {
+        for other in &shards[..i] {
+            worst = worst.max(one.overlap(other));
         }
     }
     worst
@@ -30,9 +31,9 @@ proptest! {
         let shards = single_cell(nodes, per_cell);
         let attempts = NonZeroU32::new(20).unwrap();
         let mut registry = Registry::new(shards.clone(), max_overlap).trying(attempts);
-        let mut model: Vec<(u64, u32)> = Vec::new();
+        let mut model: Vec<(u64, u32, Shard<'_>)> = Vec::new();
         for (customer, assigns) in steps {
-            let has = model.iter().position(|(other, _)| *other == customer);
+            let has = model.iter().position(|(other, ..)| *other == customer);
             if !assigns {
                 prop_assert_eq!(registry.release(customer), has.is_some());
                 if let Some(place) = has {
@@ -40,19 +41,22 @@ proptest! {
                 }
                 continue;
             }
-            let overlap = |attempt| {
-                let shard = shards.attempt(customer, attempt);
-                let others = model.iter().map(|(c, a)| shards.attempt(*c, *a).overlap(&shard));
-                others.max().unwrap_or(0)
-            };
-            let first = (0..20).find(|attempt| overlap(*attempt) <= max_overlap);
-            let least_overlap = (0..20).map(overlap).min().unwrap();
+            let overlaps: Vec<usize> = (0..20)
+                .map(|attempt| {
+                    let shard = shards.attempt(customer, attempt);
+                    let others = model.iter().map(|(.., theirs)| theirs.overlap(&shard));
+                    others.max().unwrap_or(0)
+                })
+                .collect();
+            let first = overlaps.iter().position(|overlap| *overlap <= max_overlap);
+            let first = first.map(|attempt| attempt as u32);
+            let least_overlap = *overlaps.iter().min().unwrap();
             let expected = has.map(|place| model[place].1).or(first);
             match (registry.assign(customer), expected) {
                 (Ok(shard), Some(attempt)) => {
                     prop_assert_eq!(shard, shards.attempt(customer, attempt));
                     if has.is_none() {
-                        model.push((customer, attempt));
+                        model.push((customer, attempt, shards.attempt(customer, attempt)));
                     }
                 }
                 (Err(none), None) => {
@@ -62,6 +66,7 @@ proptest! {
                 (is, ought) => prop_assert!(false, "{:?}, not {:?}", is, ought),
             }
         }
+        let mut model: Vec<_> = model.iter().map(|(c, attempt, _)| (*c, *attempt)).collect();
         model.sort_unstable();
         let assigned = registry.assignments().map(|a| (a.customer, a.attempt));
         prop_assert!(assigned.eq(model));
@@ -219,7 +224,7 @@ fn over_other_nodes_as_many_as_can_keep_their_attempt() {
     assert!(registry.over(&small).is_err() && registry.is_empty());
 }
 
-type Assigned<'a> = Result<axiomatic_placement::shuffle_shard::Shard<'a>, NoRoom>;
+type Assigned<'a> = Result<Shard<'a>, NoRoom>;
 
 fn ids(assigned: &Assigned<'_>) -> Vec<String> {
     super::ids(assigned.as_ref().unwrap())
