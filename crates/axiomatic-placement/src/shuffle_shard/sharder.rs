@@ -253,7 +253,7 @@ impl ShuffleShard {
 
 /// That nodes draw by another seed is not enough. XXH3 takes short input and
 /// the seed together before it mixes them: of names that differ in a digit,
-/// "n1" draws with the seed 1 what "n0" draws with the seed 0, and who shares
+/// "n17" draws with the seed 1 what "n10" draws with the seed 0, and who shares
 /// all nodes by the one seed does so by the other.
 fn salt(seed: Seed) -> u64 {
     let of = |seed| Hasher::new(Algorithm::Xxh3, seed).hash(b"");

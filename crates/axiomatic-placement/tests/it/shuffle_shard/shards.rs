@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use axiomatic_core::hash::Seed;
+use axiomatic_core::hash::{Algorithm, Hasher, Seed};
 use axiomatic_placement::consistent_hash::{Membership, Node, Placement, Rendezvous, State};
 use axiomatic_placement::shuffle_shard::{Config, Lattice, ShardError, ShuffleShard, SmallCells};
 
@@ -268,7 +268,9 @@ fn nodes_are_in_as_many_shards_as_they_weigh() {
 /// nodes of one service would share all of the next.
 #[test]
 fn another_seed_says_nothing_of_the_first() {
-    let members = membership(nodes(10, 1));
+    let hash = |seed, id: &str| Hasher::new(Algorithm::Xxh3, Seed::fixed(seed)).hash(id.as_bytes());
+    assert_eq!(hash(1, "n17"), hash(0, "n10"));
+    let members = membership((10..20).map(|n| Node::new(format!("n{n}"))));
     let shards = |seed| {
         let config = Config::new(3).seeded(Seed::fixed(seed));
         ShuffleShard::new(&members, config).unwrap()
