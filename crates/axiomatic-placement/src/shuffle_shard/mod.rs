@@ -85,11 +85,10 @@
 //! A [`shard`](ShuffleShard::shard) draws a number for each cell, and one for
 //! each node of the cells that it takes, once for up to four nodes of a cell
 //! and again for each eight more. Nothing is allocated for up to 8 nodes of up
-//! to 8 of 16 cells, nor for the order of a
-//! request, which hashes the shard's nodes by name. Memory is 12 to 16
-//! bytes a node. A [`Registry`] keeps some 50 bytes a customer and 8 for each
-//! of its nodes, and an attempt looks at all customers of these nodes:
-//! k²c/n of c customers with k of n nodes.
+//! to 8 of 16 cells, nor for the order of a request, which hashes the shard's
+//! nodes by name. Memory is 12 to 16 bytes a node. A [`Registry`] keeps some 50
+//! bytes a customer and 8 for each of its nodes, and an attempt looks at all
+//! customers of these nodes: k²c/n of c customers with k of n nodes.
 //!
 //! # When not to use it
 //!

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use axiomatic_core::hash::{Algorithm, Hasher, Seed};
-use axiomatic_placement::consistent_hash::{Membership, Node, Placement, Rendezvous, State};
+use axiomatic_placement::consistent_hash::{
+    Member, Membership, Node, Placement, Rendezvous, State,
+};
 use axiomatic_placement::shuffle_shard::{Config, Lattice, ShardError, ShuffleShard, SmallCells};
 
 use super::{customers, grid, ids, membership, nodes, single_cell, z, zone_and_version};
@@ -133,7 +135,7 @@ fn no_coordinate_is_used_twice() {
     assert_eq!((shards.cells(), shards.shard_size()), (15, 3));
     for customer in customers(1000) {
         let shard = shards.shard(customer);
-        let mut zones: Vec<_> = shard.nodes().map(|node| node.zone()).collect();
+        let mut zones: Vec<_> = shard.nodes().map(Member::zone).collect();
         let mut versions: Vec<_> = shard.nodes().map(|node| node.id()[0]).collect();
         zones.sort();
         zones.dedup();
