@@ -130,5 +130,6 @@ pub use numbered::{
 };
 pub use placement::{Algorithm, Placement};
 pub use rendezvous::Rendezvous;
+pub(crate) use rendezvous::{Order, Walk};
 pub use replicas::{Replicas, Shortage, Spread};
 pub use skeleton::Skeleton;

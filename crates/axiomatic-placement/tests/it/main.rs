@@ -5,4 +5,5 @@ mod live;
 mod membership;
 mod numbered;
 mod placement;
+mod shuffle_shard;
 mod support;
