@@ -210,7 +210,8 @@ fn over_other_nodes_as_many_as_can_keep_their_attempt() {
     assert!(worst_of_all_pairs(&fewer) <= 1);
     let both = || registry.assignments().zip(fewer.assignments());
     let kept = both().filter(|(before, now)| before == now).count();
-    assert!(kept > 140, "{kept}");
+    // Four in sixty had the node that is gone, and some of the others give way.
+    assert!(kept > 125, "{kept}");
 
     let (few, unplaced) = registry.over(&membership(nodes(8, 1))).unwrap();
     assert!(few.len() < 150 && few.len() + unplaced.len() == 150);
