@@ -4,6 +4,10 @@
 //! | Pattern | Answers |
 //! |---|---|
 //! | [`consistent_hash`] | Who owns this key, on every machine, for ever |
+//! | [`slot_map`] | Who holds this slot of the data, as written down, and what moves next |
 #![forbid(unsafe_code)]
 
+mod bytes;
+
 pub mod consistent_hash;
+pub mod slot_map;
