@@ -129,7 +129,12 @@ mod tests {
         let read = |bytes| -> Result<_, Truncated> {
             let mut reader = Reader::new(bytes);
             let numbers = (reader.u8()?, reader.u16()?, reader.u32()?, reader.u64()?);
-            Ok((numbers, reader.raw(3)?, reader.counted()?, reader.remaining()))
+            Ok((
+                numbers,
+                reader.raw(3)?,
+                reader.counted()?,
+                reader.remaining(),
+            ))
         };
         let whole: (_, &[u8], &[u8], _) = ((1, 0x0203, 0x0408_0a0b, 5), b"six", b"seven", 0);
         assert_eq!(read(&bytes), Ok(whole));
