@@ -151,7 +151,8 @@ pub enum DecodeError {
         /// Its number.
         state: u8,
     },
-    /// The name of a zone or a rack is not UTF-8.
+    /// The name of a zone or a rack is not UTF-8, or in JSON an identity is
+    /// neither text nor in hexadecimal digits.
     NotText,
     /// The nodes are not in the order of their identities, or one is there
     /// twice.
@@ -180,7 +181,7 @@ impl fmt::Display for DecodeError {
             DecodeError::Slotting { id } => write!(f, "unknown slotting {id}"),
             DecodeError::Spread { spread } => write!(f, "unknown spread {spread}"),
             DecodeError::State { state } => write!(f, "unknown state {state}"),
-            DecodeError::NotText => f.write_str("the name of a zone or rack is not UTF-8"),
+            DecodeError::NotText => f.write_str("a name is not UTF-8, or not in digits"),
             DecodeError::Unsorted => f.write_str("the nodes are not in order, each once"),
             DecodeError::Runs => f.write_str("the runs do not cover each slot once"),
             DecodeError::Holder { slot } => {

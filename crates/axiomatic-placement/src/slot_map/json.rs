@@ -20,7 +20,7 @@ struct Stored {
     version: u16,
     /// The number of the hash, as in the binary form.
     hash: u16,
-    /// In digits of sixteen, since many a reader of JSON rounds numbers.
+    /// In hexadecimal digits, since many a reader of JSON rounds numbers.
     seed: String,
     slots: u32,
     copies: u8,
@@ -33,8 +33,11 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredNode {
-    #[serde(flatten)]
-    id: StoredId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// The identity in hexadecimal digits, where it is not text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_hex: Option<String>,
     weight: u32,
     zone: String,
     rack: String,
@@ -43,15 +46,6 @@ struct StoredNode {
     /// The slots of which it has the first copy, the second, and so on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     copies: Vec<String>,
-}
-
-/// An identity, in digits of sixteen where it is not text.
-#[derive(Serialize, Deserialize)]
-enum StoredId {
-    #[serde(rename = "id")]
-    Text(String),
-    #[serde(rename = "id_hex")]
-    Hex(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,8 +79,10 @@ impl Serialize for SlotMap {
             .members()
             .iter()
             .zip(owns.into_iter().zip(copies));
+        let text = |id| std::str::from_utf8(id).ok().map(str::to_owned);
         let nodes = members.map(|(member, (owns, copies))| StoredNode {
-            id: StoredId::new(member.id()),
+            id: text(member.id()),
+            id_hex: text(member.id()).is_none().then(|| hex(member.id())),
             weight: member.weight(),
             zone: member.zone().to_owned(),
             rack: member.rack().to_owned(),
@@ -149,11 +145,9 @@ impl Stored {
             if node.copies.len() != usize::from(self.copies) {
                 return Err(DecodeError::Runs);
             }
-            fill(&node.owns, index, |slot| table.owners.get_mut(slot))?;
+            fill(&mut table.owners, (0, 1), &node.owns, index)?;
             for (at, copies) in node.copies.iter().enumerate() {
-                let each = table.copies_each;
-                let place = |slot: usize| table.copies.get_mut(slot * each + at);
-                fill(copies, index, place)?;
+                fill(&mut table.copies, (at, table.copies_each), copies, index)?;
             }
         }
         if let Some(slot) = table.owners.iter().position(|owner| *owner == NOBODY) {
@@ -164,15 +158,19 @@ impl Stored {
     }
 }
 
-/// Writes a node into the places of its slots, which are empty.
-fn fill<'a>(
+/// Writes a node into the places of its slots, which are empty: one in `each`,
+/// from `at`.
+fn fill(
+    places: &mut [u32],
+    (at, each): (usize, usize),
     ranges: &str,
     node: u32,
-    mut place: impl FnMut(usize) -> Option<&'a mut u32>,
 ) -> Result<(), DecodeError> {
     let ranges: Ranges = ranges.parse().map_err(|_| DecodeError::Runs)?;
     for slot in ranges.slots() {
-        let place = place(slot as usize).ok_or(DecodeError::Runs)?;
+        let place = (slot as usize).checked_mul(each);
+        let place = place.and_then(|place| places.get_mut(place.checked_add(at)?));
+        let place = place.ok_or(DecodeError::Runs)?;
         if std::mem::replace(place, node) != NOBODY {
             return Err(DecodeError::Holder { slot });
         }
@@ -187,29 +185,25 @@ impl StoredNode {
             StoredState::Draining => State::Draining,
             StoredState::Down => State::Down,
         };
-        let node = Node::new(self.id.bytes()?).weighing(self.weight);
+        let id = match (&self.id, &self.id_hex) {
+            (Some(id), None) => id.as_bytes().to_vec(),
+            (None, Some(id)) => unhex(id).ok_or(DecodeError::NotText)?,
+            _ => return Err(DecodeError::NotText),
+        };
+        let node = Node::new(id).weighing(self.weight);
         Ok(node.in_rack(&self.zone, &self.rack).being(state))
     }
 }
 
-impl StoredId {
-    fn new(id: &[u8]) -> Self {
-        match std::str::from_utf8(id) {
-            Ok(text) => StoredId::Text(text.to_owned()),
-            Err(_) => StoredId::Hex(id.iter().map(|byte| format!("{byte:02x}")).collect()),
-        }
-    }
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
-    fn bytes(&self) -> Result<Vec<u8>, DecodeError> {
-        let hex = match self {
-            StoredId::Text(text) => return Ok(text.as_bytes().to_vec()),
-            StoredId::Hex(hex) => hex.as_bytes(),
-        };
-        let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
-        let pairs = hex.chunks(2).map(|pair| match pair {
-            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-            _ => None,
-        });
-        pairs.collect::<Option<_>>().ok_or(DecodeError::NotText)
-    }
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |digit: &u8| char::from(*digit).to_digit(16).map(|value| value as u8);
+    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    });
+    pairs.collect()
 }
