@@ -6,12 +6,12 @@ use axiomatic_placement::slot_map::{DecodeError, SlotMap};
 
 /// Bytes as they are, and as the inside of a form whose length and checksum
 /// agree, which no fuzzer would find.
-pub fn check(bytes: &[u8]) -> Result<(), String> {
+pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
     check_with(bytes, SlotMap::decode)?;
     check_with(&sealed(bytes), SlotMap::decode)
 }
 
-pub fn check_with(
+pub(crate) fn check_with(
     bytes: &[u8],
     decode: impl Fn(&[u8]) -> Result<SlotMap, DecodeError>,
 ) -> Result<(), String> {
@@ -35,7 +35,7 @@ pub fn check_with(
 
 /// With the magic, the version, the length and the checksum of a slot map, of
 /// which the inside is these bytes from the eleventh on.
-pub fn sealed(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn sealed(bytes: &[u8]) -> Vec<u8> {
     let inside = bytes.get(10..).unwrap_or_default();
     let length = (10 + inside.len() + 8) as u32;
     let mut sealed = b"AXSM\x01\x00".to_vec();
