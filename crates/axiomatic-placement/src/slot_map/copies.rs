@@ -99,14 +99,14 @@ impl<'a> Copies<'a> {
             // Those that are to be replaced as well do not stand in the way.
             let stays = |holder: &u32| self.fit[*holder as usize];
             let holders: Vec<u32> = table.holders(slot).filter(stays).collect();
-            match self.best(table, slot, &holders, *budget) {
-                Some(new) => self.replace(table, slot, at, new, budget),
-                None if copy != NOBODY && self.departed[copy as usize] => {
-                    if self.best(table, slot, &holders, u64::MAX).is_none() {
-                        self.drop_copy(table, slot, at);
-                    }
-                }
-                None => {}
+            if let Some(new) = self.best(table, slot, &holders, *budget) {
+                self.replace(table, slot, at, new, budget);
+            } else if copy != NOBODY
+                && self.departed[copy as usize]
+                && self.best(table, slot, &holders, u64::MAX).is_none()
+            {
+                // It is not for want of a budget: there is nobody else.
+                self.drop_copy(table, slot, at);
             }
         }
         // What is missing comes last.
@@ -160,7 +160,8 @@ impl<'a> Copies<'a> {
     }
 
     fn lacks(&self, node: u32) -> i64 {
-        let of = |counts: &[u64]| counts[node as usize].cast_signed();
+        // No more than 2^23 copies.
+        let of = |counts: &[u64]| counts[node as usize] as i64;
         of(&self.target) - of(&self.have)
     }
 
