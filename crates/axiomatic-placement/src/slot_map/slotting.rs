@@ -68,11 +68,12 @@ impl Slotting {
 
     /// Whether there can be so many slots.
     pub(super) fn takes(&self, slots: u32) -> bool {
-        match self {
+        let only = match self {
             #[cfg(feature = "redis-slots")]
-            Slotting::RedisCluster => slots == REDIS_SLOTS,
-            Slotting::Xxh3(_) => true,
-        }
+            Slotting::RedisCluster => Some(REDIS_SLOTS),
+            Slotting::Xxh3(_) => None,
+        };
+        only.is_none_or(|only| only == slots)
     }
 
     /// The number that stands for it in stored forms: its hash algorithm's.
