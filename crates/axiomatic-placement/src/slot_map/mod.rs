@@ -94,7 +94,8 @@
 //!   (`a_plan_is_for_one_map_alone`). What has left is held until it is moved
 //!   (`who_left_holds_what_it_held_until_there_is_a_budget`).
 //! - Stored forms do not change (`the_binary_form_is_what_it_was`,
-//!   `the_json_form_is_what_it_was`). Any bytes are read as the map that
+//!   `the_json_form_is_what_it_was`), and lose nothing
+//!   (`what_is_stored_is_read_again`). Any bytes are read as the map that
 //!   encodes to them or refused with a reason
 //!   (`whatever_bytes_are_mutated_decoding_is_as_it_should_be`,
 //!   `each_thing_that_can_be_wrong_has_its_error`,

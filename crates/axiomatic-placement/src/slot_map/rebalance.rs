@@ -1,4 +1,4 @@
-use crate::consistent_hash::{Membership, Node, State};
+use crate::consistent_hash::{Member, Membership, Node, State};
 
 use super::config::{Config, Spread};
 use super::copies::{Copies, breadth_of};
@@ -43,7 +43,7 @@ impl SlotMap {
     /// epoch.
     pub fn rebalanced(&self, membership: &Membership, budget: u64) -> Result<Plan, SlotMapError> {
         let epoch = self.next_epoch()?;
-        let merged = Merged::new(membership, self.membership_nodes())?;
+        let merged = Merged::new(membership, self.membership().members())?;
         let new: Vec<u32> = self
             .membership()
             .members()
@@ -62,10 +62,6 @@ impl SlotMap {
             remaining,
         })
     }
-
-    fn membership_nodes(&self) -> &[crate::consistent_hash::Member] {
-        self.membership().members()
-    }
 }
 
 /// The members there are and those that have left, for these may still hold
@@ -76,10 +72,7 @@ struct Merged {
 }
 
 impl Merged {
-    fn new(
-        membership: &Membership,
-        before: &[crate::consistent_hash::Member],
-    ) -> Result<Self, SlotMapError> {
+    fn new(membership: &Membership, before: &[Member]) -> Result<Self, SlotMapError> {
         let members = membership.members().iter();
         let present = members.map(|m| m.node().clone().being(membership.state(m)));
         let left = before.iter().filter(|m| membership.get(m.id()).is_none());

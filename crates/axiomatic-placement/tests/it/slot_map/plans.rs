@@ -223,23 +223,6 @@ fn a_move_with_copies_is_one_transfer_each() {
     assert_eq!(copies, [160; 12]);
 }
 
-fn state() -> impl Strategy<Value = State> {
-    prop_oneof![5 => Just(State::Up), 1 => Just(State::Draining), 1 => Just(State::Down)]
-}
-
-/// Some of a dozen nodes, of any weights, in any states, in zones and racks.
-fn membership() -> impl Strategy<Value = Membership> {
-    let node =
-        (0..12u8, 0..5u32, 0..3u8, 0..3u8, state()).prop_map(|(id, weight, zone, rack, state)| {
-            let node = Node::new([b'a' + id]).weighing(weight).being(state);
-            (id, node.in_rack(zone.to_string(), rack.to_string()))
-        });
-    proptest::collection::vec(node, 1..12).prop_filter_map("no weight", |nodes| {
-        let nodes: BTreeMap<_, _> = nodes.into_iter().collect();
-        Membership::new(3, nodes.into_values()).ok()
-    })
-}
-
 proptest! {
     #[test]
     fn shares_are_exact_and_moves_the_fewest(

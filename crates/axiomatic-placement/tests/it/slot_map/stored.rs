@@ -252,6 +252,24 @@ fn the_oracle_of_slot_maps_sees_planted_bugs() {
 
 proptest! {
     #[test]
+    fn what_is_stored_is_read_again(
+        from in membership(),
+        to in membership(),
+        copies in 0..4u8,
+        budget in 0..40u64,
+    ) {
+        let config = Config::new(xxh3()).slots(50).copies(copies, Spread::BestEffort);
+        let map = SlotMap::new(&from, config).unwrap();
+        let map = map.apply(&map.rebalanced(&to, budget).unwrap()).unwrap();
+        prop_assert_eq!(SlotMap::decode(&map.encode().unwrap()), Ok(map.clone()));
+        #[cfg(feature = "serde")]
+        prop_assert_eq!(
+            serde_json::from_str::<SlotMap>(&serde_json::to_string(&map).unwrap()).unwrap(),
+            map
+        );
+    }
+
+    #[test]
     fn whatever_bytes_are_mutated_decoding_is_as_it_should_be(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<prop::sample::Index>(),
