@@ -248,6 +248,11 @@ proptest! {
             prop_assert!((owned * total).abs_diff(exact) < total);
         }
     }
+}
+
+proptest! {
+    // Each case is dozens of plans.
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn under_any_budgets_it_comes_to_an_end_and_no_slot_moves_twice(

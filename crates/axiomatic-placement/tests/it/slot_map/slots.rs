@@ -112,7 +112,7 @@ fn who_may_own_nothing_gets_nothing() {
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let config = Config::new(xxh3());
+    let config = Config::new(xxh3()).slots(600);
     let new = |config| SlotMap::new(&racked(6), config).map(|map| map.spreading());
     assert_eq!(new(config.slots(0)), Err(SlotMapError::Slots { slots: 0 }));
     let slots = Config::MAX_SLOTS + 1;
@@ -130,7 +130,8 @@ fn what_cannot_be_is_refused() {
 #[test]
 fn how_far_copies_are_apart_is_told() {
     let spreading = |count, copies| {
-        let config = Config::new(xxh3()).copies(copies, Spread::BestEffort);
+        let config = Config::new(xxh3()).slots(600);
+        let config = config.copies(copies, Spread::BestEffort);
         SlotMap::new(&racked(count), config).unwrap().spreading()
     };
     assert_eq!(spreading(12, 0), Spreading::Zones);
