@@ -68,7 +68,7 @@ impl Slotting {
 
     /// Whether there can be so many slots.
     pub(super) fn takes(&self, slots: u32) -> bool {
-        let only = match self {
+        let only: Option<u32> = match self {
             #[cfg(feature = "redis-slots")]
             Slotting::RedisCluster => Some(REDIS_SLOTS),
             Slotting::Xxh3(_) => None,
