@@ -106,9 +106,17 @@
 //!
 //! A lookup is the hash of the key and one load from a table of 4 bytes a slot:
 //! 64 KiB for 16384. Each copy has a table of the same size. Nothing is locked;
-//! a map is a value, and the next one is another. A plan looks at each slot a
-//! few times, and where there are copies at each node for each slot whose copies
-//! change.
+//! a map is a value, and the next one is another.
+//!
+//! A plan looks at each slot a few times, and where there are copies at each
+//! node for each slot whose copies change. Under half a millisecond for 16384
+//! slots of 100 nodes without copies; with two copies of each 50 ms for a node
+//! that joins, 170 ms for a first map (measured on a machine that was busy).
+//!
+//! Stored, slots that follow each other and have the same owner are 8 bytes
+//! together: 4 KB for 100 nodes. Copies are scattered, so that many take over
+//! from one that fails, and are stored one by one: 16 bytes a slot with two of
+//! them, 260 KB.
 //!
 //! # When not to use it
 //!
