@@ -90,7 +90,7 @@ impl<'a> Copies<'a> {
     /// Replaces the copies of a slot that are lost or on nodes that are to
     /// have none, and then those that share a zone, or a rack, that they need
     /// not share; whatever the budget is for, and what costs nothing.
-    pub(super) fn mend(&mut self, table: &mut Table, slot: usize, budget: &mut u64) {
+    fn mend(&mut self, table: &mut Table, slot: usize, budget: &mut u64) {
         for at in 0..table.copies_each {
             let copy = table.copies(slot)[at];
             if copy != NOBODY && self.fit[copy as usize] {

@@ -76,13 +76,8 @@ impl Owners {
     }
 
     /// Moves slots to those that have too few, the most urgent first, until
-    /// the budget is spent; returns those that moved.
-    pub(super) fn level(
-        &mut self,
-        membership: &Membership,
-        table: &mut Table,
-        budget: &mut u64,
-    ) -> Vec<usize> {
+    /// the budget is spent.
+    pub(super) fn level(&mut self, membership: &Membership, table: &mut Table, budget: &mut u64) {
         let mut leaving = self.leaving(membership, table, *budget);
         leaving.sort_unstable();
         let arriving = self.arriving(leaving.len());
@@ -93,7 +88,6 @@ impl Owners {
             self.pass(table.owners[*slot], to);
             table.owners[*slot] = to;
         }
-        leaving
     }
 
     /// Which slots move, no more than so many: those that nobody who is alive

@@ -134,15 +134,11 @@ fn balanced(
     let mut table = before.clone();
     let mut owners = Owners::new(membership, &table);
     owners.promote(&mut table);
-    let moved = owners.level(membership, &mut table, &mut budget);
+    owners.level(membership, &mut table, &mut budget);
 
     if config.copies > 0 {
         let departed = &merged.departed;
         let mut copies = Copies::new(membership, departed, &owners.fit, before, &table);
-        // Who owned a slot until now can have a copy of it for nothing.
-        for slot in moved {
-            copies.mend(&mut table, slot, &mut 0);
-        }
         copies.mend_all(&mut table, &mut budget);
         copies.level(&mut table, &mut budget);
     }
