@@ -157,9 +157,7 @@ impl fmt::Display for Diff {
         }
         let mut ways: Vec<_> = ways.into_iter().collect();
         ways.sort_by_key(|((role, ..), slots)| (*role, slots.first().copied()));
-        for ((role, from, to), mut slots) in ways {
-            // Two copies of one slot may go the same way only to nobody.
-            slots.dedup();
+        for ((role, from, to), slots) in ways {
             let ranges: Ranges = slots.into_iter().collect();
             let copy = if role == Role::Copy { "copy " } else { "" };
             writeln!(f, "{ranges}: {copy}{} -> {}", Name(from), Name(to))?;

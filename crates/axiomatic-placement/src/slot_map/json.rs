@@ -150,10 +150,6 @@ impl Stored {
                 fill(&mut table.copies, (at, table.copies_each), copies, index)?;
             }
         }
-        if let Some(slot) = table.owners.iter().position(|owner| *owner == NOBODY) {
-            let slot = slot as u32;
-            return Err(DecodeError::Holder { slot });
-        }
         SlotMap::validated(config, self.epoch, membership, table)
     }
 }

@@ -99,7 +99,8 @@
 //!   encodes to them or refused with a reason
 //!   (`whatever_bytes_are_mutated_decoding_is_as_it_should_be`,
 //!   `each_thing_that_can_be_wrong_has_its_error`,
-//!   `there_is_one_form_of_a_map`). A secret seed is not stored
+//!   `there_is_one_form_of_a_map`,
+//!   `nobody_holds_a_slot_twice_and_what_is_missing_comes_last`). A secret seed is not stored
 //!   (`a_secret_seed_is_not_stored`).
 //!
 //! # Cost

@@ -214,6 +214,38 @@ fn there_is_one_form_of_a_map() {
         SlotMap::decode(&sealed(&two_runs_of_one)),
         Err(DecodeError::Runs)
     );
+    let mut empty_run = bytes[..end].to_vec();
+    empty_run[86] = 0;
+    empty_run[94] = 2;
+    let read = SlotMap::decode(&sealed(&empty_run));
+    assert_eq!(read, Err(DecodeError::Runs));
+}
+
+/// One slot, its owner and two copies, each a list of one run of 12 bytes.
+#[test]
+fn nobody_holds_a_slot_twice_and_what_is_missing_comes_last() {
+    let config = Config::new(xxh3()).slots(1).copies(2, Spread::BestEffort);
+    let map = SlotMap::new(&nodes(&["a", "b", "c"]), config).unwrap();
+    let bytes = map.encode().unwrap();
+    let end = bytes.len() - 8;
+    let with = |holders: [u32; 3]| {
+        let mut bytes = bytes[..end].to_vec();
+        for (at, holder) in holders.into_iter().enumerate() {
+            let at = end - 36 + 12 * at + 8;
+            bytes[at..at + 4].copy_from_slice(&holder.to_le_bytes());
+        }
+        SlotMap::decode(&sealed(&bytes)).map(|map| map.holders(0).count())
+    };
+    let refused = Err(DecodeError::Holder { slot: 0 });
+    assert_eq!(with([0, 1, 2]), Ok(3));
+    assert_eq!(with([0, 1, u32::MAX]), Ok(2));
+    assert_eq!(with([0, u32::MAX, u32::MAX]), Ok(1));
+    assert_eq!(with([0, u32::MAX, 1]), refused);
+    assert_eq!(with([u32::MAX, 0, 1]), refused);
+    assert_eq!(with([0, 0, 1]), refused);
+    assert_eq!(with([0, 1, 0]), refused);
+    assert_eq!(with([0, 1, 1]), refused);
+    assert_eq!(with([0, 1, 3]), refused);
 }
 
 #[test]
