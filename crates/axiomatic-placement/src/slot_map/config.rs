@@ -28,7 +28,8 @@ pub enum Spread {
     /// that is, tells [`SlotMap::spreading`](super::SlotMap::spreading).
     #[default]
     BestEffort = 0,
-    /// Make no such map.
+    /// Make no such map. Where there are enough racks, and a budget is too
+    /// small to use them at once, plan after plan comes to it.
     Strict = 1,
 }
 
