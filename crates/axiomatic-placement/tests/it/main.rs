@@ -6,4 +6,5 @@ mod membership;
 mod numbered;
 mod placement;
 mod shuffle_shard;
+mod slot_map;
 mod support;
