@@ -31,6 +31,8 @@
 //!
 //! # Features
 //!
+//! - `murmur`, `crc`, `md5`, `siphash`: the algorithms of those names in
+//!   [`hash`]; XXH3 and XXH64 are always there. All but `murmur` bring a crate.
 //! - `keyed`: the keyed store, and with it the crates papaya and seize.
 //! - `tokio`: conversions between [`time::Instant`] and tokio's.
 //! - `test-util`: clocks follow tokio's paused time. It is the one feature

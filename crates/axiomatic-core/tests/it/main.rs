@@ -3,6 +3,7 @@
 mod backoff;
 mod budget;
 mod due_window;
+mod hash;
 mod histogram;
 #[cfg(feature = "keyed")]
 mod keyed;
