@@ -54,12 +54,11 @@ fn candidates_are_all_who_may_own_keys_once_the_owner_first() {
         // Within the bits held inline, and beyond.
         for nodes in [1, 2, 7, 256, 300] {
             let all = membership(&vec![1; nodes]);
-            let states =
-                |member: &_| match mix(all.get(id(member)).map_or(0, |m| m.index() as u64)) % 3 {
-                    0 => State::Down,
-                    _ => State::Up,
-                };
-            for membership in [all.clone(), all.with_states(states)] {
+            let some = all.with_states(|member| match mix(member.index() as u64) % 3 {
+                0 if nodes > 1 => State::Down,
+                _ => State::Up,
+            });
+            for membership in [all, some] {
                 let ring = ring(&membership, format);
                 for hash in hashes(20) {
                     let order: Vec<_> = ring.candidates(hash).map(|m| m.index()).collect();
@@ -73,10 +72,6 @@ fn candidates_are_all_who_may_own_keys_once_the_owner_first() {
             }
         }
     }
-}
-
-fn id(member: &axiomatic_placement::consistent_hash::Member) -> &[u8] {
-    member.id()
 }
 
 #[test]
@@ -135,23 +130,24 @@ fn seventy_thousand_nodes_are_seventy_thousand() {
 
 #[test]
 fn a_node_without_points_owns_nothing_and_is_still_the_last_resort() {
-    let mut formats = vec![Format::Envoy { least: 1, most: 4 }];
+    #[allow(unused_mut, reason = "of a feature")]
+    let mut formats = vec![Format::Envoy { least: 4, most: 4 }];
     #[cfg(feature = "ketama")]
     formats.push(Format::Libketama);
     for format in formats {
-        let membership = membership(&[1, 1_000_000]);
+        let membership = membership(&[1_000_000, 1]);
         let both = ring(&membership, format);
-        if both.points().any(|(_, node)| node.id() == b"1") {
-            // Envoy rounds the lightest up, and cuts at the end.
-            assert!(format != Format::ENVOY);
-        }
+        assert!(
+            both.points().all(|(_, node)| node.id() == b"1"),
+            "{format:?}"
+        );
         for hash in hashes(100) {
             let order: Vec<_> = both.candidates(hash).map(|node| node.id()).collect();
             assert_eq!(order.len(), 2);
         }
-        let down = membership.marked("2", State::Down).expect("a node");
+        let down = membership.marked("1", State::Down).expect("a node");
         let left = both.over(&down).expect("the same points");
-        assert!(hashes(100).all(|hash| left.owner(hash).id() == b"1"));
+        assert!(hashes(100).all(|hash| left.owner(hash).id() == b"2"));
         assert!(hashes(100).all(|hash| left.candidates(hash).count() == 1));
     }
 }
@@ -248,8 +244,8 @@ fn with_libketama_equal_nodes_come_and_go_and_no_other_keys_move() {
     }
 }
 
-/// Measured: 1.6 % with libketama and 0.5 % with Envoy for one weight of
-/// fifty that doubles, where 1.9 % have to move.
+/// Measured: 2.5 % with libketama and 1.8 % with Envoy, beside the 1.9 % that
+/// have to move when one weight of fifty doubles.
 #[test]
 fn with_fractional_points_a_weight_that_doubles_moves_few_keys_of_others() {
     let mut formats = vec![BIG_ENVOY];

@@ -68,9 +68,10 @@ pub(super) use table::{Point, Table, Wide};
 ///
 /// With nginx's and HAProxy's points, which depend on nothing but their own
 /// node: keys of the node that comes, goes or changes its weight, and no other
-/// ones. With libketama's and Envoy's also some between others, where a share
-/// of the points changes: none at all as long as weights are equal with
-/// libketama, and few else.
+/// ones. With libketama's and Envoy's also some between others, where their
+/// share of the points changes: when one of fifty weights doubles, 1.9 % of the
+/// keys have to move, and 2.5 % and 1.8 % more do. As long as weights are equal
+/// with libketama, none do.
 ///
 /// # Candidates
 ///
