@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axiomatic_core::hash::{Algorithm, Hasher, Seed, mix};
 use axiomatic_placement::consistent_hash::{
-    Membership, MultiProbe, Node, Placement, PlacementError, State,
+    Member, Membership, MultiProbe, Node, Placement, PlacementError, State,
 };
 use proptest::prelude::*;
 
@@ -122,7 +122,7 @@ fn candidates_are_all_who_may_own_keys_once_the_owner_first() {
         for membership in [all, some] {
             let placed = placed(&membership);
             for hash in hashes(20) {
-                let order: Vec<_> = placed.candidates(hash).map(|m| m.index()).collect();
+                let order: Vec<_> = placed.candidates(hash).map(Member::index).collect();
                 let distinct: HashSet<_> = order.iter().copied().collect();
                 assert_eq!(order[0], placed.owner(hash).index());
                 assert_eq!(distinct.len(), order.len());
@@ -133,16 +133,15 @@ fn candidates_are_all_who_may_own_keys_once_the_owner_first() {
     }
 }
 
-/// Greatest over mean as published for 21 probes and 2000 keys a node, and a
-/// tenth. The least is not bounded, and is low.
+/// Greatest over mean as measured of a prototype with 21 probes, and a tenth. The least is not bounded, and is low.
 #[test]
 fn the_fullest_node_has_what_is_published_and_the_emptiest_next_to_nothing() {
     for (nodes, published) in [(10, 1.08), (100, 1.16), (1000, 1.12)] {
         let placed = placed(&membership(&vec![1; nodes]));
         let mut keys = vec![0u32; nodes];
-        hashes(2000 * nodes as u64).for_each(|hash| keys[placed.owner(hash).index()] += 1);
-        let most = f64::from(*keys.iter().max().expect("nodes")) / 2000.0;
-        let least = f64::from(*keys.iter().min().expect("nodes")) / 2000.0;
+        hashes(1000 * nodes as u64).for_each(|hash| keys[placed.owner(hash).index()] += 1);
+        let most = f64::from(*keys.iter().max().expect("nodes")) / 1000.0;
+        let least = f64::from(*keys.iter().min().expect("nodes")) / 1000.0;
         assert!(most < published * 1.1, "{nodes}: {most}");
         assert!(nodes < 1000 || least < 0.1, "{nodes}: {least}");
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axiomatic_core::hash::mix;
 use axiomatic_placement::consistent_hash::{
-    Format, Membership, Node, Placement, PlacementError, Ring, State,
+    Format, Member, Membership, Node, Placement, PlacementError, Ring, State,
 };
 use proptest::prelude::*;
 
@@ -61,7 +61,7 @@ fn candidates_are_all_who_may_own_keys_once_the_owner_first() {
             for membership in [all, some] {
                 let ring = ring(&membership, format);
                 for hash in hashes(20) {
-                    let order: Vec<_> = ring.candidates(hash).map(|m| m.index()).collect();
+                    let order: Vec<_> = ring.candidates(hash).map(Member::index).collect();
                     let distinct: HashSet<_> = order.iter().copied().collect();
                     assert_eq!(order[0], ring.owner(hash).index());
                     assert_eq!(distinct.len(), order.len());
@@ -124,7 +124,7 @@ fn seventy_thousand_nodes_are_seventy_thousand() {
     for (hash, node) in ring.points().step_by(7) {
         assert_eq!(ring.owner(hash), node);
     }
-    let order = ring.candidates(mix(1)).take(3).map(|node| node.index());
+    let order = ring.candidates(mix(1)).take(3).map(Member::index);
     assert_eq!(order.collect::<HashSet<_>>().len(), 3);
 }
 
@@ -142,7 +142,7 @@ fn a_node_without_points_owns_nothing_and_is_still_the_last_resort() {
             "{format:?}"
         );
         for hash in hashes(100) {
-            let order: Vec<_> = both.candidates(hash).map(|node| node.id()).collect();
+            let order: Vec<_> = both.candidates(hash).map(Member::id).collect();
             assert_eq!(order.len(), 2);
         }
         let down = membership.marked("1", State::Down).expect("a node");
@@ -197,8 +197,9 @@ fn what_a_format_cannot_say_is_refused() {
     }
 }
 
-/// Greatest over mean of what is published for 160 points a node
-/// (pingora-ketama, 2000 keys a node), and a tenth.
+/// Greatest over mean as measured of pingora-ketama, which has 160 points a
+/// node, too, and a tenth. 1000 keys a node are noise enough for 1.10 of 1000
+/// nodes that have equal shares.
 #[test]
 fn the_fullest_node_has_what_is_published_for_rings() {
     let mut formats = vec![(BIG_ENVOY, 1), (Format::Haproxy, 10)];
@@ -217,8 +218,8 @@ fn the_fullest_node_has_what_is_published_for_rings() {
             };
             let ring = ring(&membership(&vec![weight; nodes as usize]), format);
             let mut keys = vec![0u32; nodes as usize];
-            hashes(2000 * u64::from(nodes)).for_each(|hash| keys[ring.owner(hash).index()] += 1);
-            let most = f64::from(*keys.iter().max().expect("nodes")) / 2000.0;
+            hashes(1000 * u64::from(nodes)).for_each(|hash| keys[ring.owner(hash).index()] += 1);
+            let most = f64::from(*keys.iter().max().expect("nodes")) / 1000.0;
             assert!(most < published * 1.1, "{format:?}, {nodes}: {most}");
         }
     }

@@ -5,7 +5,7 @@ use axiomatic_core::hash::{Algorithm, Hasher, Seed};
 
 use super::table::{Point, Wide};
 use crate::consistent_hash::error::PlacementError;
-use crate::consistent_hash::membership::Membership;
+use crate::consistent_hash::membership::{Member, Membership};
 
 /// What Envoy's own configuration admits: 8M points.
 pub(super) const MOST: u32 = 8 << 20;
@@ -35,7 +35,7 @@ pub(super) fn points(
     let total = membership.total_weight() as f64;
     let weighty = membership.members().iter().filter(|m| m.weight() > 0);
     let share = |weight: u32| f64::from(weight) / total;
-    let lightest = weighty.clone().map(|member| member.weight()).min();
+    let lightest = weighty.clone().map(Member::weight).min();
     // A membership has a member that weighs something.
     let lightest = share(lightest.unwrap_or(1));
     let scale = ((lightest * f64::from(least)).ceil() / lightest).min(f64::from(most));
