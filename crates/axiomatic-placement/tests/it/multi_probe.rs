@@ -95,6 +95,18 @@ fn the_owner_is_the_node_that_comes_soonest_after_a_probe() {
     }
 }
 
+#[test]
+fn a_point_at_the_probe_itself_does_not_count() {
+    let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(0));
+    let placed = MultiProbe::with(&membership(&[1; 9]), 1, hasher).expect("points");
+    for member in placed.membership().members() {
+        let point = hasher.hash(member.id());
+        assert_ne!(placed.owner_from(point, 0), member);
+        assert_eq!(placed.owner_from(point.wrapping_sub(1), 0), member);
+    }
+    assert_eq!(placed.owner_from(u64::MAX, 0), placed.owner_from(0, 0));
+}
+
 /// The answers of this algorithm's number, for ever.
 #[test]
 fn multi_probe_agrees_with_its_golden_file() {

@@ -26,11 +26,13 @@ pub enum Format {
     /// libketama's, of which many clients of memcached have a copy.
     ///
     /// The identity is a server as its file has it: `10.0.1.1:11211`; the
-    /// weight is its memory. Of equal weights each node has 160 points; of
-    /// others each has its share of 40 × nodes digests, rounded down. So
-    /// whatever changes the share of a node adds or removes points of all the
-    /// others, and moves keys between them; and one that weighs next to
-    /// nothing has no points at all.
+    /// weight is its memory. Each node has its share of 40 × nodes digests,
+    /// rounded down from single precision: of equal weights 40, which are 160
+    /// points. (Or 39: 1/61 × 40 × 61 falls short of 40. So it is for 1238 of
+    /// the numbers of nodes up to 100,000, of which the first are 61, 122, 237
+    /// and 244.) Whatever changes the share of a node may add or remove points
+    /// of all the others, and move keys between them; and one that weighs next
+    /// to nothing has no points at all.
     #[cfg(feature = "ketama")]
     Libketama,
     /// nginx's, with `hash $key consistent`; so is pingora-ketama's.

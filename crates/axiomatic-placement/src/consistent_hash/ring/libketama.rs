@@ -49,3 +49,26 @@ fn digests(weight: u32, total: u64, members: usize) -> u32 {
 pub(super) fn hash(key: &[u8]) -> u64 {
     HASHER.hash(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::digests;
+
+    /// As the expression in `ketama.c` comes out, compiled by gcc for x86-64.
+    /// Exactly, the first would be 63, and the last of 61 equal servers 40.
+    #[test]
+    fn digests_are_rounded_as_in_c() {
+        for (weight, total, members, rounded) in [
+            (21, 40, 3, 62),
+            (7, 10, 2, 56),
+            (29, 60, 3, 58),
+            (53, 60, 3, 106),
+            (600, 4300, 8, 44),
+            (1, 1_000_001, 2, 0),
+            (1, 60, 60, 40),
+            (1, 61, 61, 39),
+        ] {
+            assert_eq!(digests(weight, total, members), rounded, "{weight}/{total}");
+        }
+    }
+}

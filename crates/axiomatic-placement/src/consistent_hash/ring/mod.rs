@@ -71,7 +71,8 @@ pub(super) use table::{Point, Table, Wide};
 /// ones. With libketama's and Envoy's also some between others, where their
 /// share of the points changes: when one of fifty weights doubles, 1.9 % of the
 /// keys have to move, and 2.5 % and 1.8 % more do. As long as weights are equal
-/// with libketama, none do.
+/// with libketama, none do, but for the numbers of nodes that its
+/// [rounding](Format) does not like.
 ///
 /// # Candidates
 ///
@@ -203,5 +204,27 @@ impl fmt::Debug for Ring {
             .field("points", &self.points.len())
             .field("membership", &self.membership)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consistent_hash::{Node, State};
+
+    #[test]
+    fn a_ring_over_other_states_shares_its_points() {
+        let nodes = ["a", "b", "c"].map(Node::new);
+        let membership = Membership::new(1, nodes).unwrap();
+        let ring = Ring::new(&membership, Format::ENVOY).unwrap();
+        let down = membership.marked("b", State::Down).unwrap();
+        let over = ring.over(&down).unwrap();
+        assert!(Arc::ptr_eq(&ring.points, &over.points));
+        assert_eq!(over.membership(), &down);
+
+        let fewer = Membership::new(2, ["a", "b"].map(Node::new)).unwrap();
+        let over = over.over(&fewer).unwrap();
+        assert!(!Arc::ptr_eq(&ring.points, &over.points));
+        assert_eq!(over.membership(), &fewer);
     }
 }
