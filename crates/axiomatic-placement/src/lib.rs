@@ -4,6 +4,8 @@
 //! | Pattern | Answers |
 //! |---|---|
 //! | [`consistent_hash`] | Who owns this key, on every machine, for ever |
+//! | [`bounded_load`] | Who is asked for this key, when its owner has enough to do |
 #![forbid(unsafe_code)]
 
+pub mod bounded_load;
 pub mod consistent_hash;

@@ -71,6 +71,26 @@ impl Seed {
         }
     }
 
+    /// The seed of a second hash of the same bytes: the number after this one,
+    /// as secret as it.
+    ///
+    /// ```
+    /// use axiomatic_core::hash::Seed;
+    /// assert_eq!(Seed::fixed(0).next(), Seed::fixed(1));
+    /// ```
+    #[must_use = "a seed is a value"]
+    pub const fn next(self) -> Self {
+        let Seed { word, key, secret } = self;
+        if secret {
+            return Seed {
+                word: word.wrapping_add(1),
+                key: [key[0].wrapping_add(1), key[1]],
+                secret,
+            };
+        }
+        Seed::fixed(word.wrapping_add(1))
+    }
+
     /// The number, unless it is secret.
     pub const fn value(&self) -> Option<u64> {
         if self.secret { None } else { Some(self.word) }

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -46,6 +47,9 @@ struct Overlay {
     /// best state that is there at all.
     eligible: Box<[bool]>,
     is_whole: bool,
+    /// How many zones and racks those who may own keys are in.
+    zones: usize,
+    racks: usize,
 }
 
 /// A node in its membership.
@@ -168,6 +172,16 @@ impl Membership {
         self.overlay.is_whole
     }
 
+    /// How many zones those who may own keys are in.
+    pub fn zones(&self) -> usize {
+        self.overlay.zones
+    }
+
+    /// How many racks those who may own keys are in.
+    pub fn racks(&self) -> usize {
+        self.overlay.racks
+    }
+
     /// The state of a member.
     ///
     /// # Panics
@@ -216,7 +230,7 @@ fn numbered(nodes: Vec<Node>) -> Box<[Member]> {
 
 /// For each node the index of the first one with the same name.
 fn firsts<'a>(nodes: &'a [Node], name: impl Fn(&'a Node) -> (&'a str, &'a str)) -> Vec<u32> {
-    let mut first = std::collections::BTreeMap::new();
+    let mut first = BTreeMap::new();
     let named = (0u32..).zip(nodes);
     named
         .map(|(index, node)| *first.entry(name(node)).or_insert(index))
@@ -237,8 +251,20 @@ impl Overlay {
             .zip(&states)
             .map(|(member, state)| member.weight() > 0 && Some(*state) == best)
             .collect();
+        let domains = |domain: fn(&Member) -> u32| {
+            let chosen = members
+                .iter()
+                .zip(&eligible)
+                .filter(|(_, eligible)| **eligible);
+            chosen
+                .map(|(member, _)| domain(member))
+                .collect::<BTreeSet<_>>()
+                .len()
+        };
         Overlay {
             is_whole: eligible.iter().all(|eligible| *eligible),
+            zones: domains(|member| member.zone),
+            racks: domains(|member| member.rack),
             states,
             eligible,
         }

@@ -1,5 +1,6 @@
 use super::error::PlacementError;
 use super::membership::{Member, Membership};
+use super::replicas::{Replicas, Shortage, Spread};
 
 /// Who owns what: a pure function of the algorithm, its parameters and seed,
 /// the membership, and the hash of a key.
@@ -21,6 +22,45 @@ pub trait Placement: Sized {
     /// Whom to ask, in this order: all who may own keys, each once, the owner
     /// first. It is lazy.
     fn candidates(&self, hash: u64) -> impl Iterator<Item = &Member>;
+
+    /// The nodes that hold the keys of this hash: as many as are `wanted`, the
+    /// owner first, on distinct domains of failure.
+    ///
+    /// Of the candidates, in their order, those are taken that share no domain
+    /// with whoever was taken before. So whoever was not taken could leave the
+    /// membership and nothing would change for this key, if that leaves the
+    /// order of the others alone, as it does for all but tables, and there
+    /// for all but the owner.
+    ///
+    /// One allocation.
+    ///
+    /// ```
+    /// use axiomatic_placement::consistent_hash::{Membership, Node, Placement, Rendezvous};
+    /// use axiomatic_placement::consistent_hash::{Shortage, Spread};
+    ///
+    /// let nodes = (0..6).map(|n| Node::new(format!("node-{n}")).in_zone(["a", "b"][n % 2]));
+    /// let placement = Rendezvous::new(&Membership::new(1, nodes)?);
+    ///
+    /// let three = placement.replicas(17, 3, Spread::Zone, Shortage::BestEffort);
+    /// assert_eq!(three[0], placement.owner(17));
+    /// assert_ne!(three[0].zone(), three[1].zone());
+    /// assert_eq!((three.len(), three.domains()), (3, 2));
+    ///
+    /// // Rather two than three of which two fail together.
+    /// let two = placement.replicas(17, 3, Spread::Zone, Shortage::Strict);
+    /// assert!(two.len() == 2 && two.is_short());
+    /// # Ok::<(), axiomatic_placement::consistent_hash::MembershipError>(())
+    /// ```
+    fn replicas(
+        &self,
+        hash: u64,
+        wanted: usize,
+        spread: Spread,
+        shortage: Shortage,
+    ) -> Replicas<'_> {
+        let candidates = || self.candidates(hash);
+        Replicas::choose(self.membership(), candidates, wanted, spread, shortage)
+    }
 
     /// The same algorithm with the same parameters and the same seed over
     /// another membership. Where only states differ, what was built is shared.

@@ -1,5 +1,11 @@
 //! The behaviour of placement, as its users see it.
 
+mod bounded_load;
+mod live;
+mod membership;
 mod multi_probe;
+mod numbered;
+mod placement;
 mod ring;
 mod ring_formats;
+mod support;

@@ -111,7 +111,7 @@ fn a_point_at_the_probe_itself_does_not_count() {
 #[test]
 fn multi_probe_agrees_with_its_golden_file() {
     let placed = placed(&membership(&[1, 2, 1, 3, 1, 1, 0, 1]));
-    for line in include_str!("../golden/multi-probe.txt").lines() {
+    for line in include_str!("../golden/placement_24_multi_probe.txt").lines() {
         let (key, order) = line.split_once(' ').expect("two columns");
         let hash = Hasher::new(Algorithm::Xxh3, Seed::fixed(0)).hash(key.as_bytes());
         let found = placed.candidates(hash);

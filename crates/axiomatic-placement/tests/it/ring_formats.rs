@@ -91,7 +91,7 @@ mod libketama {
     #[test]
     fn libketama_agrees_with_its_golden_file() {
         let ring = ring(Format::Libketama, &SERVERS);
-        for (key, hash, rest) in lines(include_str!("../golden/ring-libketama.txt")) {
+        for (key, hash, rest) in lines(include_str!("../golden/placement_19_ring_libketama.txt")) {
             assert_eq!(Format::Libketama.hash(key.as_bytes()), hash, "{key}");
             assert_eq!(owner(&ring, hash), rest[1], "{key}");
         }
@@ -109,7 +109,7 @@ mod nginx {
         let servers: Vec<String> = (1..=9).map(|i| format!("10.0.0.{i}:443")).collect();
         let servers: Vec<_> = servers.iter().map(|id| (id.as_str(), 100)).collect();
         let ring = ring(Format::Nginx, &servers);
-        let golden = include_str!("../golden/ring-nginx-upstream.csv");
+        let golden = include_str!("../golden/ring_nginx_upstream.csv");
         for line in golden.lines() {
             let (uri, upstream) = line.split_once(',').expect("two columns");
             let hash = Format::Nginx.hash(uri.as_bytes());
@@ -167,7 +167,7 @@ mod nginx {
                 ("unix:/run/backend", 5),
             ],
         );
-        for (key, hash, rest) in lines(include_str!("../golden/ring-nginx.txt")) {
+        for (key, hash, rest) in lines(include_str!("../golden/placement_20_ring_nginx.txt")) {
             assert_eq!(Format::Nginx.hash(key.as_bytes()), hash, "{key}");
             assert_eq!(owner(&ring, hash), rest[0], "{key}");
         }
@@ -290,7 +290,7 @@ mod envoy {
         let hosts: Vec<_> = (1..=5).map(|i| format!("10.1.2.{i}:8080")).collect();
         let hosts: Vec<_> = hosts.iter().map(String::as_str).zip(weights).collect();
         let ring = ring(format, &hosts);
-        for (key, hash, rest) in lines(include_str!("../golden/ring-envoy.txt")) {
+        for (key, hash, rest) in lines(include_str!("../golden/placement_21_ring_envoy.txt")) {
             assert_eq!(format.hash(key.as_bytes()), hash, "{key}");
             assert_eq!(owner(&ring, hash), rest[0], "{key}");
         }
@@ -313,7 +313,7 @@ fn haproxy_agrees_with_its_golden_file_up_and_down() {
     );
     let down = ring.membership().marked("3", State::Down).expect("a node");
     let down = ring.over(&down).expect("the same points");
-    for (key, hash, rest) in lines(include_str!("../golden/ring-haproxy.txt")) {
+    for (key, hash, rest) in lines(include_str!("../golden/placement_22_ring_haproxy.txt")) {
         assert_eq!(Format::Haproxy.hash(key.as_bytes()), hash, "{key}");
         assert_eq!(owner(&ring, hash), rest[0], "{key}");
         assert_eq!(owner(&down, hash), rest[1], "{key}");

@@ -58,7 +58,7 @@ const fn ln_of(i: u128) -> u64 {
         term = term * i / over * i / over;
         odd += 2;
     }
-    (2 * sum >> EXTRA) as u64
+    ((2 * sum) >> EXTRA) as u64
 }
 
 #[cfg(test)]

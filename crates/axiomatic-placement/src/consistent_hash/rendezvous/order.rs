@@ -3,16 +3,19 @@ use axiomatic_core::hash::{Algorithm, Hasher, Seed, mix};
 use super::ln::{at_least, wait};
 use crate::consistent_hash::membership::{Member, Membership};
 
-/// The order in which each key prefers the members that may own keys.
+/// The order in which each key prefers some members.
 ///
-/// Each member draws a number for each key, by the key's hash and its own
-/// identity. Among equal weights the greatest draw is first. Otherwise each
-/// draw is a time to wait, the shorter the more the member weighs, and who
-/// waits the least is first: of exponential times with the rates w1 … wn the
-/// first is the i-th with the probability wi / (w1 + … + wn).
+/// Each member draws a number for each key: the 128-bit product of the key's
+/// hash, mixed, and of its own identity's, folded to 64 bits. That is one
+/// multiplication, where the finaliser of a hash takes two and twice the time.
+/// Among equal weights the greatest draw is first. Otherwise each draw is a
+/// time to wait, the shorter the more the member weighs, and who waits the
+/// least is first: of exponential times with the rates w1 … wn the first is
+/// the i-th with the probability wi / (w1 + … + wn).
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
-    /// What each draws by: its identity, hashed.
+    /// What each draws by: its identity, hashed, and odd, so that no bit of a
+    /// key is lost in the product.
     seeds: Box<[u64]>,
     weights: Weights,
     /// Which members these are, unless they are all.
@@ -22,37 +25,66 @@ pub(crate) struct Order {
 #[derive(Clone, Debug)]
 enum Weights {
     Equal,
-    Each(Box<[u32]>),
+    /// 2^63 / weight, rounded down: right to 2^-31 even for the greatest.
+    Inverse(Box<[u64]>),
 }
 
-/// A member's claim to a key. Which of two is the better one is a total order,
-/// in which no two members are equal.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Claim {
-    draw: u64,
-    /// Among the members of the order, not of the membership.
-    place: u32,
-    weight: u32,
+/// A member's claim to a key: a total order, the least first, in which no two
+/// members are equal. Among equal weights the draws decide, which is the same
+/// order, since times never grow with the draws.
+trait Claim: Copy + Ord + Default {
+    fn place(&self) -> u32;
 }
+
+/// Greater draws first, then lesser places.
+#[derive(Copy, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Equal {
+    missed: u64,
+    place: u32,
+}
+
+/// Lesser times first, then as equals.
+#[derive(Copy, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Weighted {
+    time: u128,
+    equal: Equal,
+}
+
+/// How many can be asked for at once.
+pub(super) const HANDFUL: usize = 8;
 
 impl Order {
+    /// Of all who may own keys.
     pub(crate) fn new(membership: &Membership, seed: Seed) -> Self {
-        let members: Vec<&Member> = membership.eligible().collect();
+        let mut order = Self::among(membership.eligible(), seed);
+        if membership.is_whole() {
+            order.indices = None;
+        }
+        order
+    }
+
+    /// Of some, of which each weighs something.
+    pub(crate) fn among<'a>(members: impl Iterator<Item = &'a Member>, seed: Seed) -> Self {
         let hasher = Hasher::new(Algorithm::Xxh3, seed);
-        let first = members[0].weight();
-        let are_equal = members.iter().all(|member| member.weight() == first);
-        let indices = || members.iter().map(|member| member.index() as u32).collect();
+        Self::of(members.map(|member| {
+            let hash = hasher.hash(member.id());
+            (member.index() as u32, (hash, u64::from(member.weight())))
+        }))
+    }
+
+    /// Of whatever has an index, the hash of an identity, and a weight that is
+    /// not 0.
+    pub(crate) fn of(all: impl Iterator<Item = (u32, (u64, u64))>) -> Self {
+        let (indices, all): (Vec<u32>, Vec<(u64, u64)>) = all.unzip();
+        let weights = || all.iter().map(|(_, weight)| *weight);
         Order {
-            seeds: members
-                .iter()
-                .map(|member| mix(hasher.hash(member.id())))
-                .collect(),
-            weights: if are_equal {
+            seeds: all.iter().map(|(hash, _)| hash | 1).collect(),
+            weights: if weights().min() == weights().max() {
                 Weights::Equal
             } else {
-                Weights::Each(members.iter().map(|member| member.weight()).collect())
+                Weights::Inverse(weights().map(|weight| (1 << 63) / weight).collect())
             },
-            indices: (!membership.is_whole()).then(indices),
+            indices: Some(indices.into()),
         }
     }
 
@@ -64,13 +96,14 @@ impl Order {
     /// Who is first: its index in the membership.
     #[inline]
     pub(crate) fn first(&self, hash: u64) -> usize {
+        let key = Key::new(hash);
         self.index(match &self.weights {
-            Weights::Equal => self.greatest(hash),
-            Weights::Each(weights) => self.soonest(hash, weights),
+            Weights::Equal => self.greatest(key),
+            Weights::Inverse(inverse) => self.soonest(key, inverse),
         })
     }
 
-    /// The member at a place of the order.
+    /// The member at a place of the order: its index in the membership.
     #[inline]
     pub(super) fn index(&self, place: usize) -> usize {
         match &self.indices {
@@ -80,11 +113,11 @@ impl Order {
     }
 
     #[inline]
-    fn greatest(&self, hash: u64) -> usize {
+    fn greatest(&self, key: Key) -> usize {
         let mut first = (0, 0);
         for (place, seed) in self.seeds.iter().enumerate() {
-            let draw = mix(hash ^ seed);
-            if draw > first.0 || place == 0 {
+            let draw = key.draw(*seed);
+            if draw > first.0 {
                 first = (draw, place);
             }
         }
@@ -92,112 +125,141 @@ impl Order {
     }
 
     #[inline]
-    fn soonest(&self, hash: u64, weights: &[u32]) -> usize {
-        let claim = |place: usize| Claim {
-            draw: mix(hash ^ self.seeds[place]),
-            place: place as u32,
-            weight: weights[place],
-        };
-        let mut first = claim(0);
-        let mut bound = first.bound();
-        for place in 1..self.seeds.len().min(weights.len()) {
-            let claim = claim(place);
-            if bound.admits(&claim) && claim.is_before(&first) {
+    fn soonest(&self, key: Key, inverse: &[u64]) -> usize {
+        let mut first = Weighted::default();
+        for (place, (seed, inverse)) in (0..).zip(self.seeds.iter().zip(inverse)) {
+            let draw = key.draw(*seed);
+            if place > 0 && time_at_least(draw, *inverse) > first.time {
+                continue;
+            }
+            let claim = Weighted::new(draw, *inverse, place);
+            if place == 0 || claim < first {
                 first = claim;
-                bound = first.bound();
             }
         }
-        first.place as usize
+        first.equal.place as usize
     }
 
-    /// Puts the claims that come after `last` into `into`, the best ones, in
-    /// order. Says how many there were room for.
-    pub(super) fn best(&self, hash: u64, last: Option<Claim>, into: &mut [Claim]) -> usize {
+    /// Fills `into` with the places that come after `last`, the first ones, in
+    /// their order. Says how many there were.
+    pub(super) fn next(&self, hash: u64, last: Option<u32>, into: &mut [u32]) -> usize {
+        let key = Key::new(hash);
+        let draw = |place: u32| key.draw(self.seeds[place as usize]);
+        match &self.weights {
+            Weights::Equal => {
+                let claim = |draw, place| Equal::new(draw, place);
+                let last = last.map(|last| claim(draw(last), last));
+                let may_precede = |draw: u64, _, claim: &Equal| !draw <= claim.missed;
+                self.least(key, claim, may_precede, last, into)
+            }
+            Weights::Inverse(inverse) => {
+                let claim = |draw, place| Weighted::new(draw, inverse[place as usize], place);
+                let last = last.map(|last| claim(draw(last), last));
+                let may_precede = |draw, place, claim: &Weighted| {
+                    time_at_least(draw, inverse[place as usize]) <= claim.time
+                };
+                self.least(key, claim, may_precede, last, into)
+            }
+        }
+    }
+
+    /// By insertion: once as many are found as are wanted, few of the others
+    /// can be before the last of them.
+    #[inline(always)]
+    fn least<C: Claim>(
+        &self,
+        key: Key,
+        claim: impl Fn(u64, u32) -> C,
+        may_precede: impl Fn(u64, u32, &C) -> bool,
+        last: Option<C>,
+        into: &mut [u32],
+    ) -> usize {
+        let wanted = into.len().min(HANDFUL);
+        let mut claims = [C::default(); HANDFUL];
         let mut found = 0;
-        let mut bound = Bound::NONE;
-        for place in 0..self.seeds.len() {
-            let claim = self.claim(hash, place);
-            if found == into.len() && !bound.admits(&claim) {
+        for (place, seed) in (0..).zip(&self.seeds) {
+            let draw = key.draw(*seed);
+            if found == wanted && !may_precede(draw, place, &claims[wanted - 1]) {
                 continue;
             }
-            if last.is_some_and(|last| !last.is_before(&claim)) {
+            let claim = claim(draw, place);
+            if last.is_some_and(|last| claim <= last) {
                 continue;
             }
-            // Where it belongs among those found: rarely far from the end.
             let mut at = found;
-            while at > 0 && claim.is_before(&into[at - 1]) {
+            if found < wanted {
+                found += 1;
+            } else if claim < claims[found - 1] {
+                at -= 1;
+            } else {
+                continue;
+            }
+            while at > 0 && claim < claims[at - 1] {
+                claims[at] = claims[at - 1];
                 at -= 1;
             }
-            if at == into.len() {
-                continue;
-            }
-            found = (found + 1).min(into.len());
-            into.copy_within(at..found - 1, at + 1);
-            into[at] = claim;
-            bound = into[found - 1].bound();
+            claims[at] = claim;
+        }
+        for (into, claim) in into.iter_mut().zip(&claims) {
+            *into = claim.place();
         }
         found
     }
+}
 
-    #[inline]
-    fn claim(&self, hash: u64, place: usize) -> Claim {
-        Claim {
-            draw: mix(hash ^ self.seeds[place]),
-            place: place as u32,
-            weight: match &self.weights {
-                Weights::Equal => 1,
-                Weights::Each(weights) => weights[place],
-            },
+/// A key's hash, prepared for draws: mixed, since a caller may hold a number
+/// for a hash, and the products of small numbers are no draws.
+#[derive(Copy, Clone)]
+struct Key(u64);
+
+impl Key {
+    #[inline(always)]
+    fn new(hash: u64) -> Self {
+        Key(mix(hash))
+    }
+
+    #[inline(always)]
+    fn draw(self, seed: u64) -> u64 {
+        let product = u128::from(self.0) * u128::from(seed);
+        (product >> 64) as u64 ^ product as u64
+    }
+}
+
+impl Equal {
+    #[inline(always)]
+    fn new(draw: u64, place: u32) -> Self {
+        Equal {
+            missed: !draw,
+            place,
         }
     }
 }
 
-impl Claim {
-    pub(super) const NONE: Claim = Claim {
-        draw: 0,
-        place: 0,
-        weight: 1,
-    };
-
-    pub(super) fn place(&self) -> usize {
-        self.place as usize
-    }
-
-    /// By the time waited, then the draw, then the identity. The time never
-    /// grows with the draw, so between equal weights the draws decide.
-    fn is_before(&self, other: &Claim) -> bool {
-        let by_draw = other.draw.cmp(&self.draw);
-        let by_time = if self.weight == other.weight {
-            by_draw
-        } else {
-            // wait / weight < wait / weight, without dividing.
-            let (mine, its) = (wait(self.draw), wait(other.draw));
-            let (mine, its) = (
-                mine * u128::from(other.weight),
-                its * u128::from(self.weight),
-            );
-            mine.cmp(&its).then(by_draw)
-        };
-        by_time.then(self.place.cmp(&other.place)).is_lt()
-    }
-
-    /// What a claim must satisfy to be before this one.
-    fn bound(&self) -> Bound {
-        let time = wait(self.draw) / u128::from(self.weight) + 1;
-        Bound(u64::try_from(time).unwrap_or(u64::MAX))
+impl Weighted {
+    #[inline(always)]
+    fn new(draw: u64, inverse: u64, place: u32) -> Self {
+        // A wait has 70 bits, and the product is to have 128.
+        let time = (wait(draw) >> 6) * u128::from(inverse);
+        let equal = Equal::new(draw, place);
+        Weighted { time, equal }
     }
 }
 
-/// The time that the claim to beat waits, rounded up: most others wait longer
-/// by what is plain from their draws, and need no logarithm.
-#[derive(Copy, Clone)]
-struct Bound(u64);
-
-impl Bound {
-    const NONE: Bound = Bound(u64::MAX);
-
-    #[inline(always)]
-    fn admits(self, claim: &Claim) -> bool {
-        u128::from(at_least(claim.draw)) < u128::from(self.0) * u128::from(claim.weight)
+impl Claim for Equal {
+    fn place(&self) -> u32 {
+        self.place
     }
+}
+
+impl Claim for Weighted {
+    fn place(&self) -> u32 {
+        self.equal.place
+    }
+}
+
+/// No more than the time of that claim, without its logarithm: which all but a
+/// few of many members are spared.
+#[inline(always)]
+fn time_at_least(draw: u64, inverse: u64) -> u128 {
+    u128::from(at_least(draw) >> 6) * u128::from(inverse)
 }
