@@ -278,6 +278,21 @@ mod envoy {
         assert_eq!(counts, [987, 1932, 3081]);
     }
 
+    /// 75 times the share of one is a little more than it should be, so the
+    /// first of 75 equal hosts has a point more than the others: as the same
+    /// double-precision arithmetic comes out in Python.
+    #[test]
+    fn the_sums_are_rounded_as_envoy_rounds_them() {
+        for (hosts, points) in [(64, 1024), (74, 1036), (75, 1051), (77, 1079), (91, 1093)] {
+            let ring = self::hosts(&hosts_of_equal_weight(hosts), 1024, MOST);
+            assert_eq!(ring.points().len(), points, "{hosts}");
+        }
+    }
+
+    fn hosts_of_equal_weight(count: u32) -> Vec<(u32, u32)> {
+        (100..100 + count).map(|port| (port, 1)).collect()
+    }
+
     /// 300 points that are not enough for whole ones: 7.4, 17.2, 27.0, 2.5 and
     /// 245.9 of them.
     #[test]
