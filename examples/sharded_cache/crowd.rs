@@ -118,7 +118,7 @@ impl Crowd {
     /// How many of all askers one of so many shards may have in flight.
     pub(crate) fn cap(&self, balance: Ratio, shards: usize) -> usize {
         let share = self.askers as f64 / shards as f64;
-        (share * f64::from(balance.parts_per_million()) / 1e6).ceil() as usize
+        (share * f64::from(balance.as_parts_per_million()) / 1e6).ceil() as usize
     }
 }
 

@@ -52,6 +52,7 @@ const PATTERN_CRATES: &[&str] = &[
     "axiomatic-failure",
     "axiomatic-latency",
     "axiomatic-capacity",
+    "axiomatic-placement",
     "axiomatic-redis",
 ];
 

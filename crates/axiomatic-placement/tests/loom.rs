@@ -167,17 +167,14 @@ fn a_request_is_not_counted_beside_one_that_ended_before_it() {
         // Y has one, then none, then one again: with the new one at X there are
         // three or four, for which the cap is 2. With five it would be 3.
         let (bounded, at_x, mut at_y) = bounded(2, 1);
-        let again = {
-            let bounded = Arc::clone(&bounded);
-            let ended = at_y.pop();
-            thread::spawn(move || {
-                drop(ended);
-                bounded.pick_owned(Y)
-            })
-        };
-        let pick = bounded.pick_owned(X);
+        // The other thread is the one that looks: loom, which runs this one
+        // first, does not go back from a store to a load of another thread
+        // where the storing thread loaded in between.
+        let pick = picker(&bounded, X);
+        drop(at_y.pop());
+        let again = bounded.pick_owned(Y);
+        let pick = pick.join().unwrap();
         assert_eq!(pick.id(), b"y");
-        let again = again.join().unwrap();
         drop((pick, again, at_x));
         nothing_is_left(&bounded);
     });

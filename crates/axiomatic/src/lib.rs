@@ -11,6 +11,11 @@
 //! | [`adaptive`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`bulkhead`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`circuit_breaker`] | failure | `failure` | `axiomatic-failure` |
+//! | [`consistent_hash`] | capacity | `placement` | `axiomatic-placement` |
+//! | [`bounded_load`] | capacity | `placement` | `axiomatic-placement` |
+//! | [`router`] | capacity | `router` | `axiomatic-placement` |
+//! | [`shuffle_shard`] | capacity | `placement` | `axiomatic-placement` |
+//! | [`slot_map`] | capacity | `placement` | `axiomatic-placement` |
 //! | [`load_shed`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`rate_limit`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
@@ -68,7 +73,11 @@
 //!
 //! # Features
 //!
-//! - `capacity`, `failure`, `latency` (default), `http`: the areas.
+//! - `capacity`, `failure`, `latency`, `placement` (default), `http`: the areas.
+//! - `router`: requests to the nodes that own their keys, over tower.
+//! - `ketama`, `nginx`, `redis-slots`: what others placed by MD5 and by CRCs.
+//! - `serde`: slot maps as JSON.
+//! - `murmur`, `crc`, `md5`, `siphash`: hash algorithms that others agreed on.
 //! - `redis`: one quota for all processes, over Redis.
 //! - `http-scope`, `axum`, `h2`: parts of http with dependencies of their own.
 //! - `tokio` (default): the adapters that wait, over tokio's timers.
@@ -128,6 +137,26 @@ pub use axiomatic_latency::hedge;
 #[cfg(feature = "latency")]
 #[doc(inline)]
 pub use axiomatic_latency::timeout;
+
+#[cfg(feature = "placement")]
+#[doc(inline)]
+pub use axiomatic_placement::bounded_load;
+
+#[cfg(feature = "placement")]
+#[doc(inline)]
+pub use axiomatic_placement::consistent_hash;
+
+#[cfg(feature = "router")]
+#[doc(inline)]
+pub use axiomatic_placement::router;
+
+#[cfg(feature = "placement")]
+#[doc(inline)]
+pub use axiomatic_placement::shuffle_shard;
+
+#[cfg(feature = "placement")]
+#[doc(inline)]
+pub use axiomatic_placement::slot_map;
 
 #[cfg(feature = "redis")]
 #[doc(inline)]

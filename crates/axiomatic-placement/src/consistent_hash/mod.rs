@@ -133,6 +133,7 @@ pub use numbered::{
 };
 pub use placement::{Algorithm, Placement};
 pub use rendezvous::Rendezvous;
+pub(crate) use rendezvous::{Order, Walk};
 pub use replicas::{Replicas, Shortage, Spread};
 pub use ring::{Format, Ring};
 pub use skeleton::Skeleton;

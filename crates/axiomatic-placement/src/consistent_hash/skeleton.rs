@@ -2,12 +2,12 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use axiomatic_core::hash::{Algorithm as Hash, Hasher, Seed};
+use axiomatic_core::hash::Seed;
 
 use super::error::PlacementError;
 use super::membership::{Member, Membership};
 use super::placement::{Algorithm, Placement};
-use super::rendezvous::{Order, Walk};
+use super::rendezvous::{Identities, Order, Walk};
 
 /// Rendezvous hashing in two steps: of a fixed number of groups first, which
 /// weigh what their nodes weigh together, and then of the nodes of one group.
@@ -91,8 +91,8 @@ impl Skeleton {
 
 impl Bones {
     fn new(members: &[Member], groups: NonZeroU32, seed: Seed) -> Self {
-        let hasher = Hasher::new(Hash::Xxh3, seed);
-        let group_of = |member: &&Member| group_of(hasher.hash(member.id()), groups);
+        let identities = Identities::new(seed);
+        let group_of = |member: &&Member| group_of(identities.hash(member.id()), groups);
         let mut members: Vec<&Member> = members.iter().filter(|m| m.weight() > 0).collect();
         members.sort_by_key(group_of);
         let grouped: Vec<&[&Member]> = members
@@ -103,7 +103,7 @@ impl Bones {
             // A group is known by its number, hashed as the identity of a node
             // would be, by which its nodes are no more alike than any.
             let number = group_of(&group[0]).to_le_bytes();
-            (hasher.hash(&number), weight)
+            (identities.hash(&number), weight)
         });
         Bones {
             groups,

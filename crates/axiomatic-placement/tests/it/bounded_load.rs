@@ -5,7 +5,7 @@ mod changes;
 mod model;
 
 use axiomatic_core::Ratio;
-use axiomatic_placement::bounded_load::{BoundedLoad, OwnedPick, Pick};
+use axiomatic_placement::bounded_load::{BoundedLoad, NodeLoad, OwnedPick, Pick};
 use axiomatic_placement::consistent_hash::{
     Algorithm, Member, Membership, Node, Placement, PlacementError, Rendezvous,
 };
@@ -52,7 +52,7 @@ fn modulo(ids: &str, balance: Ratio) -> BoundedLoad<Modulo> {
 
 fn in_flight<P: Placement>(bounded: &BoundedLoad<P>) -> Vec<u64> {
     let snapshot = bounded.snapshot();
-    snapshot.nodes().iter().map(|n| n.in_flight()).collect()
+    snapshot.nodes().iter().map(NodeLoad::in_flight).collect()
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn what_the_owner_has_no_room_for_goes_on_in_rendezvous_order() {
         let expected: Vec<_> = [bounded.owner(hash)].into_iter().chain(others).collect();
         // Eight requests at 100 %: one for each node.
         let picks: Vec<Pick<'_>> = (0..8).map(|_| bounded.pick(hash)).collect();
-        let found: Vec<_> = picks.iter().map(|pick| pick.member()).collect();
+        let found: Vec<_> = picks.iter().map(Pick::member).collect();
         assert_eq!(found, expected);
         assert!((0..8).all(|i| picks[i].displacement() == i));
     }

@@ -1,9 +1,10 @@
 //! The placement in use, while it is replaced.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier, Mutex};
 
 use axiomatic_placement::consistent_hash::{
-    Live, Membership, MembershipError, Node, Placement, Rendezvous, State, UpdateError,
+    Algorithm, Live, Member, Membership, MembershipError, Node, Placement, PlacementError,
+    Rendezvous, State, UpdateError,
 };
 use proptest::prelude::*;
 
@@ -41,7 +42,7 @@ fn an_update_that_fails_changes_nothing() {
     let error = live.update(|now| Ok(now.clone())).unwrap_err();
     assert!(matches!(error, UpdateError::Stale(_)));
     assert_eq!(error.to_string(), "epoch 2 is not newer than epoch 2");
-    assert!(std::sync::Arc::ptr_eq(&before, &live.load().into_arc()));
+    assert!(Arc::ptr_eq(&before, &live.load().into_arc()));
 }
 
 #[test]
@@ -100,6 +101,83 @@ proptest! {
             prop_assert_eq!(live.load().membership().epoch(), last);
         }
     }
+}
+
+/// A placement that lets another overtake it, once, between a look at epochs
+/// and what is done about it.
+struct Overtaken {
+    membership: Membership,
+    by: Mutex<Option<(u64, Arc<Live<Overtaken>>)>>,
+}
+
+impl Overtaken {
+    fn by(epoch: u64, other: Option<(u64, Arc<Live<Overtaken>>)>) -> Self {
+        Overtaken {
+            membership: of(epoch).membership().clone(),
+            by: Mutex::new(other),
+        }
+    }
+}
+
+impl Placement for Overtaken {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Rendezvous
+    }
+
+    fn membership(&self) -> &Membership {
+        let other = self.by.lock().unwrap().take();
+        if let Some((epoch, live)) = other {
+            live.replace(Overtaken::by(epoch, None)).map(drop).unwrap();
+        }
+        &self.membership
+    }
+
+    fn owner(&self, _: u64) -> &Member {
+        &self.membership.members()[0]
+    }
+
+    fn candidates(&self, _: u64) -> impl Iterator<Item = &Member> {
+        self.membership.eligible()
+    }
+
+    fn over(&self, membership: &Membership) -> Result<Self, PlacementError> {
+        Ok(Overtaken {
+            membership: membership.clone(),
+            by: Mutex::new(None),
+        })
+    }
+}
+
+#[test]
+fn a_replacement_that_is_overtaken_is_judged_again() {
+    for (other, stays) in [(2, 3), (3, 3), (4, 4)] {
+        let live = Arc::new(Live::new(Overtaken::by(1, None)));
+        let slow = Overtaken::by(3, Some((other, Arc::clone(&live))));
+        let replaced = live.replace(slow);
+        match replaced {
+            Ok(old) => assert_eq!((old.membership.epoch(), other), (2, 2)),
+            Err(stale) => assert_eq!((stale.offered(), stale.current()), (3, other)),
+        }
+        assert_eq!(live.load().membership().epoch(), stays);
+    }
+}
+
+#[test]
+fn an_update_that_is_overtaken_is_made_again() {
+    let live = Live::new(of(3));
+    let mut seen = Vec::new();
+    let replaced = live.update(|now| {
+        if seen.is_empty() {
+            live.replace(of(7)).unwrap();
+        }
+        seen.push(now.epoch());
+        let first = now.members()[0].id();
+        now.marked(first, State::Down)
+    });
+    assert_eq!(replaced.unwrap().membership().epoch(), 7);
+    assert_eq!(seen, [3, 7]);
+    assert_eq!(live.load().membership().epoch(), 8);
+    assert_eq!(live.load().membership().eligible().count(), 6);
 }
 
 #[test]

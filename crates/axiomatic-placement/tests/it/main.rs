@@ -8,4 +8,5 @@ mod numbered;
 mod placement;
 mod ring;
 mod ring_formats;
+mod shuffle_shard;
 mod support;

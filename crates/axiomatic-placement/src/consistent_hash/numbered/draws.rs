@@ -1,6 +1,6 @@
 /// A multiplier whose powers are evenly spread, modulo 2^64: Steele and
-/// Vigna, "Computationally easy, spectrally good multipliers", 2022, table of
-/// multiplicative generators. <https://arxiv.org/abs/2001.05304>
+/// Vigna, "Computationally easy, spectrally good multipliers for congruential
+/// pseudorandom number generators", 2022: <https://arxiv.org/abs/2001.05304>.
 const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
 
 /// What the folded hash is multiplied by for each of four draws in a row.
@@ -27,9 +27,9 @@ impl Draws {
     #[inline]
     pub(super) fn new(hash: u64, capacity: u32) -> Self {
         Draws {
-            // A product's high bits depend on all bits below; this makes
-            // them depend on those above, too, for hashes of keys that were
-            // chosen by their hashes' high bits before.
+            // The highest bits of a factor reach only the highest of the
+            // product, and would turn all draws by the same distance. Folded
+            // down, they reach as far as the others.
             state: hash ^ (hash >> 32),
             capacity: capacity.into(),
         }

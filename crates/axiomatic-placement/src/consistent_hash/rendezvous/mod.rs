@@ -11,7 +11,7 @@ use super::error::PlacementError;
 use super::membership::{Member, Membership};
 use super::placement::{Algorithm, Placement};
 
-pub(crate) use order::Order;
+pub(crate) use order::{Identities, Order};
 pub(crate) use walk::Walk;
 
 /// Weighted rendezvous hashing, or highest random weight: every node draws a
@@ -41,8 +41,8 @@ pub(crate) use walk::Walk;
 /// hit rates", IEEE/ACM Transactions on Networking, 1998; with weights by the logarithmic
 /// method of C. Schindelhauer and G. Schomaker, "Weighted distributed hash
 /// tables", SPAA 2005: the least of -ln(u) / w.
-/// The draw is [`rendezvous`](axiomatic_core::hash::rendezvous) of the key's
-/// hash and the XXH3 of the node's identity.
+/// The draw is the product of the key's hash and of the node's identity's, by
+/// XXH3, both [mixed](axiomatic_core::hash::mix), folded to 64 bits.
 #[derive(Clone)]
 pub struct Rendezvous(Arc<Parts>);
 

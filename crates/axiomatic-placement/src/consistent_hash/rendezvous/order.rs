@@ -63,11 +63,12 @@ impl Order {
         order
     }
 
-    /// Of some, of which each weighs something.
-    pub(crate) fn among<'a>(members: impl Iterator<Item = &'a Member>, seed: Seed) -> Self {
-        let hasher = Hasher::new(Algorithm::Xxh3, seed);
-        Self::of(members.map(|member| {
-            let hash = hasher.hash(member.id());
+    /// Of some, at least one, of which each weighs something. They draw what
+    /// they would draw among all.
+    pub(crate) fn among<'a>(members: impl IntoIterator<Item = &'a Member>, seed: Seed) -> Self {
+        let identities = Identities::new(seed);
+        Self::of(members.into_iter().map(|member| {
+            let hash = identities.hash(member.id());
             (member.index() as u32, (hash, u64::from(member.weight())))
         }))
     }
@@ -86,6 +87,16 @@ impl Order {
             },
             indices: Some(indices.into()),
         }
+    }
+
+    /// Whether all weigh the same.
+    pub(crate) fn is_uniform(&self) -> bool {
+        matches!(self.weights, Weights::Equal)
+    }
+
+    /// The indices of its members.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).map(|place| self.index(place))
     }
 
     /// How many it orders.
@@ -204,6 +215,29 @@ impl Order {
             *into = claim.place();
         }
         found
+    }
+}
+
+/// Hashes identities, for draws.
+pub(crate) struct Identities {
+    hasher: Hasher,
+    /// XXH3 adds its seed to what it read of a short input: `n17` under the
+    /// seed 1 is `n10` under 0, and two placements by these seeds would be one,
+    /// with other names. This is of the seed alone, and keeps them apart.
+    salt: u64,
+}
+
+impl Identities {
+    pub(crate) fn new(seed: Seed) -> Self {
+        let hasher = Hasher::new(Algorithm::Xxh3, seed);
+        Identities {
+            salt: hasher.hash(b""),
+            hasher,
+        }
+    }
+
+    pub(crate) fn hash(&self, identity: &[u8]) -> u64 {
+        mix(self.hasher.hash(identity) ^ self.salt)
     }
 }
 

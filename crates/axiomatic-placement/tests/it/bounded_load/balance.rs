@@ -3,7 +3,7 @@
 
 use axiomatic_core::Ratio;
 use axiomatic_core::hash::mix;
-use axiomatic_placement::bounded_load::BoundedLoad;
+use axiomatic_placement::bounded_load::{BoundedLoad, NodeLoad};
 use axiomatic_placement::consistent_hash::{Membership, Node, Placement, Rendezvous};
 
 const NODES: usize = 100;
@@ -34,7 +34,7 @@ fn spread(balance: Ratio) -> Spread {
     assert_eq!(snapshot.fallbacks(), 0);
     drop(picks);
     let cap = balance.ceil_of((REQUESTS / NODES) as u64);
-    let held = snapshot.nodes().iter().map(|node| node.in_flight());
+    let held = snapshot.nodes().iter().map(NodeLoad::in_flight);
     Spread {
         displaced: snapshot.displaced() as f64 / REQUESTS as f64,
         full: held.clone().filter(|held| *held == cap).count(),
@@ -76,7 +76,7 @@ fn one_hot_key_is_shared_out_among_all() {
     assert!(snapshot.nodes().iter().all(|node| node.in_flight() <= 125));
     // Six at their caps, the seventh has the rest: whom a key does not need, it
     // does not meet.
-    let met = |node: &&_| axiomatic_placement::bounded_load::NodeLoad::in_flight(node) > 0;
+    let met = |node: &&NodeLoad| node.in_flight() > 0;
     assert_eq!(snapshot.nodes().iter().filter(met).count(), 7);
     drop(picks);
 }

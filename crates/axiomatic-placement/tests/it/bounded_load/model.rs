@@ -2,7 +2,9 @@
 
 use axiomatic_core::Ratio;
 use axiomatic_placement::bounded_load::{BoundedLoad, OwnedPick};
-use axiomatic_placement::consistent_hash::{Membership, Node, Placement, Rendezvous, State};
+use axiomatic_placement::consistent_hash::{
+    Member, Membership, Node, Placement, Rendezvous, State,
+};
 use proptest::prelude::*;
 
 use super::Modulo;
@@ -50,7 +52,7 @@ impl Reference {
     fn pick(&mut self, hash: u64) -> (usize, usize) {
         let owner = Modulo(self.membership.clone()).owner(hash).index();
         let order = Rendezvous::new(&self.membership);
-        let others = order.candidates(hash).map(|node| node.index());
+        let others = order.candidates(hash).map(Member::index);
         let others = others.filter(|index| *index != owner);
         let order: Vec<usize> = [owner].into_iter().chain(others).collect();
         let has_room = |index: &usize| self.in_flight[*index] < self.cap(*index);

@@ -114,6 +114,16 @@ fn the_second_candidates_of_a_shards_keys_are_spread_evenly_over_the_others() {
 }
 
 #[test]
+fn the_highest_bit_of_a_hash_does_not_just_turn_its_draws_around() {
+    // They would be turned by 8, from one of these to the other.
+    let set = ShardSet::of(16, [0, 8]).unwrap();
+    let differ = |hash: &u64| set.owner(*hash) != set.owner(hash ^ (1 << 63));
+    let differing = hashes(17).take(10_000).filter(differ).count();
+    // Half of them, with a standard deviation of 50.
+    assert!(differing.abs_diff(5000) < 250, "{differing}");
+}
+
+#[test]
 fn a_modulo_of_too_few_bits_is_found_out() {
     let numbers: Vec<u32> = (0..1000).collect();
     let z = deviation(&numbers, 15, |hash| Some((hash >> 48) as u32 % 1000));

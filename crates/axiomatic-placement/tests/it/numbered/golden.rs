@@ -6,11 +6,13 @@ use axiomatic_placement::consistent_hash::{Jump, JumpBack, MAX_SHARDS, NumberedS
 
 use super::{by_lot, hashes, jump, jump_back};
 
-/// A line for each of some hashes: the shards, the hash, the first candidates.
+/// A line for each of some hashes: the shards, the hash, the owner, and whom to
+/// ask next.
 fn answers(text: &mut String, name: &str, shards: &impl NumberedShards) {
     for hash in hashes(41).take(12).chain([0, 1, u64::MAX]) {
-        write!(text, "{name} {hash:016x}").unwrap();
-        for shard in shards.candidates(hash).take(4) {
+        let owner = shards.owner(hash);
+        write!(text, "{name} {hash:016x} {owner}").unwrap();
+        for shard in shards.candidates(hash).take(4).skip(1) {
             write!(text, " {shard}").unwrap();
         }
         text.push('\n');
