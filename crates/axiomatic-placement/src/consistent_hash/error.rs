@@ -73,6 +73,16 @@ pub enum PlacementError {
         /// The most there can be.
         most: u64,
     },
+    /// Nothing could be found: a ring would have no points, or no place would
+    /// be probed.
+    NoPoints,
+    /// A node weighs more than a format can say.
+    TooHeavy {
+        /// Its identity.
+        id: Box<[u8]>,
+        /// The most it can say.
+        most: u32,
+    },
     /// A node's identity is not of the form that a format asks for.
     Malformed {
         /// That identity.
@@ -93,6 +103,10 @@ impl fmt::Display for PlacementError {
             }
             PlacementError::TooManyPoints { points, most } => {
                 write!(f, "a ring of {points} points has more than {most}")
+            }
+            PlacementError::NoPoints => f.write_str("there would be nothing to find"),
+            PlacementError::TooHeavy { id, most } => {
+                write!(f, "the node {} weighs more than {most}", id.escape_ascii())
             }
             PlacementError::Malformed { id, wanted } => {
                 write!(f, "the identity {} is not {wanted}", id.escape_ascii())

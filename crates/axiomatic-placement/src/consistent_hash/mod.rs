@@ -112,11 +112,13 @@ mod live;
 mod maglev;
 mod membership;
 mod moved;
+mod multi_probe;
 mod node;
 mod numbered;
 mod placement;
 pub(crate) mod rendezvous;
 mod replicas;
+mod ring;
 mod skeleton;
 
 pub use error::{MembershipError, PlacementError};
@@ -124,6 +126,7 @@ pub use live::{Guard, Live, Stale, UpdateError};
 pub use maglev::Maglev;
 pub use membership::{Member, Membership};
 pub use moved::{Movement, Share, moved, sample};
+pub use multi_probe::MultiProbe;
 pub use node::{Node, State};
 pub use numbered::{
     DecodeShardsError, Jump, JumpBack, MAX_SHARDS, NumberedShards, ShardSet, ShardsError,
@@ -132,4 +135,5 @@ pub use placement::{Algorithm, Placement};
 pub use rendezvous::Rendezvous;
 pub(crate) use rendezvous::{Order, Walk};
 pub use replicas::{Replicas, Shortage, Spread};
+pub use ring::{Format, Ring};
 pub use skeleton::Skeleton;

@@ -3,8 +3,11 @@
 mod bounded_load;
 mod live;
 mod membership;
+mod multi_probe;
 mod numbered;
 mod placement;
+mod ring;
+mod ring_formats;
 mod shuffle_shard;
 mod slot_map;
 mod support;
