@@ -6,6 +6,7 @@ mod balance;
 mod candidates;
 mod golden;
 mod movement;
+mod oracle;
 mod published;
 mod stored;
 

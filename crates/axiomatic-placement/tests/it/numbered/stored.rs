@@ -1,12 +1,12 @@
 //! The stored form of a set.
 
-use axiomatic_core::hash::{Algorithm, Hasher, Seed};
 use axiomatic_placement::consistent_hash::{
     DecodeShardsError, MAX_SHARDS, NumberedShards, ShardSet,
 };
 use proptest::prelude::*;
 
 use super::by_lot;
+use super::oracle::{check, check_with, sealed};
 
 /// The stored form of shards 0, 1, 63, 64 and 99 of a capacity of 100, in
 /// hexadecimal, a line for each part.
@@ -27,11 +27,6 @@ fn forged(at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut forged = golden_bytes();
     forged[at..at + bytes.len()].copy_from_slice(bytes);
     sealed(&forged[..forged.len() - 8])
-}
-
-fn sealed(content: &[u8]) -> Vec<u8> {
-    let sum = Hasher::new(Algorithm::Xxh3, Seed::fixed(0)).hash(content);
-    [content, &sum.to_le_bytes()].concat()
 }
 
 #[test]
@@ -139,4 +134,32 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
         prop_assert!(ShardSet::decode(&bytes).is_err());
     }
+}
+
+#[test]
+fn what_fuzzing_began_with_and_found_is_as_it_should_be() {
+    let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+    let mut replayed = 0;
+    for place in ["corpus/shard_set", "regressions/shard_set"] {
+        let Ok(files) = std::fs::read_dir(fuzz.join(place)) else {
+            continue;
+        };
+        for file in files.flatten() {
+            let bytes = std::fs::read(file.path()).unwrap();
+            assert_eq!(check(&bytes), Ok(()), "{}", file.path().display());
+            replayed += 1;
+        }
+    }
+    assert!(replayed >= 4, "{replayed} files; is the corpus gone?");
+}
+
+/// A decoder that forgets which shards are out is found by the oracle.
+#[test]
+fn the_oracle_finds_a_set_that_is_decoded_wrongly() {
+    let careless = |bytes: &[u8]| {
+        let set = ShardSet::decode(bytes)?;
+        Ok(ShardSet::full(set.capacity()).unwrap())
+    };
+    assert_eq!(check(&golden_bytes()), Ok(()));
+    assert!(check_with(&golden_bytes(), careless).is_err());
 }
