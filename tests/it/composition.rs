@@ -2,6 +2,7 @@
 
 mod hedges;
 mod hops;
+mod placement;
 mod rates;
 mod shedding;
 mod slots;

@@ -58,8 +58,8 @@
 //!   weight, the first node is each by its weight
 //!   (`nodes_are_in_as_many_shards_as_they_weigh`).
 //! - When a node comes or goes, only shards that hold it change, by this node
-//!   alone (`when_a_node_leaves_only_its_shards_change_and_by_one_node`). If its
-//!   cell comes or goes with it, they may change by more.
+//!   alone unless its cell comes or goes with it
+//!   (`when_a_node_leaves_only_its_shards_change_and_by_one_node`).
 //! - A node that is down is replaced by the next of its cell, and comes back
 //!   (`a_node_that_is_down_is_replaced_for_its_customers_only_and_comes_back`).
 //!   Where the cell has none, the shard says that it is short
@@ -77,8 +77,8 @@
 //! - An [`OverlapReport`] of all pairs is exact
 //!   (`overlaps_are_counted_as_if_one_by_one`), and is what chance would have
 //!   (`as_many_pairs_share_nodes_as_chance_would_have_it`).
-//! - What cannot be is refused where it is built
-//!   (`what_cannot_be_sharded_is_refused_when_it_is_built`), and no lookup fails.
+//! - No lookup fails: what cannot be is refused where it is built
+//!   (`what_cannot_be_sharded_is_refused_when_it_is_built`).
 //!
 //! # Cost
 //!

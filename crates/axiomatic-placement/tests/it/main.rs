@@ -8,6 +8,8 @@ mod numbered;
 mod placement;
 mod ring;
 mod ring_formats;
+#[cfg(feature = "tower")]
+mod router;
 mod shuffle_shard;
 mod slot_map;
 mod support;
