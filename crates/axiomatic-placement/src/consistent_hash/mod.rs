@@ -47,7 +47,8 @@
 //!   membership, and the hash of the key. It is the same on every platform, in
 //!   every process and in every version; a file of answers for each algorithm
 //!   holds us to it (`rendezvous_answers_as_ever`, `a_skeleton_answers_as_ever`,
-//!   `a_table_answers_as_ever`).
+//!   `a_table_answers_as_ever`, `jump_back_answers_as_ever`,
+//!   `jump_answers_as_ever`, `a_set_answers_as_ever`).
 //! - Who was listed first has no influence
 //!   (`the_order_in_which_nodes_are_listed_decides_nothing`,
 //!   `the_order_of_listing_has_no_influence`).
@@ -61,7 +62,8 @@
 //!   `weights_are_kept_to_one_in_a_hundred`).
 //! - When a node comes, goes or changes its weight, only its own keys move, by
 //!   rendezvous (`only_keys_of_a_node_that_leaves_move`,
-//!   `a_change_of_weight_moves_keys_to_or_from_that_node_alone`); with a table a
+//!   `a_change_of_weight_moves_keys_to_or_from_that_node_alone`) and with shards
+//!   (`only_keys_of_the_changed_shard_move`); with a table a
 //!   little more does (`a_table_moves_little_more_than_it_must`), with a
 //!   skeleton up to twice as much (`a_skeleton_moves_at_most_twice_what_it_must`).
 //! - A node that is down or draining loses its turns and nothing else changes;
@@ -77,7 +79,17 @@
 //!   (`a_node_outside_of_the_replicas_may_leave_and_they_stay`).
 //! - What a change will move is told before it is made
 //!   (`what_moves_is_told_key_by_key_and_node_by_node`).
-//! - Tables are those of Envoy (`tables_are_those_of_envoy`).
+//! - What others place is placed as they place it, bit for bit: tables and rings
+//!   of Envoy (`tables_are_those_of_envoy`,
+//!   `the_ring_of_envoys_basic_test_has_the_points_it_publishes`), rings of
+//!   libketama, nginx and HAProxy (`a_million_keys_are_where_libketama_has_them`,
+//!   `requests_go_where_nginx_sent_them`,
+//!   `haproxy_agrees_with_its_golden_file_up_and_down`), probes of go-mpchash
+//!   (`shards_are_where_go_mpchash_has_them`), shards of jump and of hash4j's
+//!   JumpBackHash (`jump_gives_the_answers_of_the_papers_code`,
+//!   `jump_back_reproduces_the_checksum_of_hash4j`).
+//! - A placement in use is replaced whole, and never by an older one
+//!   (`the_last_epoch_wins_whatever_the_order_of_arrival`).
 //!
 //! # Cost
 //!

@@ -6,8 +6,10 @@ use super::replicas::{Replicas, Shortage, Spread};
 /// the membership, and the hash of a key.
 ///
 /// The hash is the caller's, of the key's bytes by a
-/// [`Hasher`](axiomatic_core::hash::Hasher), and every bit of it is used:
-/// keys that have the same hash have the same owner.
+/// [`Hasher`](axiomatic_core::hash::Hasher). Keys that have the same hash have
+/// the same owner, and of a [`Ring`](super::Ring) of 32 bits the lower half of
+/// it is the hash. Who places by one hash twice, into regions and then into
+/// shards of a region, takes another seed for the second.
 pub trait Placement: Sized {
     /// Which algorithm: its number stands for exactly these answers, in every
     /// version.
