@@ -10,7 +10,7 @@ use tower::discover::{Change, Discover};
 
 use super::error::Trouble;
 use super::routes::{Routes, Serving};
-use crate::consistent_hash::{Member, Membership, Node, Placement, PlacementError};
+use crate::consistent_hash::{Member, Membership, Node, Placement, PlacementError, State};
 
 /// Reads what is discovered, and keeps [`Routes`] up to date with it. To be
 /// spawned; it ends when the stream does, and routes stay as they were then. So
@@ -24,6 +24,8 @@ pub struct Driver<D: Discover, P, F, N> {
     place: F,
     describe: N,
     nodes: BTreeMap<Box<[u8]>, (Node, D::Service)>,
+    /// The last epoch there was, also while there is no node.
+    epoch: u64,
 }
 
 impl<D: Discover, P, F, N> Driver<D, P, F, N> {
@@ -34,6 +36,7 @@ impl<D: Discover, P, F, N> Driver<D, P, F, N> {
             place,
             describe,
             nodes: BTreeMap::new(),
+            epoch: 0,
         }
     }
 }
@@ -72,7 +75,7 @@ where
             has_changed = true;
         };
         if has_changed {
-            let trouble = swap(this.routes, this.nodes, this.place).err();
+            let trouble = swap(this.routes, this.nodes, this.place, this.epoch).err();
             let shared = &this.routes.0;
             shared.trouble.store(trouble.map(Arc::new));
             if shared.serving.load().is_some() {
@@ -92,43 +95,38 @@ fn swap<P: Placement, S: Clone>(
     routes: &Routes<P, S>,
     nodes: &BTreeMap<Box<[u8]>, (Node, S)>,
     place: &mut impl FnMut(&Membership) -> Result<P, PlacementError>,
+    epoch: &mut u64,
 ) -> Result<(), Trouble> {
     // By identity, as the members of a membership are.
     let services: Arc<[S]> = nodes.values().map(|(_, service)| service.clone()).collect();
     routes.change(|serving| {
+        let known = serving.map(|serving| serving.placement.membership());
+        if let Some(known) = known {
+            *epoch = known.epoch();
+        }
         if nodes.is_empty() {
             return Ok(None);
         }
-        let known = serving.map(|serving| serving.placement.membership());
-        let epoch = known.map_or(1, |known| known.epoch().saturating_add(1));
         let described = nodes.values().map(|(node, _)| node.clone());
-        let membership = Membership::new(epoch, described)?;
-        let membership = marked_as(known, membership);
+        let membership = Membership::new(*epoch, described)?;
+        // Which is the next epoch.
+        let membership = membership.with_states(|member| state(known, member));
         let placement = match serving {
             Some(serving) => serving.placement.over(&membership)?,
             None => place(&membership)?,
         };
-        Ok(Some(Serving {
-            placement,
-            services: Arc::clone(&services),
-        }))
+        Serving::over(&membership, placement, Arc::clone(&services)).map(Some)
     })
 }
 
-/// With the states of those that were there already.
-fn marked_as(known: Option<&Membership>, membership: Membership) -> Membership {
-    let state = |member: &Member| {
-        let known = known.and_then(|known| Some(known.state(known.get(member.id())?)));
-        known.unwrap_or_else(|| membership.state(member))
-    };
-    if membership
-        .members()
-        .iter()
-        .all(|member| state(member) == membership.state(member))
-    {
-        return membership;
+/// As it is described, unless it was marked since it was described so.
+fn state(known: Option<&Membership>, member: &Member) -> State {
+    let described = member.node().state();
+    let known = known.and_then(|known| Some((known, known.get(member.id())?)));
+    match known {
+        Some((known, before)) if before.node().state() == described => known.state(before),
+        _ => described,
     }
-    membership.with_states(state)
 }
 
 #[pinned_drop]

@@ -23,6 +23,9 @@ pub enum Trouble {
     Membership(MembershipError),
     /// The placement cannot be over them.
     Placement(PlacementError),
+    /// The placement that was made is over another membership than the one it
+    /// was to be made over.
+    Elsewhere,
 }
 
 impl fmt::Display for Trouble {
@@ -30,6 +33,7 @@ impl fmt::Display for Trouble {
         match self {
             Trouble::Membership(error) => error.fmt(f),
             Trouble::Placement(error) => error.fmt(f),
+            Trouble::Elsewhere => f.write_str("the placement is over another membership"),
         }
     }
 }

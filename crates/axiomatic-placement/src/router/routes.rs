@@ -44,7 +44,8 @@ impl<P: Placement, S> Routes<P, S> {
     }
 
     /// The same with nodes that have weights, zones, racks: `describe` makes a
-    /// node of each key of the stream.
+    /// node of each key of the stream. One that is described in another state
+    /// than before is in that state, whatever it was [marked](Self::mark) with.
     pub fn described<D, F, N>(discover: D, place: F, describe: N) -> (Self, Driver<D, P, F, N>)
     where
         D: Discover<Service = S>,
@@ -84,7 +85,8 @@ impl<P: Placement, S> Routes<P, S> {
     }
 
     /// Puts a node into another state. While it is not up, its requests go to
-    /// those who come next for each of them.
+    /// those who come next for each of them. It stays in it until it is marked
+    /// again, is described in another state, or leaves.
     ///
     /// # Errors
     ///
@@ -95,10 +97,8 @@ impl<P: Placement, S> Routes<P, S> {
             let unknown = || MembershipError::Unknown { id: id.into() };
             let serving = serving.ok_or_else(unknown)?;
             let membership = serving.placement.membership().marked(id, state)?;
-            Ok(Some(Serving {
-                placement: serving.placement.over(&membership)?,
-                services: Arc::clone(&serving.services),
-            }))
+            let placement = serving.placement.over(&membership)?;
+            Serving::over(&membership, placement, Arc::clone(&serving.services)).map(Some)
         })
     }
 
@@ -136,6 +136,22 @@ fn same<T>(one: &Guard<Option<Arc<T>>>, other: &Guard<Option<Arc<T>>>) -> bool {
 }
 
 impl<P: Placement, S> Serving<P, S> {
+    /// With a service for each member of the membership, in their order: so the
+    /// placement, which somebody else's code made, must be over that one.
+    pub(super) fn over(
+        membership: &Membership,
+        placement: P,
+        services: Arc<[S]>,
+    ) -> Result<Self, Trouble> {
+        if placement.membership() != membership {
+            return Err(Trouble::Elsewhere);
+        }
+        Ok(Serving {
+            placement,
+            services,
+        })
+    }
+
     /// The node for a request: its owner, for a first attempt that avoids
     /// nobody. The n-th attempt begins at the n-th candidate, and at the first
     /// again after the last, and passes by whoever is to be avoided, unless

@@ -92,7 +92,11 @@ where
         let waiting = shared.waiters.wait(&mut self.place, cx);
         // Once more, for what came before it was registered.
         match waiting {
-            _ if has_nodes() => Poll::Ready(Ok(())),
+            _ if has_nodes() => {
+                // It waits for nothing any more, so nobody is to wake it.
+                shared.waiters.leave(&mut self.place);
+                Poll::Ready(Ok(()))
+            }
             Waiting::Registered => Poll::Pending,
             Waiting::Ended => Poll::Ready(Err(NoNodes.into())),
         }

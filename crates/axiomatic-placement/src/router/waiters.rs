@@ -37,6 +37,8 @@ impl Waiters {
     /// Waits for [`wake_all`](Self::wake_all). Whoever asks must look again
     /// afterwards: what it waits for may have come before it was registered.
     pub(super) fn wait(&self, place: &mut Place, cx: &Context<'_>) -> Waiting {
+        // Its clone and its drop are somebody else's code, and not under the lock.
+        let waker = cx.waker().clone();
         let mut state = self.lock();
         if state.has_ended {
             return Waiting::Ended;
@@ -47,14 +49,12 @@ impl Waiters {
         });
         let waiting = state.wakers.iter().position(|(other, _)| *other == place);
         let replaced = match waiting {
-            Some(at) if state.wakers[at].1.will_wake(cx.waker()) => None,
-            Some(at) => Some(mem::replace(&mut state.wakers[at].1, cx.waker().clone())),
+            Some(at) => Some(mem::replace(&mut state.wakers[at].1, waker)),
             None => {
-                state.wakers.push((place, cx.waker().clone()));
+                state.wakers.push((place, waker));
                 None
             }
         };
-        // Its drop is somebody else's code.
         drop(state);
         drop(replaced);
         Waiting::Registered

@@ -1,5 +1,6 @@
 //! Requests to the nodes that own their keys.
 
+mod discovery;
 mod dropped;
 mod readiness;
 
