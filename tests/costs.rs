@@ -56,8 +56,11 @@ use axiomatic_latency::hedge::{Config as HedgeConfig, Delay, Hedge};
 use axiomatic_latency::timeout::{
     Adaptive as AdaptiveTimeout, Config as TimeoutConfig, Expired, Timeout,
 };
+use axiomatic_placement::consistent_hash::{Membership, Rendezvous};
+use axiomatic_placement::router::Routes;
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame};
+use tower::discover::Change;
 use tower::{Layer, Service};
 
 /// What an operation may cost at most.
@@ -972,6 +975,18 @@ const CLAIMS: &[Claim] = &[
             })
         },
     },
+    Claim {
+        operation: "router, the first of 8 candidates",
+        allocations: 0,
+        instructions: 1,
+        subject: || routed_attempt(1),
+    },
+    Claim {
+        operation: "router, the second of 8 candidates",
+        allocations: 0,
+        instructions: 1,
+        subject: || routed_attempt(2),
+    },
 ];
 
 fn now() -> Instant {
@@ -1401,12 +1416,40 @@ fn call_http<S: Service<http::Request<()>, Error = Infallible>>(
 }
 
 fn call<S: Service<u64, Error = Rejected>>(service: &mut S) -> Result<S::Response, Rejected> {
+    answer(service)
+}
+
+fn answer<S: Service<u64>>(service: &mut S) -> Result<S::Response, S::Error> {
     let mut context = Context::from_waker(Waker::noop());
     assert!(service.poll_ready(&mut context).is_ready());
     match pin!(service.call(black_box(1))).poll(&mut context) {
         Poll::Ready(answer) => answer,
         Poll::Pending => panic!("the inner service answers at once"),
     }
+}
+
+/// Says that each request is this attempt.
+#[derive(Copy, Clone)]
+struct Attempt(u32);
+
+impl Carrier<u64> for Attempt {
+    fn context(&self, _: &u64) -> axiomatic_core::Context {
+        axiomatic_core::Context::default().with_attempt(self.0)
+    }
+
+    fn set_context(&self, _: &mut u64, _: axiomatic_core::Context) {}
+}
+
+fn routed_attempt(attempt: u32) -> Box<dyn FnMut()> {
+    let found = (b'a'..=b'h').map(|name| Ok::<_, Infallible>(Change::Insert([name], Echo)));
+    let place = |nodes: &Membership| Ok(Rendezvous::new(nodes));
+    let (routes, driver) = Routes::discovered(futures::stream::iter(found), place);
+    let ended = pin!(driver).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(ended.is_ready());
+    let mut service = routes
+        .router(|key: &u64| *key)
+        .with_binding(Attempt(attempt));
+    Box::new(move || assert!(answer(&mut service).is_ok()))
 }
 
 /// Answers its request when it was asked so many times in vain.

@@ -5,6 +5,7 @@
 //! file because it is one list.
 
 mod capacity;
+mod placement;
 mod rate;
 mod shed;
 mod throttle;
