@@ -47,17 +47,23 @@
 //!   `who_is_to_be_avoided_is_if_there_is_another`). Whoever is further out is told
 //!   which node it was (`whoever_asks_is_told_which_node_it_was`).
 //! - What is discovered at once is one change
-//!   (`what_is_discovered_at_once_is_one_epoch`); a node that comes again has a new
+//!   (`what_is_discovered_at_once_is_one_epoch`,
+//!   `a_change_is_one_epoch_where_somebody_is_marked_too`), and epochs only grow
+//!   (`epochs_grow_even_when_all_have_left_between`); a node that comes again has a new
 //!   service and its old keys (`a_node_that_comes_again_keeps_its_keys`).
 //! - Until there is a node nobody is ready, and all who wait are woken when there
 //!   is, once (`who_waits_for_the_first_node_is_woken_once_and_ready`). If there
 //!   can be none any more, it is an error (`with_no_node_to_come_it_is_an_error`).
 //! - Nodes that cannot be placed change nothing, and it is told
-//!   (`what_cannot_be_placed_changes_nothing_and_is_told`).
-//! - A node that is marked down is passed by until it is marked up, whatever is
-//!   discovered meanwhile (`a_mark_stays_whatever_is_discovered_meanwhile`).
+//!   (`what_cannot_be_placed_changes_nothing_and_is_told`,
+//!   `a_placement_over_other_nodes_than_there_are_is_refused`).
+//! - A node that is marked down is passed by until it is marked up, whoever else
+//!   is discovered meanwhile (`a_mark_stays_whatever_is_discovered_meanwhile`); what
+//!   it is described as anew counts more
+//!   (`a_node_that_is_described_in_another_state_is_in_it`).
 //! - The service behind is readied before it is called, by the future of the
-//!   request, and gone with it (`a_dropped_request_leaves_nothing_behind`).
+//!   request, and gone with it (`a_dropped_request_leaves_nothing_behind`,
+//!   `a_router_keeps_the_contract`).
 //! - Nothing is asked of requests, responses and services but to be cloned
 //!   (`services_that_stay_on_their_thread_are_routed_too`).
 //!
