@@ -72,12 +72,14 @@
 //! - Candidates are all who may own keys, each once, and the owner is the first
 //!   (`candidates_are_all_who_may_own_keys_once_each_the_owner_first`).
 //! - Replicas are distinct, and spread over as many zones or racks as there are
-//!   (`replicas_are_distinct_and_spread_as_far_as_there_are_domains`); whoever
-//!   is not among them may leave and they stay
+//!   (`replicas_are_distinct_and_spread_as_far_as_there_are_domains`); by
+//!   rendezvous, whoever is not among them may leave and they stay
 //!   (`a_node_outside_of_the_replicas_may_leave_and_they_stay`).
 //! - What a change will move is told before it is made
 //!   (`what_moves_is_told_key_by_key_and_node_by_node`).
-//! - Tables are those of Envoy (`tables_are_those_of_envoy`).
+//! - Tables of equal weights are those of Envoy (`tables_are_those_of_envoy`), and
+//!   of unequal ones nearly
+//!   (`doubles_put_off_a_turn_of_unequal_weights_here_and_there`).
 //!
 //! # Cost
 //!
