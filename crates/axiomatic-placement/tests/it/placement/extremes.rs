@@ -224,3 +224,26 @@ fn behind_the_owner_all_follow_the_rendezvous_order_of_the_same_seed() {
         }
     }
 }
+
+#[test]
+fn the_only_shard_stays_where_another_is_to_leave() {
+    let one = ShardSet::of(8, [3]).unwrap();
+    assert_eq!(one.without(5), Ok(one.clone()));
+    assert!(one.without(3).is_err());
+}
+
+#[test]
+fn a_bounded_load_spills_by_the_same_seed_over_another_membership() {
+    use axiomatic_core::Ratio;
+    use axiomatic_placement::bounded_load::BoundedLoad;
+
+    let seed = Seed::fixed(9);
+    let placement = Rendezvous::seeded(&nodes(3), seed);
+    let bounded = BoundedLoad::seeded(placement, Ratio::percent(100), seed).unwrap();
+    let bounded = bounded.over(&nodes(12)).unwrap();
+    for hash in hashes(34).take(20) {
+        let picks: Vec<_> = (0..12).map(|_| bounded.pick(hash)).collect();
+        let order = bounded.candidates(hash).map(Member::id);
+        assert!(picks.iter().map(|pick| pick.member().id()).eq(order));
+    }
+}
