@@ -170,3 +170,20 @@ impl fmt::Debug for Skeleton {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consistent_hash::{Node, State};
+
+    #[test]
+    fn over_other_states_of_the_same_nodes_the_bones_are_shared() {
+        let members = Membership::new(1, ["a", "b", "c"].map(Node::new)).unwrap();
+        let skeleton = Skeleton::new(&members);
+        let down = members.marked("b", State::Down).unwrap();
+        let (same, fewer) = (skeleton.over(&down).unwrap(), ["a", "b"].map(Node::new));
+        let fewer = skeleton.over(&Membership::new(2, fewer).unwrap()).unwrap();
+        assert!(Arc::ptr_eq(&skeleton.bones, &same.bones));
+        assert!(!Arc::ptr_eq(&skeleton.bones, &fewer.bones));
+    }
+}

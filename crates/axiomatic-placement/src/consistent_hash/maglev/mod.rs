@@ -23,8 +23,10 @@ use slots::Slots;
 /// and 0.6 % at 1000. The table's size is the operator's, once and for all, since
 /// another size places everything anew.
 ///
-/// Tables are those of Envoy, slot by slot, for nodes whose identity is
-/// Envoy's key of the host, and so are owners, by Envoy's hash of a request.
+/// Tables of equal weights are those of Envoy, slot by slot, for nodes whose
+/// identity is Envoy's key of the host, and so are owners, by Envoy's hash of a
+/// request. Of unequal weights they nearly are: Envoy counts turns in `f64`, and
+/// where a turn is due to the digit, what it rounded may put it off by a round.
 /// After the owner, candidates come in the order of
 /// [`Rendezvous`](super::Rendezvous), which no change elsewhere disturbs; the
 /// next slots of the table, which Envoy tries, would not be so steady. A node
@@ -179,5 +181,28 @@ impl fmt::Debug for Maglev {
             .field("seed", &self.seed)
             .field("membership", &self.membership)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consistent_hash::{Node, State};
+
+    #[test]
+    fn over_other_states_of_the_same_nodes_the_table_is_shared() {
+        let nodes = || ["a", "b", "c"].map(Node::new);
+        let members = Membership::new(1, nodes()).unwrap();
+        let maglev = Maglev::with_slots(&members, 101).unwrap();
+        let shares = |other: &Membership| {
+            let other = maglev.over(other).unwrap();
+            Arc::ptr_eq(&maglev.table, &other.table)
+        };
+        assert!(shares(&members.marked("b", State::Down).unwrap()));
+        let described = nodes().map(|node| node.being(State::Draining));
+        assert!(shares(&Membership::new(2, described).unwrap()));
+        assert!(!shares(
+            &Membership::new(2, ["a", "b"].map(Node::new)).unwrap()
+        ));
     }
 }

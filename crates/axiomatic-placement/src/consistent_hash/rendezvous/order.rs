@@ -25,7 +25,9 @@ pub(crate) struct Order {
 #[derive(Clone, Debug)]
 enum Weights {
     Equal,
-    /// 2^63 / weight, rounded down: right to 2^-31 even for the greatest.
+    /// 2^63 / weight, rounded down, which is right to weight / 2^63: to 2^-31 for
+    /// the greatest of nodes. A skeleton's group of 2^24 of these weighs 2^56, and
+    /// has its share to 2^-7; one of a thousand has it to 2^-21.
     Inverse(Box<[u64]>),
 }
 
