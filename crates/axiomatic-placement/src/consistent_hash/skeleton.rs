@@ -87,6 +87,12 @@ impl Skeleton {
         let index = self.bones.within[group].first(hash);
         &self.membership.members()[index]
     }
+
+    #[cold]
+    #[inline(never)]
+    fn listed_is_out(&self, hash: u64) -> &Member {
+        &self.membership.members()[self.order.first(hash)]
+    }
 }
 
 impl Bones {
@@ -136,7 +142,7 @@ impl Placement for Skeleton {
         if self.membership.is_eligible(listed) {
             listed
         } else {
-            &self.membership.members()[self.order.first(hash)]
+            self.listed_is_out(hash)
         }
     }
 

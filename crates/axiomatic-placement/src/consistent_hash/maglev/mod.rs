@@ -50,16 +50,14 @@ use slots::Slots;
 #[derive(Clone)]
 pub struct Maglev {
     membership: Membership,
-    table: Arc<Table>,
-    /// Of whom to ask where the table's answer is not to serve, and after it.
-    order: Arc<Order>,
-    seed: Seed,
-}
-
-struct Table {
     slots: Slots,
     /// The index of each slot's owner.
-    owners: Box<[u32]>,
+    owners: Arc<[u32]>,
+    /// Of whom to ask where the table's answer is not to serve, and after it.
+    order: Arc<Order>,
+    /// Of the membership, and here so that a lookup has it at hand.
+    is_whole: bool,
+    seed: Seed,
 }
 
 impl Maglev {
@@ -102,8 +100,10 @@ impl Maglev {
         }
         let owners = build::owners(membership.members(), slots.count(), seed);
         Ok(Maglev {
-            table: Arc::new(Table { slots, owners }),
+            slots,
+            owners: owners.into(),
             order: Arc::new(Order::new(membership, seed)),
+            is_whole: membership.is_whole(),
             membership: membership.clone(),
             seed,
         })
@@ -111,13 +111,13 @@ impl Maglev {
 
     /// How many slots there are.
     pub fn slots(&self) -> u32 {
-        self.table.slots.count()
+        self.slots.count()
     }
 
     /// How many slots each member has, in the order of members.
     pub fn shares(&self) -> impl Iterator<Item = u32> {
         let mut shares = vec![0; self.membership.members().len()];
-        for owner in &self.table.owners {
+        for owner in &*self.owners {
             shares[*owner as usize] += 1;
         }
         shares.into_iter()
@@ -126,9 +126,16 @@ impl Maglev {
     /// Whom the table says, whatever its state.
     #[inline]
     fn listed(&self, hash: u64) -> &Member {
-        let slot = self.table.slots.of(hash);
-        let index = self.table.owners[slot as usize];
+        let slot = self.slots.of(hash);
+        let index = self.owners[slot as usize];
         &self.membership.members()[index as usize]
+    }
+
+    /// Apart, so that the load that a lookup is goes wherever it is asked for.
+    #[cold]
+    #[inline(never)]
+    fn listed_is_out(&self, hash: u64) -> &Member {
+        &self.membership.members()[self.order.first(hash)]
     }
 }
 
@@ -144,10 +151,10 @@ impl Placement for Maglev {
     #[inline]
     fn owner(&self, hash: u64) -> &Member {
         let listed = self.listed(hash);
-        if self.membership.is_eligible(listed) {
+        if self.is_whole || self.membership.is_eligible(listed) {
             listed
         } else {
-            &self.membership.members()[self.order.first(hash)]
+            self.listed_is_out(hash)
         }
     }
 
@@ -166,8 +173,10 @@ impl Placement for Maglev {
             return Self::seeded(membership, self.slots(), self.seed);
         }
         Ok(Maglev {
-            table: Arc::clone(&self.table),
+            slots: self.slots,
+            owners: Arc::clone(&self.owners),
             order: Arc::new(Order::new(membership, self.seed)),
+            is_whole: membership.is_whole(),
             membership: membership.clone(),
             seed: self.seed,
         })
