@@ -205,7 +205,7 @@ mod tests {
         let maglev = Maglev::with_slots(&members, 101).unwrap();
         let shares = |other: &Membership| {
             let other = maglev.over(other).unwrap();
-            Arc::ptr_eq(&maglev.table, &other.table)
+            Arc::ptr_eq(&maglev.owners, &other.owners)
         };
         assert!(shares(&members.marked("b", State::Down).unwrap()));
         let described = nodes().map(|node| node.being(State::Draining));
