@@ -46,7 +46,8 @@ struct Overlay {
     /// best state that is there at all.
     eligible: Box<[bool]>,
     is_whole: bool,
-    /// How many zones and racks those who may own keys are in.
+    /// How many may own keys, and how many zones and racks they are in.
+    nodes: usize,
     zones: usize,
     racks: usize,
 }
@@ -176,6 +177,11 @@ impl Membership {
         self.overlay.is_whole
     }
 
+    /// How many may own keys.
+    pub fn eligible_nodes(&self) -> usize {
+        self.overlay.nodes
+    }
+
     /// How many zones those who may own keys are in.
     pub fn zones(&self) -> usize {
         self.overlay.zones
@@ -267,6 +273,7 @@ impl Overlay {
         };
         Overlay {
             is_whole: eligible.iter().all(|eligible| *eligible),
+            nodes: eligible.iter().filter(|eligible| **eligible).count(),
             zones: domains(|member| member.zone),
             racks: domains(|member| member.rack),
             states,
