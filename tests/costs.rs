@@ -39,6 +39,7 @@ use axiomatic_capacity::rate_limit::{
 use axiomatic_core::backoff::Backoff;
 use axiomatic_core::budget::{Budget, Call, Class, Deposits, RetryBudget};
 use axiomatic_core::context::{AdmissionLevel, Priority};
+use axiomatic_core::hash::Seed;
 use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::keyed::WhenFull as KeysWhenFull;
 use axiomatic_core::pressure::Pressure;
@@ -56,8 +57,13 @@ use axiomatic_latency::hedge::{Config as HedgeConfig, Delay, Hedge};
 use axiomatic_latency::timeout::{
     Adaptive as AdaptiveTimeout, Config as TimeoutConfig, Expired, Timeout,
 };
-use axiomatic_placement::consistent_hash::{Membership, Rendezvous};
+use axiomatic_placement::bounded_load::BoundedLoad;
+use axiomatic_placement::consistent_hash::{
+    Format, JumpBack, Maglev, Membership, MultiProbe, Node, NumberedShards, Placement, Rendezvous,
+    Ring, ShardSet, Shortage, Skeleton, Spread, sample,
+};
 use axiomatic_placement::router::Routes;
+use axiomatic_placement::slot_map::{Config as SlotConfig, SlotMap, Slotting};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame};
 use tower::discover::Change;
@@ -975,6 +981,117 @@ const CLAIMS: &[Claim] = &[
             })
         },
     },
+    // Placements: the hash of a key is the caller's, another one each time.
+    Claim {
+        operation: "rendezvous, owner of ten nodes",
+        allocations: 0,
+        instructions: 223,
+        subject: || owning(Rendezvous::new(&nodes(10))),
+    },
+    Claim {
+        operation: "rendezvous, owner of ten nodes of unequal weights",
+        allocations: 0,
+        instructions: 607,
+        subject: || owning(Rendezvous::new(&weighing(10))),
+    },
+    Claim {
+        operation: "rendezvous, three candidates of ten nodes",
+        allocations: 0,
+        instructions: 628,
+        subject: || {
+            let placement = Rendezvous::new(&nodes(10));
+            let mut hashes = sample(u64::MAX);
+            Box::new(move || {
+                let candidates = placement.candidates(hash(&mut hashes));
+                for node in candidates.take(3) {
+                    black_box(node);
+                }
+            })
+        },
+    },
+    Claim {
+        operation: "rendezvous, three replicas of ten nodes in three zones",
+        // Who they are.
+        allocations: 1,
+        instructions: 1367,
+        subject: || {
+            let placement = Rendezvous::new(&nodes(10));
+            let mut hashes = sample(u64::MAX);
+            Box::new(move || {
+                let hash = hash(&mut hashes);
+                let three = placement.replicas(hash, 3, Spread::Zone, Shortage::Strict);
+                assert_eq!(black_box(three).len(), 3);
+            })
+        },
+    },
+    Claim {
+        operation: "skeleton, owner of a thousand nodes",
+        allocations: 0,
+        instructions: 1727,
+        subject: || owning(Skeleton::new(&nodes(1000))),
+    },
+    Claim {
+        operation: "maglev, owner",
+        allocations: 0,
+        instructions: 57,
+        subject: || owning(Maglev::new(&nodes(100)).expect("slots enough")),
+    },
+    Claim {
+        operation: "ring, owner, of 160 points a node",
+        allocations: 0,
+        instructions: 104,
+        subject: || {
+            let (least, most) = (16_000, 16_000);
+            let ring = Ring::new(&nodes(100), Format::Envoy { least, most });
+            owning(ring.expect("any name will do"))
+        },
+    },
+    Claim {
+        operation: "multi-probe, owner, by 21 probes",
+        allocations: 0,
+        instructions: 1631,
+        subject: || owning(MultiProbe::new(&nodes(100)).expect("a point a node")),
+    },
+    Claim {
+        operation: "jump back, owner of a thousand shards",
+        allocations: 0,
+        instructions: 92,
+        subject: || sharding(JumpBack::new(1000).expect("not too many")),
+    },
+    Claim {
+        operation: "shard set, owner where every second shard works",
+        allocations: 0,
+        instructions: 125,
+        subject: || {
+            let every_second = (0..2000).step_by(2);
+            sharding(ShardSet::of(2000, every_second).expect("not too many"))
+        },
+    },
+    Claim {
+        operation: "bounded load over maglev, a pick that is dropped",
+        allocations: 0,
+        instructions: 145,
+        subject: || {
+            let placement = Maglev::new(&nodes(100)).expect("slots enough");
+            let bounded = BoundedLoad::new(placement, Ratio::percent(125)).expect("room enough");
+            let mut hashes = sample(u64::MAX);
+            Box::new(move || assert_eq!(bounded.pick(hash(&mut hashes)).displacement(), 0))
+        },
+    },
+    Claim {
+        operation: "slot map, owner of a key",
+        allocations: 0,
+        instructions: 80,
+        subject: || {
+            let config = SlotConfig::new(Slotting::Xxh3(Seed::fixed(0)));
+            let map = SlotMap::new(&nodes(100), config).expect("slots enough");
+            let mut keys = sample(u64::MAX);
+            Box::new(move || {
+                let key = hash(&mut keys).to_le_bytes();
+                black_box(map.owner_of(&key));
+            })
+        },
+    },
     Claim {
         operation: "router, the first of 8 candidates",
         allocations: 0,
@@ -1509,6 +1626,36 @@ where
             assert!(future.as_mut().poll(&mut context).is_pending());
         }
         assert!(future.poll(&mut context).is_ready());
+    })
+}
+
+/// So many nodes in three zones.
+fn nodes(count: u32) -> Membership {
+    let node = |n| Node::new(format!("node-{n:04}")).in_zone(["a", "b", "c"][n as usize % 3]);
+    Membership::new(1, (0..count).map(node)).expect("valid nodes")
+}
+
+/// The same, of which no two weigh the same.
+fn weighing(count: u32) -> Membership {
+    let node = |n| Node::new(format!("node-{n:04}")).weighing(100 + n);
+    Membership::new(1, (0..count).map(node)).expect("valid nodes")
+}
+
+fn hash(hashes: &mut impl Iterator<Item = u64>) -> u64 {
+    hashes.next().expect("there is no end")
+}
+
+fn owning<P: Placement + 'static>(placement: P) -> Box<dyn FnMut()> {
+    let mut hashes = sample(u64::MAX);
+    Box::new(move || {
+        black_box(placement.owner(hash(&mut hashes)));
+    })
+}
+
+fn sharding<S: NumberedShards + 'static>(shards: S) -> Box<dyn FnMut()> {
+    let mut hashes = sample(u64::MAX);
+    Box::new(move || {
+        black_box(shards.owner(hash(&mut hashes)));
     })
 }
 

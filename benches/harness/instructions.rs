@@ -64,7 +64,7 @@ fn places(operations: &[Operation]) -> Vec<(usize, usize)> {
     let mut places = Vec::new();
     for (operation, cases) in operations.iter().map(|o| &o.cases).enumerate() {
         for (case, it) in cases.iter().enumerate() {
-            if it.threads.contains(&1) {
+            if it.threads.contains(&1) && it.counts_instructions {
                 places.push((operation, case));
             }
         }

@@ -89,6 +89,9 @@ fn one_run(
         for step in 0..places.len() {
             let at = (round + step) % places.len();
             let (index, threads, slot) = places[at];
+            for _ in 0..operation.cases[index].warm_ups {
+                crew.run(slot, threads, times[at]);
+            }
             let sample = crew.run(slot, threads, times[at]);
             samples.entry((index, threads)).or_default().push(sample);
         }

@@ -34,6 +34,9 @@ pub(crate) struct Operation {
 pub(crate) struct Case {
     pub(super) subject: String,
     pub(super) note: String,
+    remark: Option<Box<dyn Fn() -> String>>,
+    pub(super) counts_instructions: bool,
+    pub(super) warm_ups: usize,
     pub(super) threads: Vec<usize>,
     pub(super) setup: Box<dyn Fn() -> PerThread>,
 }
@@ -102,6 +105,9 @@ impl Suite {
         } else {
             instructions::none(&self.operations)
         };
+        for case in self.operations.iter_mut().flat_map(|o| &mut o.cases) {
+            case.look_closer();
+        }
         let report = Report {
             pattern: self.pattern,
             operations: self.operations,
@@ -153,6 +159,10 @@ impl Suite {
 }
 
 impl Operation {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Names the subject whose cost is taken off before ratios are formed:
     /// what the inner service would have cost alone.
     pub(crate) fn over(&mut self, subject: &'static str) -> &mut Self {
@@ -190,6 +200,9 @@ impl Operation {
         self.cases.push(Case {
             subject: subject.into(),
             note: String::new(),
+            remark: None,
+            counts_instructions: true,
+            warm_ups: 0,
             threads: vec![1, 2],
             setup: Box::new(setup),
         });
@@ -217,6 +230,34 @@ impl Case {
     pub(crate) fn note(&mut self, note: &str) -> &mut Self {
         note.clone_into(&mut self.note);
         self
+    }
+
+    /// Says what has to be found out first, and is no time: it is after all
+    /// times are measured.
+    pub(crate) fn remark(&mut self, look: impl Fn() -> String + 'static) -> &mut Self {
+        self.remark = Some(Box::new(look));
+        self
+    }
+
+    /// Runs it twice as long before each measurement: for what reads so
+    /// much that a millisecond would go into finding it again, after the other
+    /// cases of a round had the caches.
+    pub(crate) fn warmed(&mut self) -> &mut Self {
+        self.warm_ups = 2;
+        self
+    }
+
+    /// Does not count its instructions: so many would keep callgrind busy for
+    /// minutes.
+    pub(crate) fn uncounted(&mut self) -> &mut Self {
+        self.counts_instructions = false;
+        self
+    }
+
+    fn look_closer(&mut self) {
+        let Some(look) = &self.remark else { return };
+        let separator = if self.note.is_empty() { "" } else { "; " };
+        self.note = format!("{}{separator}{}", look(), self.note);
     }
 
     /// How many threads share the state, one figure for each.

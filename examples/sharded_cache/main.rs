@@ -236,8 +236,8 @@ async fn all_ask_for_one(
         free.peak_to_mean() >= 2.0,
     );
     kept &= promise(
-        "with it none has more than 1.3 times the mean",
-        bounded.peak_to_mean() <= 1.3,
+        "with it none has more than 1.35 times the mean",
+        bounded.peak_to_mean() <= 1.35,
     );
     kept &= promise(
         "one shard served the hot key, and then several did",

@@ -59,7 +59,7 @@ pub enum PlacementError {
         /// How many were asked for.
         slots: u32,
     },
-    /// A table needs more slots than there are nodes.
+    /// A table needs at least as many slots as there are nodes.
     TooFewSlots {
         /// How many it has.
         slots: u32,

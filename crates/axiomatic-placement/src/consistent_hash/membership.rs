@@ -34,7 +34,6 @@ pub struct Membership {
 }
 
 /// Who there is, apart from how they are.
-#[derive(PartialEq, Eq)]
 struct Roster {
     members: Box<[Member]>,
     total_weight: u64,
@@ -47,7 +46,8 @@ struct Overlay {
     /// best state that is there at all.
     eligible: Box<[bool]>,
     is_whole: bool,
-    /// How many zones and racks those who may own keys are in.
+    /// How many may own keys, and how many zones and racks they are in.
+    nodes: usize,
     zones: usize,
     racks: usize,
 }
@@ -109,6 +109,9 @@ impl Membership {
 
     /// The next epoch, in which one node is in another state.
     ///
+    /// After `u64::MAX` there is no next one, and the epoch stays: memberships
+    /// that are to be marked need epochs that leave room.
+    ///
     /// # Errors
     ///
     /// If there is no node of this identity.
@@ -127,7 +130,9 @@ impl Membership {
         }))
     }
 
-    /// The next epoch, in which each node is in the state that is told of it.
+    /// The next epoch, if there is one, as by [`marked`](Self::marked), in which
+    /// each node is in the state that is told of it.
+    #[must_use = "a membership does not change; this is the next one"]
     pub fn with_states(&self, state: impl FnMut(&Member) -> State) -> Self {
         let states = self.members().iter().map(state).collect();
         Membership {
@@ -160,7 +165,7 @@ impl Membership {
     ///
     /// # Panics
     ///
-    /// If the index of the member is beyond all of this membership.
+    /// Unless all may: if the index of the member is beyond all of this membership.
     #[inline]
     pub fn is_eligible(&self, member: &Member) -> bool {
         self.overlay.is_whole || self.overlay.eligible[member.index as usize]
@@ -170,6 +175,11 @@ impl Membership {
     #[inline]
     pub fn is_whole(&self) -> bool {
         self.overlay.is_whole
+    }
+
+    /// How many may own keys.
+    pub fn eligible_nodes(&self) -> usize {
+        self.overlay.nodes
     }
 
     /// How many zones those who may own keys are in.
@@ -263,6 +273,7 @@ impl Overlay {
         };
         Overlay {
             is_whole: eligible.iter().all(|eligible| *eligible),
+            nodes: eligible.iter().filter(|eligible| **eligible).count(),
             zones: domains(|member| member.zone),
             racks: domains(|member| member.rack),
             states,
@@ -313,6 +324,16 @@ impl Member {
     /// the same zone.
     pub fn shares_rack_with(&self, other: &Member) -> bool {
         self.rack == other.rack
+    }
+}
+
+/// The states in which nodes were described are left out: which they are in, the
+/// overlay says.
+impl PartialEq for Roster {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Member, &Member)| one.node.is_but_for_state(&other.node);
+        self.members.len() == other.members.len()
+            && self.members.iter().zip(&other.members).all(same)
     }
 }
 

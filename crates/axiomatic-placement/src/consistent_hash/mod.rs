@@ -74,14 +74,16 @@
 //! - Candidates are all who may own keys, each once, and the owner is the first
 //!   (`candidates_are_all_who_may_own_keys_once_each_the_owner_first`).
 //! - Replicas are distinct, and spread over as many zones or racks as there are
-//!   (`replicas_are_distinct_and_spread_as_far_as_there_are_domains`); whoever
-//!   is not among them may leave and they stay
+//!   (`replicas_are_distinct_and_spread_as_far_as_there_are_domains`); by
+//!   rendezvous, whoever is not among them may leave and they stay
 //!   (`a_node_outside_of_the_replicas_may_leave_and_they_stay`).
 //! - What a change will move is told before it is made
 //!   (`what_moves_is_told_key_by_key_and_node_by_node`).
-//! - What others place is placed as they place it, bit for bit: tables and rings
-//!   of Envoy (`tables_are_those_of_envoy`,
-//!   `the_ring_of_envoys_basic_test_has_the_points_it_publishes`), rings of
+//! - What others place is placed as they place it, bit for bit: tables of
+//!   Envoy, where weights are equal, and nearly so where they are not
+//!   (`tables_are_those_of_envoy`,
+//!   `doubles_put_off_a_turn_of_unequal_weights_here_and_there`), its rings
+//!   (`the_ring_of_envoys_basic_test_has_the_points_it_publishes`), rings of
 //!   libketama, nginx and HAProxy (`a_million_keys_are_where_libketama_has_them`,
 //!   `requests_go_where_nginx_sent_them`,
 //!   `haproxy_agrees_with_its_golden_file_up_and_down`), probes of go-mpchash

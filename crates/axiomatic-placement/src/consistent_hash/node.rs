@@ -100,6 +100,14 @@ impl Node {
         &self.rack
     }
 
+    /// Whether both are described alike, apart from the state.
+    pub(super) fn is_but_for_state(&self, other: &Node) -> bool {
+        self.id == other.id
+            && self.weight == other.weight
+            && self.zone == other.zone
+            && self.rack == other.rack
+    }
+
     /// The state it was described in. What became of it since, its
     /// [membership](super::Membership::state) says.
     pub fn state(&self) -> State {

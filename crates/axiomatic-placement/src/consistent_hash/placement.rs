@@ -31,8 +31,9 @@ pub trait Placement: Sized {
     /// Of the candidates, in their order, those are taken that share no domain
     /// with whoever was taken before. So whoever was not taken could leave the
     /// membership and nothing would change for this key, if that leaves the
-    /// order of the others alone, as it does for all but tables, and there
-    /// for all but the owner.
+    /// order of the others alone, as it does for rendezvous. The owner of a
+    /// table or of a skeleton may be another one then, and with it those who
+    /// share its domain.
     ///
     /// One allocation.
     ///

@@ -44,7 +44,7 @@ impl Spread {
     /// How many domains there are among those who may own keys.
     fn domains(self, membership: &Membership) -> usize {
         match self {
-            Spread::Node => membership.eligible().count(),
+            Spread::Node => membership.eligible_nodes(),
             Spread::Rack => membership.racks(),
             Spread::Zone => membership.zones(),
         }

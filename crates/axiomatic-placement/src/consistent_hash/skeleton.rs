@@ -87,6 +87,12 @@ impl Skeleton {
         let index = self.bones.within[group].first(hash);
         &self.membership.members()[index]
     }
+
+    #[cold]
+    #[inline(never)]
+    fn listed_is_out(&self, hash: u64) -> &Member {
+        &self.membership.members()[self.order.first(hash)]
+    }
 }
 
 impl Bones {
@@ -136,7 +142,7 @@ impl Placement for Skeleton {
         if self.membership.is_eligible(listed) {
             listed
         } else {
-            &self.membership.members()[self.order.first(hash)]
+            self.listed_is_out(hash)
         }
     }
 
@@ -168,5 +174,22 @@ impl fmt::Debug for Skeleton {
             .field("seed", &self.seed)
             .field("membership", &self.membership)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consistent_hash::{Node, State};
+
+    #[test]
+    fn over_other_states_of_the_same_nodes_the_bones_are_shared() {
+        let members = Membership::new(1, ["a", "b", "c"].map(Node::new)).unwrap();
+        let skeleton = Skeleton::new(&members);
+        let down = members.marked("b", State::Down).unwrap();
+        let (same, fewer) = (skeleton.over(&down).unwrap(), ["a", "b"].map(Node::new));
+        let fewer = skeleton.over(&Membership::new(2, fewer).unwrap()).unwrap();
+        assert!(Arc::ptr_eq(&skeleton.bones, &same.bones));
+        assert!(!Arc::ptr_eq(&skeleton.bones, &fewer.bones));
     }
 }

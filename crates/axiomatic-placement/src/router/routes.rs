@@ -165,7 +165,7 @@ impl<P: Placement, S> Serving<P, S> {
     }
 
     fn elsewhere(&self, hash: u64, context: &Context) -> &Member {
-        let count = self.placement.membership().eligible().count();
+        let count = self.placement.membership().eligible_nodes();
         let nth = (context.attempt().saturating_sub(1) as usize) % count;
         let candidates = || self.placement.candidates(hash);
         let is_avoided = |member: &&Member| {

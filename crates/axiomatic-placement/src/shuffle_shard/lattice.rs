@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use axiomatic_core::hash::{Algorithm, Encoder, Hasher, Seed, mix};
+use axiomatic_core::hash::{Encoder, Seed, mix};
 use smallvec::{SmallVec, smallvec};
 
 use super::error::ShardError;
+use crate::consistent_hash::rendezvous::Identities;
 use crate::consistent_hash::{Membership, Node, Order};
 
 /// What fails together: dimensions, along each of which a node has a
@@ -119,7 +120,7 @@ impl Cells {
                 wanted: at_least,
             });
         }
-        let hasher = Hasher::new(Algorithm::Xxh3, seed);
+        let identities = Identities::new(seed);
         let mut numbers = BTreeMap::new();
         let mut sizes = [0; Lattice::MAX_DIMENSIONS];
         let mut cells = Vec::with_capacity(sorted.len());
@@ -136,7 +137,7 @@ impl Cells {
                 of_cell.push(*number);
             }
             cells.push(Cell {
-                seed: mix(hasher.hash(encoder.as_bytes())),
+                seed: identities.hash(encoder.as_bytes()),
                 numbers: of_cell,
                 order: Order::among(members, seed),
             });

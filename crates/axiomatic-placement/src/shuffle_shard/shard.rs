@@ -1,10 +1,11 @@
 use std::fmt;
 
-use axiomatic_core::hash::{Algorithm, Hasher, mix};
+use axiomatic_core::hash::mix;
 use smallvec::SmallVec;
 
 use super::sharder::ShuffleShard;
 use crate::consistent_hash::Member;
+use crate::consistent_hash::rendezvous::Identities;
 
 /// Indices of the membership.
 pub(super) type Indices = SmallVec<[u32; 8]>;
@@ -72,11 +73,11 @@ impl<'a> Shard<'a> {
     /// All its nodes in the order in which the request of this hash prefers
     /// them: where one fails, try the next.
     pub fn candidates(&self, request: u64) -> impl ExactSizeIterator<Item = &'a Member> {
-        let hasher = Hasher::new(Algorithm::Xxh3, self.shards.seed());
+        let identities = Identities::new(self.shards.seed());
         let members = self.shards.membership().members();
         let mut draws: SmallVec<[(u64, u32); 8]> = (self.indices.iter())
-            .map(|index| (hasher.hash(members[*index as usize].id()), *index))
-            .map(|(seed, index)| (mix(request ^ mix(seed)), index))
+            .map(|index| (identities.hash(members[*index as usize].id()), *index))
+            .map(|(seed, index)| (mix(request ^ seed), index))
             .collect();
         draws.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         draws.into_iter().map(|(_, index)| &members[index as usize])

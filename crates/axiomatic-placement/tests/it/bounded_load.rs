@@ -175,6 +175,23 @@ fn the_snapshot_says_how_full_each_node_is_in_one_line() {
     drop(picks);
 }
 
+/// Not who has the most, but who is nearest to its cap.
+#[test]
+fn the_fullest_is_the_one_with_the_least_room() {
+    let nodes = [Node::new("a").weighing(9), Node::new("b")];
+    let members = Membership::new(1, nodes).unwrap();
+    let placement = Modulo(members);
+    let bounded = BoundedLoad::new(placement, Ratio::percent(100)).unwrap();
+    let picks: Vec<_> = [0, 0, 0, 0, 1].map(|hash| bounded.pick(hash)).into();
+    let snapshot = bounded.snapshot();
+    let fullest = snapshot.fullest().unwrap();
+    assert_eq!(
+        (fullest.member().id(), fullest.in_flight(), fullest.cap()),
+        (&b"b"[..], 1, 1)
+    );
+    drop(picks);
+}
+
 #[test]
 fn handles_and_guards_may_go_to_other_threads() {
     fn may<T: Send + Sync>() {}

@@ -1,6 +1,7 @@
 //! The behaviour of placement, as its users see it.
 
 mod bounded_load;
+mod fixtures;
 mod live;
 mod membership;
 mod multi_probe;

@@ -49,6 +49,7 @@ fn keys_are_owned_by_those_of_the_best_state_that_weigh_something() {
     let a = Node::new("a").weighing(0);
     let all = Membership::new(1, [a, Node::new("b"), Node::new("c"), Node::new("d")]).unwrap();
     assert_eq!(ids(all.eligible()), ["b", "c", "d"]);
+    assert_eq!(all.eligible_nodes(), 3);
     assert!(!all.is_whole());
 
     let two = all.marked("b", State::Draining).unwrap();

@@ -2,7 +2,9 @@
 
 mod balance;
 mod candidates;
+mod extremes;
 mod golden;
 mod maglev;
 mod movement;
 mod replicas;
+mod turns;

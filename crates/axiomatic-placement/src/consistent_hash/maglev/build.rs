@@ -11,7 +11,8 @@ use crate::consistent_hash::membership::Member;
 struct List {
     member: u32,
     next: u32,
-    skip: u32,
+    /// From each slot to the next one, to the one behind that, and so on.
+    skips: [u32; 4],
     weight: u32,
 }
 
@@ -60,23 +61,38 @@ fn lists(members: &[Member], slots: u32, seed: Seed) -> Vec<List> {
         .map(|member| List {
             member: member.index() as u32,
             next: (first.hash(member.id()) % u64::from(slots)) as u32,
-            skip: (second.hash(member.id()) % u64::from(slots - 1)) as u32 + 1,
+            skips: {
+                let skip = second.hash(member.id()) % u64::from(slots - 1) + 1;
+                [1, 2, 3, 4].map(|times| (skip * times % u64::from(slots)) as u32)
+            },
             weight: member.weight(),
         })
         .collect()
 }
 
 impl List {
+    /// Looks at four slots at once, none of which waits for the one before it
+    /// to be known: when the table is nearly full, most are taken.
     #[inline]
     fn take(&mut self, taken: &mut Taken, slots: u32) -> u32 {
+        // Slots are fewer than 2^31, and skips fewer than slots.
+        let after = |slot: u32, skip: u32| {
+            let next = slot + skip;
+            next.min(next.wrapping_sub(slots))
+        };
+        let [one, two, three, four] = self.skips;
         loop {
-            let slot = self.next;
-            // Slots are fewer than 2^31, and skips fewer than slots.
-            let next = slot + self.skip;
-            self.next = next.min(next.wrapping_sub(slots));
-            if taken.take(slot) {
+            let next = self.next;
+            let some = [next, after(next, one), after(next, two), after(next, three)];
+            let free = (0..).zip(some).map(|(at, slot)| taken.is_free(slot) << at);
+            let free: u32 = free.sum();
+            if free != 0 {
+                let slot = some[free.trailing_zeros() as usize];
+                taken.take(slot);
+                self.next = after(slot, one);
                 return slot;
             }
+            self.next = after(next, four);
         }
     }
 }
@@ -90,13 +106,14 @@ impl Taken {
         Taken(vec![0; slots.div_ceil(64) as usize])
     }
 
-    /// Takes a slot, if it was free.
+    /// 1, or 0 if it is taken.
     #[inline]
-    fn take(&mut self, slot: u32) -> bool {
-        let word = &mut self.0[slot as usize / 64];
-        let bit = 1 << (slot % 64);
-        let was_free = *word & bit == 0;
-        *word |= bit;
-        was_free
+    fn is_free(&self, slot: u32) -> u32 {
+        (!self.0[slot as usize / 64] >> (slot % 64)) as u32 & 1
+    }
+
+    #[inline]
+    fn take(&mut self, slot: u32) {
+        self.0[slot as usize / 64] |= 1 << (slot % 64);
     }
 }

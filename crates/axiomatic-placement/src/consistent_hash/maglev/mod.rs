@@ -23,8 +23,10 @@ use slots::Slots;
 /// and 0.6 % at 1000. The table's size is the operator's, once and for all, since
 /// another size places everything anew.
 ///
-/// Tables are those of Envoy, slot by slot, for nodes whose identity is
-/// Envoy's key of the host, and so are owners, by Envoy's hash of a request.
+/// Tables of equal weights are those of Envoy, slot by slot, for nodes whose
+/// identity is Envoy's key of the host, and so are owners, by Envoy's hash of a
+/// request. Of unequal weights they nearly are: Envoy counts turns in `f64`, and
+/// where a turn is due to the digit, what it rounded may put it off by a round.
 /// After the owner, candidates come in the order of
 /// [`Rendezvous`](super::Rendezvous), which no change elsewhere disturbs; the
 /// next slots of the table, which Envoy tries, would not be so steady. A node
@@ -48,16 +50,14 @@ use slots::Slots;
 #[derive(Clone)]
 pub struct Maglev {
     membership: Membership,
-    table: Arc<Table>,
-    /// Of whom to ask where the table's answer is not to serve, and after it.
-    order: Arc<Order>,
-    seed: Seed,
-}
-
-struct Table {
     slots: Slots,
     /// The index of each slot's owner.
-    owners: Box<[u32]>,
+    owners: Arc<[u32]>,
+    /// Of whom to ask where the table's answer is not to serve, and after it.
+    order: Arc<Order>,
+    /// Of the membership, and here so that a lookup has it at hand.
+    is_whole: bool,
+    seed: Seed,
 }
 
 impl Maglev {
@@ -100,8 +100,10 @@ impl Maglev {
         }
         let owners = build::owners(membership.members(), slots.count(), seed);
         Ok(Maglev {
-            table: Arc::new(Table { slots, owners }),
+            slots,
+            owners: owners.into(),
             order: Arc::new(Order::new(membership, seed)),
+            is_whole: membership.is_whole(),
             membership: membership.clone(),
             seed,
         })
@@ -109,13 +111,13 @@ impl Maglev {
 
     /// How many slots there are.
     pub fn slots(&self) -> u32 {
-        self.table.slots.count()
+        self.slots.count()
     }
 
     /// How many slots each member has, in the order of members.
     pub fn shares(&self) -> impl Iterator<Item = u32> {
         let mut shares = vec![0; self.membership.members().len()];
-        for owner in &self.table.owners {
+        for owner in &*self.owners {
             shares[*owner as usize] += 1;
         }
         shares.into_iter()
@@ -124,9 +126,16 @@ impl Maglev {
     /// Whom the table says, whatever its state.
     #[inline]
     fn listed(&self, hash: u64) -> &Member {
-        let slot = self.table.slots.of(hash);
-        let index = self.table.owners[slot as usize];
+        let slot = self.slots.of(hash);
+        let index = self.owners[slot as usize];
         &self.membership.members()[index as usize]
+    }
+
+    /// Apart, so that the load that a lookup is goes wherever it is asked for.
+    #[cold]
+    #[inline(never)]
+    fn listed_is_out(&self, hash: u64) -> &Member {
+        &self.membership.members()[self.order.first(hash)]
     }
 }
 
@@ -142,10 +151,10 @@ impl Placement for Maglev {
     #[inline]
     fn owner(&self, hash: u64) -> &Member {
         let listed = self.listed(hash);
-        if self.membership.is_eligible(listed) {
+        if self.is_whole || self.membership.is_eligible(listed) {
             listed
         } else {
-            &self.membership.members()[self.order.first(hash)]
+            self.listed_is_out(hash)
         }
     }
 
@@ -164,8 +173,10 @@ impl Placement for Maglev {
             return Self::seeded(membership, self.slots(), self.seed);
         }
         Ok(Maglev {
-            table: Arc::clone(&self.table),
+            slots: self.slots,
+            owners: Arc::clone(&self.owners),
             order: Arc::new(Order::new(membership, self.seed)),
+            is_whole: membership.is_whole(),
             membership: membership.clone(),
             seed: self.seed,
         })
@@ -179,5 +190,28 @@ impl fmt::Debug for Maglev {
             .field("seed", &self.seed)
             .field("membership", &self.membership)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consistent_hash::{Node, State};
+
+    #[test]
+    fn over_other_states_of_the_same_nodes_the_table_is_shared() {
+        let nodes = || ["a", "b", "c"].map(Node::new);
+        let members = Membership::new(1, nodes()).unwrap();
+        let maglev = Maglev::with_slots(&members, 101).unwrap();
+        let shares = |other: &Membership| {
+            let other = maglev.over(other).unwrap();
+            Arc::ptr_eq(&maglev.owners, &other.owners)
+        };
+        assert!(shares(&members.marked("b", State::Down).unwrap()));
+        let described = nodes().map(|node| node.being(State::Draining));
+        assert!(shares(&Membership::new(2, described).unwrap()));
+        assert!(!shares(
+            &Membership::new(2, ["a", "b"].map(Node::new)).unwrap()
+        ));
     }
 }

@@ -1,6 +1,8 @@
 mod ln;
+mod near;
 mod order;
 mod walk;
+mod weights;
 
 use std::fmt;
 use std::sync::Arc;

@@ -225,6 +225,24 @@ fn over_other_nodes_as_many_as_can_keep_their_attempt() {
     assert!(registry.over(&small).is_err() && registry.is_empty());
 }
 
+#[test]
+fn over_other_nodes_it_tries_as_often_as_before() {
+    let registry = Registry::new(single_cell(8, 3), 0).trying(NonZeroU32::MIN);
+    let (mut registry, _) = registry.over(&membership(nodes(9, 1))).unwrap();
+    let refused = customers(20).filter_map(|customer| registry.assign(customer).err());
+    let refused = refused.count();
+    // At its first attempt next to nobody fits beside the others; a thousand
+    // attempts find room for three.
+    assert!(refused >= 18, "{refused}");
+    let mut patient = Registry::new(single_cell(9, 3), 0);
+    assert_eq!(
+        customers(20)
+            .filter_map(|c| patient.assign(c).ok().map(|_| ()))
+            .count(),
+        3
+    );
+}
+
 type Assigned<'a> = Result<Shard<'a>, NoRoom>;
 
 fn ids(assigned: &Assigned<'_>) -> Vec<String> {

@@ -340,3 +340,22 @@ fn shards_of_two_memberships_are_compared_by_identity() {
     assert_eq!(one.shard(1).overlap(&other.shard(1)), 2);
     assert_ne!(one.shard(1), other.shard(1));
 }
+
+/// Two services that share their nodes, and not their seed, do not send a
+/// request to corresponding ones.
+#[test]
+fn within_a_shard_another_seed_is_another_order() {
+    let members = membership((10..15).map(|n| Node::new(format!("n{n}"))));
+    let all_of = |seed| {
+        let config = Config::new(5).across(Lattice::single_cell());
+        ShuffleShard::new(&members, config.seeded(Seed::fixed(seed))).unwrap()
+    };
+    let (one, other) = (all_of(0), all_of(1));
+    let mut pairs = [0; 25];
+    for request in customers(25_000) {
+        let [one, other] = [&one, &other].map(|shards| shards.shard(1).owner(request).unwrap());
+        pairs[5 * one.index() + other.index()] += 1;
+    }
+    let z = z(&pairs, &[1000.0; 25]);
+    assert!(z.abs() < 4.0, "{z}");
+}
