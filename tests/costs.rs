@@ -543,7 +543,9 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bulkhead, layer, refused",
         allocations: 0,
-        instructions: 83,
+        // 80, and 104 in builds whose units leave a part of it out of line,
+        // which depends on what else is in this file.
+        instructions: 112,
         subject: || {
             let layer = full(WhenFull::Reject).layer();
             let mut service = layer.with_error::<Rejected>().layer(Echo);

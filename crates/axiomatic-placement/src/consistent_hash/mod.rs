@@ -95,7 +95,8 @@
 //!
 //! # Cost
 //!
-//! No lookup allocates or takes a lock. A table is one load, rendezvous one
+//! No lookup of an owner allocates or takes a lock; candidates of rendezvous do
+//! not either, those of a ring of more than 256 nodes and of multi-probe do. A table is one load, rendezvous one
 //! multiplication a node, a ring a search near the right place. What a
 //! membership's change costs is building anew; a change of states alone costs a
 //! pass over the nodes, and tables, points and bones are shared. `cargo xtask

@@ -70,12 +70,15 @@
 //! # Cost
 //!
 //! A request takes the lookup of its owner, a look at who there is (`arc-swap`,
-//! 4 ns), and a clone of the node's service; nothing is allocated. A change
+//! 4 ns), and a clone of the node's service; nothing is allocated, unless it is
+//! by the placement for the candidates of a later attempt. A change
 //! builds the placement anew, off the path of requests.
 //!
 //! # When not to use it
 //!
 //! - For nodes that are all alike: tower's `balance` looks at their load.
+//! - Over a stream that always has another change at once: the driver reads all
+//!   that there is before it builds.
 //! - In front of services that are dear to clone: put a `Buffer` around each.
 //!
 //! # How it works
