@@ -36,6 +36,7 @@ impl Clone for Slow {
 impl Service<u64> for Slow {
     type Response = ();
     type Error = Infallible;
+    // Boxed, since a block that waits for ever has no type to name.
     type Future = Pin<Box<dyn Future<Output = Result<(), Infallible>>>>;
 
     fn poll_ready(&mut self, _: &mut Task<'_>) -> Poll<Result<(), Infallible>> {
