@@ -66,7 +66,8 @@ pub trait Placement: Sized {
     }
 
     /// The same algorithm with the same parameters and the same seed over
-    /// another membership. Where only states differ, what was built is shared.
+    /// another membership. Where only states differ, what is dear to build, a
+    /// table or points, is shared, and identities are hashed anew at most.
     ///
     /// # Errors
     ///

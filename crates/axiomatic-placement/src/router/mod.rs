@@ -41,8 +41,8 @@
 //! - A request goes to the node that owns its key
 //!   (`each_request_goes_to_the_owner_of_its_key`), and when a node leaves, only
 //!   its requests go elsewhere (`only_requests_of_a_node_that_leaves_go_elsewhere`).
-//! - The n-th attempt goes to the n-th candidate, and to none that the request's
-//!   context avoids while there is another
+//! - The n-th attempt goes to the n-th candidate of the membership there is
+//!   then, and to none that the request's context avoids while there is another
 //!   (`the_next_attempt_goes_to_the_next_candidate`,
 //!   `who_is_to_be_avoided_is_if_there_is_another`). Whoever is further out is told
 //!   which node it was (`whoever_asks_is_told_which_node_it_was`).

@@ -35,7 +35,7 @@ impl SlotMap {
     /// copy that becomes the owner's costs nothing.
     ///
     /// With the same members, plan after plan, it comes to an end, and no slot
-    /// changes its owner twice. To be bold, the budget is `u64::MAX`.
+    /// changes its owner twice. A budget of `u64::MAX` is enough for all of it at once.
     ///
     /// # Errors
     ///

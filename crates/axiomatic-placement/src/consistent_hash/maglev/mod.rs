@@ -76,7 +76,8 @@ impl Maglev {
         Self::with_slots(membership, Self::SLOTS)
     }
 
-    /// With that many slots, a prime number.
+    /// With that many slots, a prime number, of four bytes each: nearly 8 GiB
+    /// for the most there can be.
     ///
     /// # Errors
     ///
