@@ -1,0 +1,83 @@
+//! Which bits a key has: the only place that chooses them.
+//!
+//! Split blocks are those of Parquet (parquet-format, `BloomFilter.md`; first
+//! in Impala, after Putze, Sanders and Singler, "Cache-, Hash- and
+//! Space-Efficient Bloom Filters", 2007): the upper half of a 64-bit hash
+//! chooses a block of 256 bits, and the lower half one bit in each of its
+//! eight words of 32.
+
+use crate::lanes::Lanes;
+
+/// Eight words of 32 bits, the first one lowest in memory, each little-endian.
+pub(crate) type Block = [u32; 8];
+
+/// Odd multipliers, one a word, as Parquet's specification lists them.
+const SALT: Block = [
+    0x47b6_137b,
+    0x4497_4d91,
+    0x8824_ad5b,
+    0xa2b7_289d,
+    0x7054_95c7,
+    0x2df1_424b,
+    0x9efc_4947,
+    0x5c6b_fb31,
+];
+
+/// The number of the block of this key, below `blocks`, by multiplication
+/// (Lemire, "Fast Random Integer Generation in an Interval", 2019): as even
+/// as a remainder, for any number of blocks, without a division.
+#[inline(always)]
+pub(crate) fn block_of(hash: u64, blocks: u32) -> u32 {
+    (((hash >> 32) * u64::from(blocks)) >> 32) as u32
+}
+
+/// The bits of this key in its block, one in each word.
+#[inline(always)]
+pub(crate) fn mask<L: Lanes>(hash: u64) -> Block {
+    // Cut on purpose: the lower half.
+    let low = hash as u32;
+    L::powers(SALT.map(|salt| low.wrapping_mul(salt) >> 27))
+}
+
+/// Whether all bits of the mask are set.
+#[inline(always)]
+pub(crate) fn covers(block: &Block, mask: &Block) -> bool {
+    // No early end: a branch that cannot be foretold costs more than the
+    // words that it saves.
+    let mut missing = 0;
+    for word in 0..8 {
+        missing |= mask[word] & !block[word];
+    }
+    missing == 0
+}
+
+/// Sets the bits of the mask.
+#[inline(always)]
+pub(crate) fn add(block: &mut Block, mask: &Block) {
+    for word in 0..8 {
+        block[word] |= mask[word];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::{Narrow, Wide};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn both_sets_of_instructions_choose_the_same_bits(hash: u64) {
+            let mask = mask::<Wide>(hash);
+            prop_assert_eq!(mask, super::mask::<Narrow>(hash));
+            prop_assert!(mask.iter().all(|word| word.count_ones() == 1));
+        }
+
+        #[test]
+        fn a_block_is_one_of_those_there_are(hash: u64, blocks in 1_u32..) {
+            prop_assert!(block_of(hash, blocks) < blocks);
+            prop_assert_eq!(block_of(u64::MAX, blocks), blocks - 1);
+            prop_assert_eq!(block_of(0, blocks), 0);
+        }
+    }
+}

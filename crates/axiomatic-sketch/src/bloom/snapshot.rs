@@ -1,0 +1,138 @@
+//! What the bits tell of the keys.
+
+use std::fmt;
+
+use super::mask::Block;
+use super::shape::{Memory, Percentage, Shape};
+
+/// How full a filter is, and what that means.
+///
+/// ```
+/// # use axiomatic_core::hash::{Algorithm, Hasher, Seed};
+/// # use axiomatic_sketch::bloom::{BloomFilter, Shape};
+/// # let shape = Shape::for_items(1000).false_positives(0.01)?;
+/// # let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(0));
+/// let mut filter = BloomFilter::new(shape, hasher)?;
+/// for key in 0..1000u64 {
+///     filter.insert(&key.to_le_bytes());
+/// }
+/// let snapshot = filter.snapshot();
+/// assert!(snapshot.len().is_about(1000));
+/// assert!((0.005..0.015).contains(&snapshot.false_positives()));
+/// println!("{snapshot}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Copy, Clone, Debug)]
+pub struct Snapshot {
+    shape: Shape,
+    ones: u64,
+    false_positives: f64,
+}
+
+/// A number that was estimated, and how far it may be off.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Estimate {
+    value: f64,
+    standard_error: f64,
+}
+
+impl Snapshot {
+    pub(super) fn of(shape: Shape, blocks: impl Iterator<Item = Block>) -> Self {
+        let (mut ones, mut rates) = (0, 0.0);
+        for block in blocks {
+            let set = block.map(u32::count_ones);
+            ones += set.iter().map(|ones| u64::from(*ones)).sum::<u64>();
+            // An absent key hits a bit in each word independently.
+            let hit: f64 = set.iter().map(|ones| f64::from(*ones) / 32.0).product();
+            rates += hit;
+        }
+        Snapshot {
+            shape,
+            ones,
+            false_positives: rates / f64::from(shape.blocks()),
+        }
+    }
+
+    /// The size of the filter.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The share of its bits that are set.
+    pub fn fill(&self) -> f64 {
+        self.ones as f64 / (8.0 * self.shape.bytes() as f64)
+    }
+
+    /// The share of absent keys that would be answered with "maybe" now: no
+    /// estimate, but counted from the bits.
+    pub fn false_positives(&self) -> f64 {
+        self.false_positives
+    }
+
+    /// How many different keys are in it.
+    ///
+    /// By linear counting (Whang, Vander-Zanden and Taylor, "A linear-time
+    /// probabilistic counting algorithm", 1990): of `n` keys in `b` blocks a
+    /// bit is still zero with a chance of `e^(-n/32b)`. Without an end once
+    /// every bit is set.
+    pub fn len(&self) -> Estimate {
+        // One word of each block is a counter of this many bits; all eight of
+        // them together are at least as exact as one.
+        let bits = 32.0 * f64::from(self.shape.blocks());
+        let load = -(1.0 - self.fill()).ln();
+        Estimate {
+            value: bits * load,
+            standard_error: (bits * (load.exp() - load - 1.0)).max(0.0).sqrt(),
+        }
+    }
+
+    /// Whether no bit is set.
+    pub fn is_empty(&self) -> bool {
+        self.ones == 0
+    }
+
+    /// Whether there are over a tenth more keys in it than it was planned for:
+    /// the rate grows fast beyond.
+    pub fn is_overfull(&self) -> bool {
+        self.len().value > 1.1 * self.shape.items() as f64
+    }
+}
+
+impl Estimate {
+    /// The estimate.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// Its standard error: in two of three cases it is off by no more.
+    pub fn standard_error(&self) -> f64 {
+        self.standard_error
+    }
+
+    /// Whether `value` is within four standard errors, rounding apart: outside
+    /// of them is one in 16,000.
+    pub fn is_about(&self, value: u64) -> bool {
+        (self.value - value as f64).abs() <= 4.0 * self.standard_error + 0.5
+    }
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} \u{b1} {:.0}", self.value, self.standard_error)
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} of {} items, {} full at {}: {} false positives{}",
+            self.len(),
+            self.shape.items(),
+            Percentage(self.fill()),
+            Memory(self.shape.bytes()),
+            Percentage(self.false_positives),
+            if self.is_overfull() { ", OVERFULL" } else { "" },
+        )
+    }
+}

@@ -1,0 +1,4 @@
+//! The behaviour of sketches, as their users see it.
+
+mod filter;
+mod support;
