@@ -78,6 +78,7 @@ mod murmur;
 mod seed;
 #[cfg(feature = "siphash")]
 mod sip;
+mod xxh3;
 
 pub use algorithm::{Algorithm, AlgorithmError};
 pub use encoder::Encoder;

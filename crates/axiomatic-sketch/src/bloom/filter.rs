@@ -2,17 +2,15 @@
 
 use axiomatic_core::hash::Hasher;
 
-use super::error::{BuildError, Mismatch, ShapeError};
-use super::mask::{self, Block};
+use super::error::{BuildError, DecodeError, Mismatch, ShapeError};
+use super::kernels::{Ask, AskMany, Insert, InsertMany, Unite};
+use super::mask::Block;
 use super::shape::{Shape, check_rate};
 use super::snapshot::Snapshot;
+use super::stored::{Header, Kind, Verify};
 use super::table::Table;
-use crate::lanes::{Kernel, Lanes, dispatch};
-
-/// How many questions are asked at once: their blocks are all on the way from
-/// memory before the first one is looked at. Measured: with 16 a question
-/// took 5 % more, with 64 nothing less.
-const BATCH: usize = 32;
+use super::view::BloomView;
+use crate::lanes::dispatch;
 
 /// A split block Bloom filter, bit by bit that of Parquet.
 ///
@@ -159,25 +157,23 @@ impl BloomFilter {
     /// # Errors
     ///
     /// [`ShapeError::Rate`] if that is no share between 0 and 1.
-    pub fn fold_to(self, rate: f64) -> Result<Self, ShapeError> {
+    pub fn fold_to(mut self, rate: f64) -> Result<Self, ShapeError> {
         check_rate(rate)?;
         let blocks = self.shape.blocks();
-        let mut best = self;
-        // Smaller and smaller: a filter folded is no emptier than before, so
-        // that the first one that is too full ends it.
-        for factor in 2..=blocks {
-            if blocks % factor != 0 {
-                continue;
-            }
-            let Ok(folded) = best.folded(blocks / factor) else {
-                break;
-            };
-            if folded.snapshot().false_positives() > rate {
+        let folded = |factor| Shape::of(u64::from(blocks / factor), self.shape.items());
+        let mut best = 1;
+        // The more of them become one, the fuller it is: the first that is too
+        // full ends it.
+        for factor in (2..=blocks).filter(|factor| blocks % factor == 0) {
+            let united = self.table.united(factor);
+            if Snapshot::of(folded(factor)?, united).false_positives() > rate {
                 break;
             }
-            best = folded;
+            best = factor;
         }
-        Ok(best)
+        self.shape = folded(best)?;
+        self.table.fold(best);
+        Ok(self)
     }
 
     /// Forgets all keys.
@@ -189,6 +185,54 @@ impl BloomFilter {
     pub fn is_empty(&self) -> bool {
         let mut blocks = self.table.blocks().iter();
         blocks.all(|block| *block == Block::default())
+    }
+
+    /// The filter as bytes, the same on every platform: what
+    /// [`from_bytes`](Self::from_bytes) reads and a [`BloomView`] asks in place.
+    ///
+    /// Of a hasher whose seed is secret the seed is not written. The bits are:
+    /// who reads them can try keys, once they know the seed.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let header = Header {
+            kind: Kind::SplitBlocks,
+            bits_per_key: 8,
+            hasher: self.hasher,
+            count: u64::from(self.shape.blocks()),
+            items: self.shape.items(),
+        };
+        header.encode(&self.table.to_bytes())
+    }
+
+    /// The filter that was written so, whose seed is no secret.
+    ///
+    /// ```
+    /// # use axiomatic_core::hash::{Algorithm, Hasher, Seed};
+    /// # use axiomatic_sketch::bloom::{BloomFilter, Shape};
+    /// # let shape = Shape::for_items(100).false_positives(0.001)?;
+    /// # let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(0));
+    /// # let mut filter = BloomFilter::new(shape, hasher)?;
+    /// filter.insert(b"a");
+    /// let bytes = filter.to_bytes();
+    /// assert!(BloomFilter::from_bytes(&bytes)?.may_contain(b"a"));
+    /// assert!(BloomFilter::from_bytes(&bytes[1..]).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if a single bit differs from what was written, among
+    /// others; [`DecodeError::SeedNeeded`] if the seed is secret.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        BloomView::new(bytes, Verify::All)?.to_filter()
+    }
+
+    /// The filter that was written so by this hasher, whose seed may be secret.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]; [`DecodeError::WrongHasher`] if it was another one.
+    pub fn from_bytes_keyed(bytes: &[u8], hasher: Hasher) -> Result<Self, DecodeError> {
+        BloomView::keyed(bytes, hasher, Verify::All)?.to_filter()
     }
 
     /// How full it is, and what that means. Reads all of it.
@@ -204,132 +248,5 @@ impl BloomFilter {
     /// How keys are hashed.
     pub fn hasher(&self) -> Hasher {
         self.hasher
-    }
-}
-
-impl BloomFilter {
-    /// The same keys in so many blocks, a divisor of what there are. A block
-    /// of the smaller one is as many neighbours of the larger one: of the
-    /// product that [`block_of`](mask::block_of) divides, rounding down twice
-    /// is rounding down once.
-    fn folded(&self, blocks: u32) -> Result<Self, ShapeError> {
-        let shape = Shape::of(u64::from(blocks), self.shape.items())?;
-        let mut table = Table::zeroed(blocks).map_err(|_| ShapeError::TooLarge)?;
-        let factor = (self.shape.blocks() / blocks) as usize;
-        let neighbours = self.table.blocks().chunks_exact(factor);
-        for (into, neighbours) in table.blocks_mut().iter_mut().zip(neighbours) {
-            neighbours.iter().for_each(|block| mask::add(into, block));
-        }
-        let hasher = self.hasher;
-        Ok(BloomFilter {
-            table,
-            shape,
-            hasher,
-        })
-    }
-}
-
-struct Ask<'a> {
-    blocks: &'a [Block],
-    hash: u64,
-}
-
-impl Kernel for Ask<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self) -> bool {
-        let at = mask::block_of(self.hash, self.blocks.len() as u32);
-        mask::covers(&self.blocks[at as usize], &mask::mask::<L>(self.hash))
-    }
-}
-
-struct Insert<'a> {
-    blocks: &'a mut [Block],
-    hash: u64,
-}
-
-impl Kernel for Insert<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self) -> bool {
-        let at = mask::block_of(self.hash, self.blocks.len() as u32);
-        let block = &mut self.blocks[at as usize];
-        let mask = mask::mask::<L>(self.hash);
-        let is_new = !mask::covers(block, &mask);
-        mask::add(block, &mask);
-        is_new
-    }
-}
-
-struct AskMany<'a> {
-    blocks: &'a [Block],
-    hashes: &'a [u64],
-    answers: &'a mut [bool],
-}
-
-impl Kernel for AskMany<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self) {
-        let count = self.blocks.len() as u32;
-        let batches = self.hashes.chunks(BATCH);
-        for (hashes, answers) in batches.zip(self.answers.chunks_mut(BATCH)) {
-            let places = places(hashes, count);
-            let each = hashes.iter().zip(&places).zip(answers);
-            for ((hash, at), answer) in each {
-                *answer = mask::covers(&self.blocks[*at as usize], &mask::mask::<L>(*hash));
-            }
-        }
-    }
-}
-
-struct InsertMany<'a> {
-    blocks: &'a mut [Block],
-    hashes: &'a [u64],
-}
-
-impl Kernel for InsertMany<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self) {
-        let count = self.blocks.len() as u32;
-        for hashes in self.hashes.chunks(BATCH) {
-            let places = places(hashes, count);
-            for (hash, at) in hashes.iter().zip(&places) {
-                mask::add(&mut self.blocks[*at as usize], &mask::mask::<L>(*hash));
-            }
-        }
-    }
-}
-
-/// Where the blocks of a batch are, before the first is touched: several at a
-/// time in one register, and the loads that follow do not wait for one
-/// another.
-#[inline(always)]
-fn places(hashes: &[u64], blocks: u32) -> [u32; BATCH] {
-    let mut places = [0; BATCH];
-    for (place, hash) in places.iter_mut().zip(hashes) {
-        *place = mask::block_of(*hash, blocks);
-    }
-    places
-}
-
-struct Unite<'a> {
-    blocks: &'a mut [Block],
-    others: &'a [Block],
-}
-
-impl Kernel for Unite<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self) {
-        for (block, other) in self.blocks.iter_mut().zip(self.others) {
-            mask::add(block, other);
-        }
     }
 }

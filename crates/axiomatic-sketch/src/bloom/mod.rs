@@ -2,12 +2,25 @@
 //! one cache line.
 mod error;
 mod filter;
+mod kernels;
 mod mask;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod scalable;
 mod shape;
 mod snapshot;
+mod stored;
 mod table;
+mod view;
 
-pub use error::{BuildError, Mismatch, ShapeError};
+#[cfg(feature = "parquet")]
+pub use error::ParquetError;
+pub use error::{BuildError, DecodeError, Mismatch, ShapeError};
 pub use filter::BloomFilter;
+#[cfg(feature = "parquet")]
+pub use parquet::PARQUET;
+pub use scalable::{GrowError, ScalableConfig, ScalableFilter};
 pub use shape::{Shape, Sizing};
 pub use snapshot::{Estimate, Snapshot};
+pub use stored::Verify;
+pub use view::BloomView;

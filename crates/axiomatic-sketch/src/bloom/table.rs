@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::error::BuildError;
-use super::mask::Block;
+use super::mask::{self, Block};
 
 /// A cache line: the unit of alignment, so that no block lies on two.
 #[derive(Copy, Clone, Debug, Pod, Zeroable)]
@@ -41,14 +41,49 @@ impl Table {
         &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.blocks as usize]
     }
 
-    /// The same blocks little-endian, as they are stored.
-    pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
-        bytes.reserve(32 * self.blocks as usize);
+    /// The blocks of this table folded by `factor`, which divides their number.
+    ///
+    /// A block of the smaller one is as many neighbours of the larger one: of
+    /// the product that [`block_of`](super::mask::block_of) divides, rounding
+    /// down twice is rounding down once.
+    pub(super) fn united(&self, factor: u32) -> impl Iterator<Item = Block> {
+        let neighbours = self.blocks().chunks_exact(factor as usize);
+        neighbours.map(unite)
+    }
+
+    /// Becomes that.
+    pub(super) fn fold(&mut self, factor: u32) {
+        let factor = factor as usize;
+        let blocks = self.blocks_mut();
+        let folded = blocks.len() / factor;
+        for at in 0..folded {
+            // What is written lies before all that is still to be read.
+            blocks[at] = unite(&blocks[at * factor..(at + 1) * factor]);
+        }
+        blocks[folded..].fill(Block::default());
+        self.blocks = folded as u32;
+        self.lines.truncate(folded.div_ceil(2));
+        self.lines.shrink_to_fit();
+    }
+
+    /// The same blocks as they are stored.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(32 * self.blocks as usize);
         for block in self.blocks() {
             let words = block.map(u32::to_le_bytes);
             bytes.extend_from_slice(words.as_flattened());
         }
+        bytes
     }
+}
+
+/// All bits of several blocks.
+fn unite(blocks: &[Block]) -> Block {
+    let mut united = Block::default();
+    blocks
+        .iter()
+        .for_each(|block| mask::add(&mut united, block));
+    united
 }
 
 #[cfg(test)]

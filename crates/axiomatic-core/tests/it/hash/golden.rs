@@ -60,6 +60,19 @@ fn every_algorithm_hashes_as_the_golden_file_says() {
 }
 
 #[test]
+fn a_number_hashes_as_its_bytes_do() {
+    for algorithm in Algorithm::ALL {
+        for seed in [Seed::fixed(0), Seed::fixed(u64::MAX), Seed::key([7; 16])] {
+            let hasher = Hasher::new(*algorithm, seed);
+            for number in (0..64).map(|bit| u64::MAX << bit).chain(0..64) {
+                let of_bytes = hasher.hash(&number.to_le_bytes());
+                assert_eq!(hasher.hash_u64(number), of_bytes, "{algorithm}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_key_hashes_alike_on_every_alignment() {
     for algorithm in Algorithm::ALL {
         let hasher = Hasher::new(*algorithm, Seed::fixed(7));
