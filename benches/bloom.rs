@@ -558,7 +558,7 @@ impl Filter for Numbers {
 
 #[inline(always)]
 fn xxh3(key: u64) -> u64 {
-    HASHER.hash(&key.to_le_bytes())
+    HASHER.hash_u64(key)
 }
 
 /// Ours, of keys that are bytes.

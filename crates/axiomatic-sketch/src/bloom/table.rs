@@ -31,6 +31,21 @@ impl Table {
         Ok(Table { lines, blocks })
     }
 
+    /// The block of this key.
+    #[inline(always)]
+    pub(super) fn block(&self, hash: u64) -> &Block {
+        // Of whole lines: it is below `blocks`, and asked once whether it is
+        // below what there is.
+        let at = mask::block_of(hash, self.blocks);
+        &bytemuck::cast_slice(&self.lines)[at as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn block_mut(&mut self, hash: u64) -> &mut Block {
+        let at = mask::block_of(hash, self.blocks);
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[at as usize]
+    }
+
     #[inline(always)]
     pub(super) fn blocks(&self) -> &[Block] {
         &bytemuck::cast_slice(&self.lines)[..self.blocks as usize]
