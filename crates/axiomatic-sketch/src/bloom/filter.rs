@@ -12,7 +12,7 @@ use crate::lanes::{Kernel, Lanes, dispatch};
 /// How many questions are asked at once: their blocks are all on the way from
 /// memory before the first one is looked at. Measured: with 16 a question
 /// took 5 % more, with 64 nothing less.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 
 /// A split block Bloom filter, bit by bit that of Parquet.
 ///
@@ -310,7 +310,7 @@ impl Kernel for InsertMany<'_> {
 /// time in one register, and the loads that follow do not wait for one
 /// another.
 #[inline(always)]
-fn places(hashes: &[u64], blocks: u32) -> [u32; BATCH] {
+pub(super) fn places(hashes: &[u64], blocks: u32) -> [u32; BATCH] {
     let mut places = [0; BATCH];
     for (place, hash) in places.iter_mut().zip(hashes) {
         *place = mask::block_of(*hash, blocks);

@@ -23,6 +23,11 @@ const SALT: Block = [
     0x5c6b_fb31,
 ];
 
+/// 2^64 over the golden ratio, to the nearest odd number: no number's multiples
+/// lie more evenly between 0 and 2^64 (Knuth, "The Art of Computer
+/// Programming", vol. 3, section 6.4).
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The number of the block of this key, below `blocks`, by multiplication
 /// (Lemire, "Fast Random Integer Generation in an Interval", 2019): as even
 /// as a remainder, for any number of blocks, without a division.
@@ -37,6 +42,21 @@ pub(crate) fn mask<L: Lanes>(hash: u64) -> Block {
     // Cut on purpose: the lower half.
     let low = hash as u32;
     L::powers(SALT.map(|salt| low.wrapping_mul(salt) >> 27))
+}
+
+/// The bits of this key in its word, which is chosen as a
+/// [block](block_of) is: so many numbers of six bits each, from the top of one
+/// product. Two may be the same bit. More than ten there are not.
+#[inline(always)]
+pub(crate) fn word_mask(hash: u64, bits_per_key: u32) -> u64 {
+    // Cut on purpose: the lower half.
+    let mut places = u64::from(hash as u32).wrapping_mul(GOLDEN);
+    let mut mask = 0;
+    for _ in 0..bits_per_key {
+        places = places.rotate_left(6);
+        mask |= 1 << (places & 63);
+    }
+    mask
 }
 
 /// Whether all bits of the mask are set.

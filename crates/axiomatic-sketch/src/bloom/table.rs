@@ -21,14 +21,21 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn zeroed(blocks: u32) -> Result<Self, BuildError> {
         let count = blocks.div_ceil(2) as usize;
-        let mut lines = Vec::new();
-        lines
-            .try_reserve_exact(count)
-            .map_err(|_| BuildError::OutOfMemory {
-                bytes: 32 * u64::from(blocks),
-            })?;
+        let mut lines = reserved(count, 32 * u64::from(blocks))?;
         lines.resize(count, Line::zeroed());
         Ok(Table { lines, blocks })
+    }
+
+    /// Of so many blocks, which come two by two.
+    pub(super) fn of(pairs: impl Iterator<Item = [Block; 2]>, blocks: u32) -> Self {
+        let lines: Vec<Line> = pairs.map(Line).collect();
+        debug_assert_eq!(lines.len(), blocks.div_ceil(2) as usize);
+        Table { lines, blocks }
+    }
+
+    /// All blocks two by two, an odd last one with zeros.
+    pub(super) fn into_pairs(self) -> impl ExactSizeIterator<Item = [Block; 2]> {
+        self.lines.into_iter().map(|line| line.0)
     }
 
     #[inline(always)]
@@ -49,6 +56,14 @@ impl Table {
             bytes.extend_from_slice(words.as_flattened());
         }
     }
+}
+
+/// Room for so many, or the error that says for how many bytes there is none.
+pub(super) fn reserved<T>(count: usize, bytes: u64) -> Result<Vec<T>, BuildError> {
+    let mut items = Vec::new();
+    let is_room = items.try_reserve_exact(count);
+    is_room.map_err(|_| BuildError::OutOfMemory { bytes })?;
+    Ok(items)
 }
 
 #[cfg(test)]
