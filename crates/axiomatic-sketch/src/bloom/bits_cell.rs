@@ -40,10 +40,6 @@ impl Bits {
         let old = self.0.fetch_or(bits, Ordering::Relaxed);
         bits & !old
     }
-
-    pub(super) fn into_inner(self) -> u64 {
-        self.0.into_inner()
-    }
 }
 
 /// How often this thread has written to any word: a cache line that is only

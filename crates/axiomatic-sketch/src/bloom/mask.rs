@@ -44,17 +44,23 @@ pub(crate) fn mask<L: Lanes>(hash: u64) -> Block {
     L::powers(SALT.map(|salt| low.wrapping_mul(salt) >> 27))
 }
 
-/// The bits of this key in its word, which is chosen as a
-/// [block](block_of) is: so many numbers of six bits each, from the top of one
-/// product. Two may be the same bit. More than ten there are not.
+/// The bits of this key in its word, which is chosen as a [block](block_of)
+/// is: from 4 to 8, each by six bits of one product, from the top of it on.
+/// Two may be the same.
 #[inline(always)]
 pub(crate) fn word_mask(hash: u64, bits_per_key: u32) -> u64 {
     // Cut on purpose: the lower half.
-    let mut places = u64::from(hash as u32).wrapping_mul(GOLDEN);
-    let mut mask = 0;
-    for _ in 0..bits_per_key {
-        places = places.rotate_left(6);
-        mask |= 1 << (places & 63);
+    let product = u64::from(hash as u32).wrapping_mul(GOLDEN);
+    let bit = |nth: u32| 1 << ((product >> (58 - 6 * nth)) & 63);
+    // A loop of as many as there are took 9 % longer. All eight at once by
+    // AVX2 took a fifth less where there are five, and half where there are
+    // eight: not worth a second way to choose the same bits.
+    let mut mask = bit(0) | bit(1) | bit(2) | bit(3);
+    for nth in 4..8 {
+        if nth >= bits_per_key {
+            break;
+        }
+        mask |= bit(nth);
     }
     mask
 }
@@ -91,6 +97,18 @@ mod tests {
             let mask = mask::<Wide>(hash);
             prop_assert_eq!(mask, super::mask::<Narrow>(hash));
             prop_assert!(mask.iter().all(|word| word.count_ones() == 1));
+        }
+
+        #[test]
+        fn a_word_has_the_digits_of_the_product(hash: u64, bits_per_key in 4_u32..=8) {
+            let product = (hash % (1 << 32)).wrapping_mul(GOLDEN);
+            let digits = format!("{product:064b}");
+            let expected = (0..bits_per_key as usize).map(|nth| {
+                let digit = &digits[6 * nth..6 * nth + 6];
+                1 << u64::from_str_radix(digit, 2).unwrap()
+            });
+            let expected = expected.fold(0, |mask: u64, bit: u64| mask | bit);
+            prop_assert_eq!(word_mask(hash, bits_per_key), expected);
         }
 
         #[test]

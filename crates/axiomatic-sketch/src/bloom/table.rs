@@ -26,16 +26,14 @@ impl Table {
         Ok(Table { lines, blocks })
     }
 
-    /// Of so many blocks, which come two by two.
-    pub(super) fn of(pairs: impl Iterator<Item = [Block; 2]>, blocks: u32) -> Self {
-        let lines: Vec<Line> = pairs.map(Line).collect();
-        debug_assert_eq!(lines.len(), blocks.div_ceil(2) as usize);
-        Table { lines, blocks }
-    }
-
-    /// All blocks two by two, an odd last one with zeros.
-    pub(super) fn into_pairs(self) -> impl ExactSizeIterator<Item = [Block; 2]> {
-        self.lines.into_iter().map(|line| line.0)
+    /// Of these blocks, of which there are so many.
+    pub(super) fn of(mut blocks: impl Iterator<Item = Block>, count: u32) -> Self {
+        let mut next = || blocks.next().unwrap_or_default();
+        let lines = (0..count.div_ceil(2)).map(|_| Line([next(), next()]));
+        Table {
+            lines: lines.collect(),
+            blocks: count,
+        }
     }
 
     #[inline(always)]
