@@ -8,7 +8,7 @@ use crate::lanes::{Kernel, Lanes};
 /// How many questions are asked at once: their blocks are all on the way from
 /// memory before the first one is looked at. Measured: with 16 a question
 /// took 5 % more, with 64 nothing less.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 
 /// With so many blocks (1 MiB) a filter is in a cache so near that fetching
 /// ahead costs more than it brings: a third of a question's time at 12 KiB,
@@ -119,7 +119,7 @@ impl Kernel for InsertMany<'_> {
 /// time in one register, and the loads that follow do not wait for one
 /// another.
 #[inline(always)]
-fn places(hashes: &[u64], blocks: u32) -> [u32; BATCH] {
+pub(super) fn places(hashes: &[u64], blocks: u32) -> [u32; BATCH] {
     let mut places = [0; BATCH];
     for (place, hash) in places.iter_mut().zip(hashes) {
         *place = mask::block_of(*hash, blocks);
