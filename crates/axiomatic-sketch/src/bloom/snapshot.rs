@@ -99,6 +99,13 @@ impl Snapshot {
 }
 
 impl Estimate {
+    pub(super) fn of(value: f64, standard_error: f64) -> Self {
+        Estimate {
+            value,
+            standard_error,
+        }
+    }
+
     /// The estimate.
     pub fn value(&self) -> f64 {
         self.value
