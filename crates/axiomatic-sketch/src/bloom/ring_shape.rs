@@ -208,7 +208,8 @@ fn draw(chances: &mut [f64]) {
 /// Rates of a word, by the keys in it and the different bits asked for.
 struct WordRates {
     mask: Mask,
-    rates: [[f64; WordRates::KEYS]; Mask::MOST + 1],
+    /// On the heap, since loom's stacks are small.
+    rates: Vec<[f64; WordRates::KEYS]>,
 }
 
 impl WordRates {
@@ -218,7 +219,7 @@ impl WordRates {
     /// Of keys with so many draws.
     fn new(draws: u32) -> Self {
         let mask = Mask::new(draws);
-        let mut rates = [[0.0; Self::KEYS]; Mask::MOST + 1];
+        let mut rates = vec![[0.0; Self::KEYS]; Mask::MOST + 1];
         let mut chances = [0.0; BITS + 1];
         chances[0] = 1.0;
         for keys in 0..Self::KEYS {
