@@ -85,6 +85,26 @@ pub(crate) fn add(block: &mut Block, mask: &Block) {
     }
 }
 
+/// Bits for keys in a word with a tag, of which it leaves eight out.
+pub(crate) const TAGGED_BITS: u32 = 56;
+
+/// The bits of this key in a word with a tag: so many draws out of 56, of
+/// which some may fall on one bit. They are the first digits, to the base of
+/// 56, of the hash as a fraction, once a multiplication has brought its lower
+/// bits up: the upper ones have chosen the [group](block_of) already.
+#[inline(always)]
+pub(crate) fn tagged_mask(hash: u64, draws: u32) -> u64 {
+    // The golden ratio's, whose multiples are strewn evenly.
+    let mut rest = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut mask = 0;
+    for _ in 0..draws {
+        let digits = u128::from(rest) * u128::from(TAGGED_BITS);
+        mask |= 1 << (digits >> 64) as u32;
+        rest = digits as u64;
+    }
+    mask
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +129,14 @@ mod tests {
             });
             let expected = expected.fold(0, |mask: u64, bit: u64| mask | bit);
             prop_assert_eq!(word_mask(hash, bits_per_key), expected);
+        }
+
+        #[test]
+        fn a_word_with_a_tag_leaves_the_tag_alone(hash: u64, draws in 1_u32..=8) {
+            let mask = tagged_mask(hash, draws);
+            prop_assert_eq!(mask >> TAGGED_BITS, 0);
+            prop_assert!((1..=draws).contains(&mask.count_ones()));
+            prop_assert_eq!(tagged_mask(u64::MAX, draws) >> TAGGED_BITS, 0);
         }
 
         #[test]

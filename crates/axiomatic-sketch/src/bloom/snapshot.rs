@@ -158,6 +158,13 @@ impl Estimate {
         }
     }
 
+    pub(super) fn of(value: f64, standard_error: f64) -> Self {
+        Estimate {
+            value,
+            standard_error,
+        }
+    }
+
     /// The estimate.
     pub fn value(&self) -> f64 {
         self.value

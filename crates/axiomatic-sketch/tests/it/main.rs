@@ -3,3 +3,4 @@
 mod filter;
 mod shared;
 mod support;
+mod windowed;
