@@ -2,7 +2,7 @@
 //! one cache line.
 mod error;
 mod filter;
-mod mask;
+pub(crate) mod mask;
 mod shape;
 mod snapshot;
 mod table;

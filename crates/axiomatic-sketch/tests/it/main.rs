@@ -1,4 +1,6 @@
 //! The behaviour of sketches, as their users see it.
 
+mod count_min;
 mod filter;
+mod hot_keys;
 mod support;
