@@ -50,11 +50,7 @@ pub enum BuildError {
 impl BuildError {
     /// Refuses hashes that do not fill 64 bits.
     pub(super) fn check(hasher: Hasher) -> Result<(), Self> {
-        let algorithm = hasher.algorithm();
-        if algorithm.bits() < 64 {
-            return Err(BuildError::NarrowHash(algorithm));
-        }
-        Ok(())
+        crate::width::check(hasher).map_err(BuildError::NarrowHash)
     }
 }
 

@@ -5,7 +5,7 @@ mod bits_cell;
 mod error;
 mod filter;
 mod kernels;
-mod mask;
+pub(crate) mod mask;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod recent;
