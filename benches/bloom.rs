@@ -14,6 +14,12 @@
 //! other, as calls do not. `floor:line` reads one word of the line that ours
 //! would read, found by the same arithmetic. All filters get 10.53 bits a key,
 //! at which ours has 1 % of false positives, but where the peer decides that.
+//! Shared filters are done the same to, of hashes, by one thread and by two:
+//! *new* keys come into a filter that begins empty and is replaced by another
+//! empty one when it is full, and *again* come keys that are in it. Then those
+//! that forget, told a time that passes as fast as the window's keys come, and
+//! counts of keys.
+//!
 //! What was bought is said beside the time of absent keys: the bits of the
 //! heap that it takes a key, and the share of two million absent keys that it
 //! says yes to.
@@ -24,14 +30,24 @@
 
 mod harness;
 
+use std::cell::OnceCell;
 use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axiomatic_core::hash::{Algorithm, Hasher, Seed};
-use axiomatic_sketch::bloom::{BloomFilter, Shape};
+use axiomatic_core::time::Instant;
+use axiomatic_sketch::bloom::{
+    AtomicBloomFilter, AtomicWordFilter, BloomFilter, Shape, WindowedConfig, WindowedFilter,
+    WordShape,
+};
+use axiomatic_sketch::count_min::{self, CountMinSketch};
 use harness::{BARE, OURS, Operation, Suite, allocations, bytes_of, peer, ratio, time};
+use pingora_limits::estimator::Estimator;
 
 const NEAR: Size = Size(10_000);
 const SECOND: Size = Size(300_000);
@@ -47,6 +63,11 @@ const HASHED_LINE: &str = "floor:xxh3, line";
 const SINGLY: &str = "ours, one by one";
 const AS_BYTES: &str = "ours, as bytes";
 const BY_FOLDHASH: &str = "ours, foldhash";
+const FETCH_OR: &str = "floor:fetch_or";
+const SPLIT: &str = "ours, split block";
+const WORD: &str = "ours, word";
+const COUNTED: &str = "counted";
+const ESTIMATED: &str = "estimated";
 
 /// What is done with a filter.
 #[derive(Copy, Clone, PartialEq, Eq)]
@@ -54,9 +75,13 @@ enum Deed {
     Present,
     Absent,
     Insert,
+    /// By a shared filter, of a key that is not in it.
+    New,
+    /// And of one that is.
+    Again,
 }
 
-use Deed::{Absent, Insert, Present};
+use Deed::{Absent, Again, Insert, New, Present};
 
 const DEEDS: [Deed; 3] = [Present, Absent, Insert];
 
@@ -81,6 +106,18 @@ fn main() -> ExitCode {
             hashed(suite.operation(&key(deed, size)), deed, size);
         }
     }
+    for size in [NEAR, SECOND] {
+        for deed in [Present, Absent, New, Again] {
+            shared(suite.operation(&by_all(deed, size)), deed, size);
+        }
+    }
+    for size in [NEAR, SECOND] {
+        for deed in [Present, New, Again] {
+            forgetting(suite.operation(&within(deed, size)), deed, size);
+        }
+    }
+    counts(suite.operation(COUNTED), true);
+    counts(suite.operation(ESTIMATED), false);
     goals(&mut suite);
     suite.run()
 }
@@ -97,12 +134,22 @@ fn key(deed: Deed, size: Size) -> String {
     format!("{}, hashed, {}", deed.name(), size.name())
 }
 
+fn by_all(deed: Deed, size: Size) -> String {
+    format!("shared, {}, {}", deed.name(), size.name())
+}
+
+fn within(deed: Deed, size: Size) -> String {
+    format!("windowed, {}, {}", deed.name(), size.name())
+}
+
 impl Deed {
     fn name(self) -> &'static str {
         match self {
             Present => "present",
             Absent => "absent",
             Insert => "insert",
+            New => "new",
+            Again => "again",
         }
     }
 }
@@ -155,6 +202,7 @@ fn goals(suite: &mut Suite) {
             against(suite, &key(deed, FAR), ours, &by_foldhash, None, 0.55);
         }
     }
+    shared_goals(suite, &fastbloom);
     for deed in DEEDS {
         for operation in [one(deed, NEAR), batch(deed, NEAR), key(deed, NEAR)] {
             suite.goal(
@@ -182,6 +230,37 @@ fn floor_goals(suite: &mut Suite) {
                 against(suite, &batch(deed, size), OURS, LINE, over, limit);
             }
         }
+    }
+}
+
+fn shared_goals(suite: &mut Suite, fastbloom: &str) {
+    let mut nanos = |deed, ours: &str, limit: f64| {
+        let operation = by_all(deed, NEAR);
+        let reading = time(&operation, ours).over(BARE);
+        suite.goal(
+            &format!("{operation}, {ours}, over {BARE}"),
+            reading.at_most(limit),
+        );
+    };
+    for deed in [Present, Absent, Again] {
+        nanos(deed, SPLIT, 4.0);
+    }
+    nanos(New, SPLIT, 20.0);
+    nanos(New, WORD, 6.0);
+    nanos(Again, WORD, 2.5);
+    for size in [NEAR, SECOND] {
+        for ours in [SPLIT, WORD] {
+            against(suite, &by_all(New, size), ours, fastbloom, None, 0.6);
+            // What is not written does not move between cores.
+            let again = by_all(Again, size);
+            suite.goal(
+                &format!("{again}, {ours}, two threads to one"),
+                ratio(time(&again, ours).threads(2), time(&again, ours)).at_most(1.3),
+            );
+        }
+    }
+    for operation in [COUNTED, ESTIMATED] {
+        against(suite, operation, OURS, &peer("pingora-limits"), None, 0.5);
     }
 }
 
@@ -237,10 +316,17 @@ impl Keys {
         Keys::from(1 << 40, u64::MAX)
     }
 
+    /// Always others, and of each thread too.
+    fn new() -> Self {
+        static THREADS: AtomicU64 = AtomicU64::new(2);
+        Keys::from(THREADS.fetch_add(1, Relaxed) << 40, u64::MAX)
+    }
+
     fn of(deed: Deed, size: Size) -> Self {
         match deed {
-            Present | Insert => Keys::present(size),
+            Present | Insert | Again => Keys::present(size),
             Absent => Keys::absent(),
+            New => Keys::new(),
         }
     }
 
@@ -286,29 +372,42 @@ fn filled<F: Filter>(build: impl Fn(Size) -> F, size: Size) -> F {
     filter
 }
 
+/// Makes filled filters: each time another one, since it matters where in
+/// memory it is, but of the largest one for all runs, which takes so long.
+fn maker<F: Filter>(build: impl Fn(Size) -> F, size: Size) -> impl Fn() -> Arc<F> {
+    let kept = OnceCell::new();
+    let make = move || Arc::new(filled(&build, size));
+    move || match size {
+        FAR => Arc::clone(kept.get_or_init(&make)),
+        _ => make(),
+    }
+}
+
 fn add<F: Filter>(
     operation: &mut Operation,
     subject: impl Into<String>,
     (deed, size): (Deed, Size),
     build: impl Fn(Size) -> F + Copy + 'static,
 ) {
-    let case = match deed {
-        Present | Absent => operation.case(subject, move || {
-            let filter = Arc::new(filled(build, size));
-            move || {
-                let filter = Arc::clone(&filter);
-                let mut keys = Keys::of(deed, size);
-                move || filter.may_contain(keys.draw())
-            }
-        }),
-        Insert => operation.case(subject, move || {
-            let filter = Arc::new(filled(build, size));
+    let make = maker(build, size);
+    let case = if deed == Insert {
+        operation.case(subject, move || {
+            let filter = make();
             move || {
                 let mut filter = F::clone(&filter);
                 let mut keys = Keys::of(deed, size);
                 move || filter.insert(keys.draw())
             }
-        }),
+        })
+    } else {
+        operation.case(subject, move || {
+            let filter = make();
+            move || {
+                let filter = Arc::clone(&filter);
+                let mut keys = Keys::of(deed, size);
+                move || filter.may_contain(keys.draw())
+            }
+        })
     };
     if deed == Absent {
         case.remark(move || properties(build, size));
@@ -482,9 +581,19 @@ fn together(operation: &mut Operation, deed: Deed, size: Size) {
         }
     });
     once_warmed(floor.note("32 of them"), size);
-    let batched = match deed {
-        Present | Absent => to.case(OURS, move || {
-            let filter = Arc::new(filled(ours, size));
+    let make = maker(ours, size);
+    let batched = if deed == Insert {
+        to.case(OURS, move || {
+            let filter = make();
+            move || {
+                let mut filter = BloomFilter::clone(&filter);
+                let mut keys = Keys::of(deed, size);
+                move || filter.insert_hashes(black_box(&keys.draw_batch()))
+            }
+        })
+    } else {
+        to.case(OURS, move || {
+            let filter = make();
             move || {
                 let filter = Arc::clone(&filter);
                 let mut keys = Keys::of(deed, size);
@@ -494,15 +603,7 @@ fn together(operation: &mut Operation, deed: Deed, size: Size) {
                     black_box(&answers);
                 }
             }
-        }),
-        Insert => to.case(OURS, move || {
-            let filter = Arc::new(filled(ours, size));
-            move || {
-                let mut filter = BloomFilter::clone(&filter);
-                let mut keys = Keys::of(deed, size);
-                move || filter.insert_hashes(black_box(&keys.draw_batch()))
-            }
-        }),
+        })
     };
     once_warmed(batched, size);
     singly(to, SINGLY, (deed, size), ours);
@@ -517,8 +618,9 @@ fn singly<F: Filter>(
     (deed, size): (Deed, Size),
     build: impl Fn(Size) -> F + Copy + 'static,
 ) {
+    let make = maker(build, size);
     let case = operation.case(subject, move || {
-        let filter = Arc::new(filled(build, size));
+        let filter = make();
         move || {
             let mut filter = F::clone(&filter);
             let mut keys = Keys::of(deed, size);
@@ -527,8 +629,8 @@ fn singly<F: Filter>(
                 let hashes = keys.draw_batch();
                 for (hash, answer) in black_box(&hashes).iter().zip(&mut answers) {
                     *answer = match deed {
-                        Present | Absent => filter.may_contain(*hash),
                         Insert => filter.insert(*hash),
+                        _ => filter.may_contain(*hash),
                     };
                 }
                 black_box(&answers);
@@ -665,6 +767,10 @@ fn hashed(operation: &mut Operation, deed: Deed, size: Size) {
         row,
         |size| by_foldhash(sbbf(size)),
     );
+    if size == FAR {
+        // Of those that take longest it is known by now.
+        return;
+    }
     add(to, peer("bloomfilter"), row, |size| {
         let seed = std::array::from_fn(|at| at as u8);
         bloomfilter::Bloom::new_with_seed(size.bits() / 8, size.0 as usize, &seed).expect("a seed")
@@ -672,4 +778,327 @@ fn hashed(operation: &mut Operation, deed: Deed, size: Size) {
     add(to, peer("growable-bloom-filter"), row, |size| {
         growable_bloom_filter::GrowableBloom::new(0.01, size.0 as usize)
     });
+}
+
+// --- Shared -------------------------------------------------------------------
+
+/// A filter of hashes that all threads insert into.
+trait Shared: Send + Sync + 'static {
+    fn insert(&self, hash: u64) -> bool;
+
+    fn may_contain(&self, hash: u64) -> bool;
+}
+
+impl Shared for AtomicBloomFilter {
+    #[inline(always)]
+    fn insert(&self, hash: u64) -> bool {
+        self.insert_hash(hash)
+    }
+
+    #[inline(always)]
+    fn may_contain(&self, hash: u64) -> bool {
+        self.may_contain_hash(hash)
+    }
+}
+
+impl Shared for AtomicWordFilter {
+    #[inline(always)]
+    fn insert(&self, hash: u64) -> bool {
+        self.insert_hash(hash)
+    }
+
+    #[inline(always)]
+    fn may_contain(&self, hash: u64) -> bool {
+        self.may_contain_hash(hash)
+    }
+}
+
+impl Shared for fastbloom::AtomicBloomFilter {
+    #[inline(always)]
+    fn insert(&self, hash: u64) -> bool {
+        self.insert_hash(hash)
+    }
+
+    #[inline(always)]
+    fn may_contain(&self, hash: u64) -> bool {
+        self.contains_hash(hash)
+    }
+}
+
+/// A filter that is replaced when it has as many keys as it was planned for.
+struct Replaced<F> {
+    build: fn(Size) -> F,
+    size: Size,
+    /// It, and how many keys there is room for.
+    current: Mutex<(Arc<F>, u64)>,
+}
+
+impl<F> Replaced<F> {
+    /// So many new keys go into one filter, before another one is asked for.
+    const AT_ONCE: u64 = 500;
+
+    fn new(build: fn(Size) -> F, size: Size) -> Self {
+        let current = Mutex::new((Arc::new(build(size)), u64::from(size.0)));
+        Replaced {
+            build,
+            size,
+            current,
+        }
+    }
+
+    #[cold]
+    fn take(&self) -> Arc<F> {
+        let mut current = self.current.lock().expect("nobody panics");
+        if current.1 == 0 {
+            *current = (Arc::new((self.build)(self.size)), u64::from(self.size.0));
+        }
+        current.1 -= Self::AT_ONCE;
+        Arc::clone(&current.0)
+    }
+}
+
+fn shared(operation: &mut Operation, deed: Deed, size: Size) {
+    let to = operation;
+    to.over(BARE);
+    let bare = to.case(BARE, move || {
+        move || {
+            let mut keys = Keys::of(deed, size);
+            move || keys.draw()
+        }
+    });
+    both(bare, size);
+    words(to, size.shape().bytes(), (deed, size));
+    among(to, SPLIT, (deed, size), |size| {
+        AtomicBloomFilter::new(size.shape(), HASHER).expect("there is memory")
+    });
+    among(to, WORD, (deed, size), |size| {
+        let sizing = WordShape::for_items(u64::from(size.0));
+        let shape = sizing.bits_per_item(BITS).expect("a possible size");
+        AtomicWordFilter::new(shape, HASHER).expect("there is memory")
+    });
+    among(to, &*peer("fastbloom"), (deed, size), |size| {
+        let builder = fastbloom::AtomicBloomFilter::with_num_bits(size.bits()).seed(&1);
+        builder.expected_items(size.0 as usize)
+    });
+}
+
+/// One load of a random word, and where something is inserted one RMW.
+fn words(operation: &mut Operation, bytes: u64, (deed, size): (Deed, Size)) {
+    let words = move || -> Arc<[AtomicU64]> { (0..bytes / 8).map(AtomicU64::new).collect() };
+    let at = |words: &[AtomicU64], hash: u64| (((hash >> 32) * words.len() as u64) >> 32) as usize;
+    let load = operation.case(LINE, move || {
+        let words = words();
+        move || {
+            let words = Arc::clone(&words);
+            let mut keys = Keys::of(deed, size);
+            move || words[at(&words, keys.draw())].load(Relaxed)
+        }
+    });
+    both(load, size);
+    if deed == New {
+        let add = operation.case(FETCH_OR, move || {
+            let words = words();
+            move || {
+                let words = Arc::clone(&words);
+                let mut keys = Keys::of(deed, size);
+                move || {
+                    let hash = keys.draw();
+                    words[at(&words, hash)].fetch_or(1 << (hash & 63), Relaxed)
+                }
+            }
+        });
+        both(add, size);
+    }
+}
+
+fn both(case: &mut harness::Case, size: Size) {
+    case.warmed();
+    if size != NEAR {
+        case.uncounted();
+    }
+}
+
+fn among<F: Shared>(
+    operation: &mut Operation,
+    subject: &str,
+    (deed, size): (Deed, Size),
+    build: fn(Size) -> F,
+) {
+    let filled = move || {
+        let filter = build(size);
+        let mut keys = Keys::present(size);
+        (0..size.0).for_each(|_| _ = filter.insert(keys.draw()));
+        Arc::new(filter)
+    };
+    let case = match deed {
+        New => operation.case(subject, move || {
+            let replaced = Arc::new(Replaced::new(build, size));
+            move || {
+                let replaced = Arc::clone(&replaced);
+                let mut filter = replaced.take();
+                let mut left = Replaced::<F>::AT_ONCE;
+                let mut keys = Keys::new();
+                move || {
+                    if left == 0 {
+                        filter = replaced.take();
+                        left = Replaced::<F>::AT_ONCE;
+                    }
+                    left -= 1;
+                    filter.insert(keys.draw())
+                }
+            }
+        }),
+        Again => operation.case(subject, move || {
+            let filter = filled();
+            move || {
+                let filter = Arc::clone(&filter);
+                let mut keys = Keys::present(size);
+                move || filter.insert(keys.draw())
+            }
+        }),
+        _ => operation.case(subject, move || {
+            let filter = filled();
+            move || {
+                let filter = Arc::clone(&filter);
+                let mut keys = Keys::of(deed, size);
+                move || filter.may_contain(keys.draw())
+            }
+        }),
+    };
+    both(case, size);
+    if deed == Absent {
+        case.remark(move || {
+            const ASKED: u32 = 2_000_000;
+            let (filter, bytes) = bytes_of(filled);
+            let mut keys = Keys::absent();
+            let wrong = (0..ASKED).filter(|_| filter.may_contain(keys.draw()));
+            format!(
+                "{:.2} bits a key, {:.3} % false",
+                8.0 * bytes.kept as f64 / f64::from(size.0),
+                100.0 * wrong.count() as f64 / f64::from(ASKED)
+            )
+        });
+    }
+}
+
+// --- Within a window, and counted -----------------------------------------------
+
+const WINDOW: Duration = Duration::from_secs(60);
+
+fn windowed(size: Size) -> WindowedFilter {
+    let config = WindowedConfig::last(WINDOW).for_items(u64::from(size.0));
+    config.build(HASHER).expect("a possible size")
+}
+
+fn start() -> Instant {
+    Instant::from_nanos(3_600_000_000_000)
+}
+
+fn forgetting(operation: &mut Operation, deed: Deed, size: Size) {
+    operation.over(BARE);
+    let bare = operation.case(BARE, move || {
+        move || {
+            let mut keys = Keys::of(deed, size);
+            move || keys.draw()
+        }
+    });
+    both(bare, size);
+    words(operation, windowed(size).bytes(), (deed, size));
+    let case = match deed {
+        New => operation.case(OURS, move || {
+            let filter = Arc::new(windowed(size));
+            let calls = Arc::new(AtomicU64::new(0));
+            move || {
+                let (filter, calls) = (Arc::clone(&filter), Arc::clone(&calls));
+                let mut keys = Keys::new();
+                let apart = WINDOW / size.0;
+                let (mut now, mut left) = (start(), 0);
+                move || {
+                    // Both threads' keys make time pass.
+                    if left == 0 {
+                        left = 100;
+                        let before = calls.fetch_add(left, Relaxed);
+                        now = start() + Duration::from_nanos(apart.as_nanos() as u64 * before);
+                    }
+                    left -= 1;
+                    now = now + apart;
+                    filter.insert_hash(keys.draw(), now)
+                }
+            }
+        }),
+        _ => operation.case(OURS, move || {
+            let filter = Arc::new(windowed(size));
+            let mut keys = Keys::present(size);
+            (0..size.0).for_each(|_| _ = filter.insert_hash(keys.draw(), start()));
+            move || {
+                let filter = Arc::clone(&filter);
+                let mut keys = Keys::present(size);
+                move || {
+                    let (hash, now) = (keys.draw(), black_box(start()));
+                    match deed {
+                        Again => filter.insert_hash(hash, now),
+                        _ => filter.may_contain_hash(hash, now),
+                    }
+                }
+            }
+        }),
+    };
+    both(case, size);
+}
+
+/// Ten thousand keys, all as often, within 0.1 % at 99 %.
+fn counts(operation: &mut Operation, is_added: bool) {
+    operation.over(BARE);
+    let bare = operation.case(BARE, || {
+        || {
+            let mut keys = Keys::present(NEAR);
+            move || keys.draw()
+        }
+    });
+    both(bare, NEAR);
+    operation.fetch_add();
+    let sketch = || {
+        let shape = count_min::Shape::within(0.001).with_confidence(0.99);
+        let shape = shape.expect("a possible size");
+        let sketch = CountMinSketch::new(shape, HASHER).expect("there is memory");
+        let mut keys = Keys::present(NEAR);
+        (0..NEAR.0).for_each(|_| _ = sketch.add_hash(keys.draw(), 1));
+        Arc::new(sketch)
+    };
+    for (subject, is_hashed) in [(OURS, true), ("ours, given the hash", false)] {
+        let case = operation.case(subject, move || {
+            let sketch = sketch();
+            move || {
+                let sketch = Arc::clone(&sketch);
+                let mut keys = Keys::present(NEAR);
+                move || {
+                    let key = keys.draw();
+                    let hash = if is_hashed { xxh3(key) } else { key };
+                    let estimate = match is_added {
+                        true => sketch.add_hash(hash, 1),
+                        false => sketch.estimate_hash(hash),
+                    };
+                    estimate.at_most() as isize
+                }
+            }
+        });
+        case.remark(move || format!("{} bytes", bytes_of(sketch).1.kept));
+        both(case, NEAR);
+    }
+    // The same error and the same confidence, by the book: e / 0.001 counts
+    // in each of ln 100 rows.
+    let estimator = || Arc::new(Estimator::new(5, 2719));
+    let case = operation.case(peer("pingora-limits"), move || {
+        let estimator = estimator();
+        move || {
+            let estimator = Arc::clone(&estimator);
+            let mut keys = Keys::present(NEAR);
+            move || match is_added {
+                true => estimator.incr(keys.draw(), 1),
+                false => estimator.get(keys.draw()),
+            }
+        }
+    });
+    case.remark(move || format!("{} bytes", bytes_of(estimator).1.kept));
+    both(case, NEAR);
 }

@@ -96,7 +96,7 @@ impl AtomicBloomFilter {
     #[inline]
     pub fn insert_hash(&self, hash: u64) -> bool {
         dispatch(Insert {
-            blocks: &self.blocks,
+            block: self.block(hash),
             hash,
         })
     }
@@ -120,7 +120,7 @@ impl AtomicBloomFilter {
     #[inline]
     pub fn may_contain_hash(&self, hash: u64) -> bool {
         dispatch(Ask {
-            blocks: &self.blocks,
+            block: self.block(hash),
             hash,
         })
     }
@@ -212,6 +212,12 @@ impl AtomicBloomFilter {
         self.blocks.iter().flat_map(SharedBlock::load)
     }
 
+    /// The block of this key.
+    #[inline(always)]
+    fn block(&self, hash: u64) -> &SharedBlock {
+        &self.blocks[mask::block_of(hash, self.blocks.len() as u32) as usize]
+    }
+
     fn copied(&self) -> impl Iterator<Item = Block> {
         let blocks = self.blocks.iter();
         blocks.map(|block| block_of_pairs(block.load()))
@@ -265,8 +271,9 @@ fn block_of_pairs(pairs: [u64; 4]) -> Block {
     bytemuck::cast::<[u64; 4], Block>(pairs.map(u64::to_le)).map(u32::from_le)
 }
 
+/// Of two words, like those of the sequential filter.
 struct Ask<'a> {
-    blocks: &'a [SharedBlock],
+    block: &'a SharedBlock,
     hash: u64,
 }
 
@@ -275,13 +282,12 @@ impl Kernel for Ask<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> bool {
-        let at = mask::block_of(self.hash, self.blocks.len() as u32);
-        self.blocks[at as usize].covers(&mask::mask::<L>(self.hash))
+        self.block.covers(&mask::mask::<L>(self.hash))
     }
 }
 
 struct Insert<'a> {
-    blocks: &'a [SharedBlock],
+    block: &'a SharedBlock,
     hash: u64,
 }
 
@@ -290,8 +296,7 @@ impl Kernel for Insert<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> bool {
-        let at = mask::block_of(self.hash, self.blocks.len() as u32);
-        self.blocks[at as usize].add(&mask::mask::<L>(self.hash))
+        self.block.add(&mask::mask::<L>(self.hash))
     }
 }
 
