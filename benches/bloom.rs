@@ -825,20 +825,20 @@ impl Shared for fastbloom::AtomicBloomFilter {
     }
 }
 
+/// So many new keys go into one filter, before another one is asked for.
+const AT_ONCE: u64 = 500;
+
 /// A filter that is replaced when it has as many keys as it was planned for.
-struct Replaced<F> {
-    build: fn(Size) -> F,
+struct Replaced<F, B> {
+    build: B,
     size: Size,
     /// It, and how many keys there is room for.
     current: Mutex<(Arc<F>, u64)>,
 }
 
-impl<F> Replaced<F> {
-    /// So many new keys go into one filter, before another one is asked for.
-    const AT_ONCE: u64 = 500;
-
-    fn new(build: fn(Size) -> F, size: Size) -> Self {
-        let current = Mutex::new((Arc::new(build(size)), u64::from(size.0)));
+impl<F, B: Fn() -> F> Replaced<F, B> {
+    fn new(build: B, size: Size) -> Self {
+        let current = Mutex::new((Arc::new(build()), u64::from(size.0)));
         Replaced {
             build,
             size,
@@ -850,9 +850,9 @@ impl<F> Replaced<F> {
     fn take(&self) -> Arc<F> {
         let mut current = self.current.lock().expect("nobody panics");
         if current.1 == 0 {
-            *current = (Arc::new((self.build)(self.size)), u64::from(self.size.0));
+            *current = (Arc::new((self.build)()), u64::from(self.size.0));
         }
-        current.1 -= Self::AT_ONCE;
+        current.1 -= AT_ONCE;
         Arc::clone(&current.0)
     }
 }
@@ -868,15 +868,16 @@ fn shared(operation: &mut Operation, deed: Deed, size: Size) {
     });
     both(bare, size);
     words(to, size.shape().bytes(), (deed, size));
-    among(to, SPLIT, (deed, size), |size| {
-        AtomicBloomFilter::new(size.shape(), HASHER).expect("there is memory")
+    let shape = size.shape();
+    among(to, SPLIT, (deed, size), move || {
+        AtomicBloomFilter::new(shape, HASHER).expect("there is memory")
     });
-    among(to, WORD, (deed, size), |size| {
-        let sizing = WordShape::for_items(u64::from(size.0));
-        let shape = sizing.bits_per_item(BITS).expect("a possible size");
+    let sizing = WordShape::for_items(u64::from(size.0));
+    let shape = sizing.bits_per_item(BITS).expect("a possible size");
+    among(to, WORD, (deed, size), move || {
         AtomicWordFilter::new(shape, HASHER).expect("there is memory")
     });
-    among(to, &*peer("fastbloom"), (deed, size), |size| {
+    among(to, &*peer("fastbloom"), (deed, size), move || {
         let builder = fastbloom::AtomicBloomFilter::with_num_bits(size.bits()).seed(&1);
         builder.expected_items(size.0 as usize)
     });
@@ -922,10 +923,10 @@ fn among<F: Shared>(
     operation: &mut Operation,
     subject: &str,
     (deed, size): (Deed, Size),
-    build: fn(Size) -> F,
+    build: impl Fn() -> F + Copy + Send + Sync + 'static,
 ) {
     let filled = move || {
-        let filter = build(size);
+        let filter = build();
         let mut keys = Keys::present(size);
         (0..size.0).for_each(|_| _ = filter.insert(keys.draw()));
         Arc::new(filter)
@@ -936,12 +937,12 @@ fn among<F: Shared>(
             move || {
                 let replaced = Arc::clone(&replaced);
                 let mut filter = replaced.take();
-                let mut left = Replaced::<F>::AT_ONCE;
+                let mut left = AT_ONCE;
                 let mut keys = Keys::new();
                 move || {
                     if left == 0 {
                         filter = replaced.take();
-                        left = Replaced::<F>::AT_ONCE;
+                        left = AT_ONCE;
                     }
                     left -= 1;
                     filter.insert(keys.draw())

@@ -39,7 +39,7 @@ use axiomatic_capacity::rate_limit::{
 use axiomatic_core::backoff::Backoff;
 use axiomatic_core::budget::{Budget, Call, Class, Deposits, RetryBudget};
 use axiomatic_core::context::{AdmissionLevel, Priority};
-use axiomatic_core::hash::Seed;
+use axiomatic_core::hash::{Algorithm as HashAlgorithm, Hasher, Seed};
 use axiomatic_core::histogram::LatencyHistogram;
 use axiomatic_core::keyed::WhenFull as KeysWhenFull;
 use axiomatic_core::pressure::Pressure;
@@ -64,6 +64,11 @@ use axiomatic_placement::consistent_hash::{
 };
 use axiomatic_placement::router::Routes;
 use axiomatic_placement::slot_map::{Config as SlotConfig, SlotMap, Slotting};
+use axiomatic_sketch::bloom::{
+    AtomicBloomFilter, AtomicWordFilter, BloomFilter, Shape, WindowedConfig, WindowedFilter,
+    WordShape,
+};
+use axiomatic_sketch::count_min::{self, CountMinSketch};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame};
 use tower::discover::Change;
@@ -1106,6 +1111,145 @@ const CLAIMS: &[Claim] = &[
         instructions: 1112,
         subject: || routed_attempt(2),
     },
+    // Sketches: of hashes, another one each time, unless a key is said.
+    Claim {
+        operation: "bloom, a question, given the hash",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let filter = bloom();
+            let mut hashes = sample(u64::MAX);
+            Box::new(move || {
+                black_box(filter.may_contain_hash(hash(&mut hashes)));
+            })
+        },
+    },
+    Claim {
+        operation: "bloom, a question, by a key of 16 bytes",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let filter = bloom();
+            let key = *b"customer-0000017";
+            Box::new(move || {
+                black_box(filter.may_contain(black_box(&key)));
+            })
+        },
+    },
+    Claim {
+        operation: "bloom, insert, given the hash",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let mut filter = bloom();
+            let mut hashes = sample(u64::MAX);
+            Box::new(move || {
+                black_box(filter.insert_hash(hash(&mut hashes)));
+            })
+        },
+    },
+    Claim {
+        operation: "bloom, 32 questions at once",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let filter = bloom();
+            let mut hashes = sample(u64::MAX);
+            let mut answers = Vec::with_capacity(32);
+            Box::new(move || {
+                let hashes: [u64; 32] = std::array::from_fn(|_| hash(&mut hashes));
+                filter.may_contain_hashes(&hashes, &mut answers);
+                black_box(&answers);
+            })
+        },
+    },
+    Claim {
+        operation: "bloom, shared, an insert of a new key",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            // Large enough to stay almost empty.
+            let filter = shared_bloom(1_000_000);
+            let mut hashes = sample(u64::MAX);
+            Box::new(move || assert!(filter.insert_hash(hash(&mut hashes))))
+        },
+    },
+    Claim {
+        operation: "bloom, shared, an insert of a known key",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let filter = shared_bloom(10_000);
+            filter.insert_hash(KNOWN);
+            Box::new(move || assert!(!filter.insert_hash(black_box(KNOWN))))
+        },
+    },
+    Claim {
+        operation: "bloom, shared words, an insert of a new key",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let filter = word_bloom(10_000_000);
+            let mut hashes = sample(u64::MAX);
+            Box::new(move || {
+                black_box(filter.insert_hash(hash(&mut hashes)));
+            })
+        },
+    },
+    Claim {
+        operation: "bloom, shared words, an insert of a known key",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let filter = word_bloom(10_000);
+            filter.insert_hash(KNOWN);
+            Box::new(move || assert!(!filter.insert_hash(black_box(KNOWN))))
+        },
+    },
+    Claim {
+        operation: "bloom, windowed, an insert of a known key",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let filter = windowed_bloom();
+            filter.insert_hash(KNOWN, now());
+            Box::new(move || assert!(!filter.insert_hash(black_box(KNOWN), now())))
+        },
+    },
+    Claim {
+        operation: "bloom, windowed, a question",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let filter = windowed_bloom();
+            filter.insert_hash(KNOWN, now());
+            Box::new(move || assert!(filter.may_contain_hash(black_box(KNOWN), now())))
+        },
+    },
+    Claim {
+        operation: "count-min, one more",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let sketch = counts();
+            let mut hashes = sample(u64::MAX);
+            Box::new(move || {
+                black_box(sketch.add_hash(hash(&mut hashes), 1));
+            })
+        },
+    },
+    Claim {
+        operation: "count-min, an estimate",
+        allocations: 0,
+        instructions: 1,
+        subject: || {
+            let sketch = counts();
+            let mut hashes = sample(u64::MAX);
+            Box::new(move || {
+                black_box(sketch.estimate_hash(hash(&mut hashes)));
+            })
+        },
+    },
 ];
 
 fn now() -> Instant {
@@ -1645,6 +1789,35 @@ fn weighing(count: u32) -> Membership {
 
 fn hash(hashes: &mut impl Iterator<Item = u64>) -> u64 {
     hashes.next().expect("there is no end")
+}
+
+const HASHER: Hasher = Hasher::new(HashAlgorithm::Xxh3, Seed::fixed(0));
+/// The hash of a key that is there.
+const KNOWN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn bloom() -> BloomFilter {
+    let shape = Shape::for_items(10_000).bits_per_item(10.53);
+    BloomFilter::new(shape.expect("a possible size"), HASHER).expect("there is memory")
+}
+
+fn shared_bloom(items: u64) -> AtomicBloomFilter {
+    let shape = Shape::for_items(items).bits_per_item(10.53);
+    AtomicBloomFilter::new(shape.expect("a possible size"), HASHER).expect("there is memory")
+}
+
+fn word_bloom(items: u64) -> AtomicWordFilter {
+    let shape = WordShape::for_items(items).bits_per_item(10.53);
+    AtomicWordFilter::new(shape.expect("a possible size"), HASHER).expect("there is memory")
+}
+
+fn windowed_bloom() -> WindowedFilter {
+    let config = WindowedConfig::last(Duration::from_secs(60)).for_items(10_000);
+    config.build(HASHER).expect("a possible size")
+}
+
+fn counts() -> CountMinSketch {
+    let shape = count_min::Shape::within(0.001).with_confidence(0.99);
+    CountMinSketch::new(shape.expect("a possible size"), HASHER).expect("there is memory")
 }
 
 fn owning<P: Placement + 'static>(placement: P) -> Box<dyn FnMut()> {
