@@ -1115,7 +1115,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, a question, given the hash",
         allocations: 0,
-        instructions: 1,
+        instructions: 69,
         subject: || {
             let filter = bloom();
             let mut hashes = sample(u64::MAX);
@@ -1127,7 +1127,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, a question, by a key of 16 bytes",
         allocations: 0,
-        instructions: 1,
+        instructions: 126,
         subject: || {
             let filter = bloom();
             let key = *b"customer-0000017";
@@ -1139,7 +1139,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, insert, given the hash",
         allocations: 0,
-        instructions: 1,
+        instructions: 71,
         subject: || {
             let mut filter = bloom();
             let mut hashes = sample(u64::MAX);
@@ -1151,7 +1151,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, 32 questions at once",
         allocations: 0,
-        instructions: 1,
+        instructions: 1401,
         subject: || {
             let filter = bloom();
             let mut hashes = sample(u64::MAX);
@@ -1166,7 +1166,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, shared, an insert of a new key",
         allocations: 0,
-        instructions: 1,
+        instructions: 145,
         subject: || {
             // Large enough to stay almost empty.
             let filter = shared_bloom(1_000_000);
@@ -1177,7 +1177,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, shared, an insert of a known key",
         allocations: 0,
-        instructions: 1,
+        instructions: 64,
         subject: || {
             let filter = shared_bloom(10_000);
             filter.insert_hash(KNOWN);
@@ -1187,7 +1187,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, shared words, an insert of a new key",
         allocations: 0,
-        instructions: 1,
+        instructions: 80,
         subject: || {
             let filter = word_bloom(10_000_000);
             let mut hashes = sample(u64::MAX);
@@ -1199,7 +1199,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, shared words, an insert of a known key",
         allocations: 0,
-        instructions: 1,
+        instructions: 50,
         subject: || {
             let filter = word_bloom(10_000);
             filter.insert_hash(KNOWN);
@@ -1209,7 +1209,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, windowed, an insert of a known key",
         allocations: 0,
-        instructions: 1,
+        instructions: 133,
         subject: || {
             let filter = windowed_bloom();
             filter.insert_hash(KNOWN, now());
@@ -1219,7 +1219,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "bloom, windowed, a question",
         allocations: 0,
-        instructions: 1,
+        instructions: 196,
         subject: || {
             let filter = windowed_bloom();
             filter.insert_hash(KNOWN, now());
@@ -1229,7 +1229,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "count-min, one more",
         allocations: 0,
-        instructions: 1,
+        instructions: 222,
         subject: || {
             let sketch = counts();
             let mut hashes = sample(u64::MAX);
@@ -1241,7 +1241,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         operation: "count-min, an estimate",
         allocations: 0,
-        instructions: 1,
+        instructions: 79,
         subject: || {
             let sketch = counts();
             let mut hashes = sample(u64::MAX);
