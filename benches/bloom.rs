@@ -877,7 +877,7 @@ fn shared(operation: &mut Operation, deed: Deed, size: Size) {
     among(to, WORD, (deed, size), move || {
         AtomicWordFilter::new(shape, HASHER).expect("there is memory")
     });
-    among(to, &*peer("fastbloom"), (deed, size), move || {
+    among(to, &peer("fastbloom"), (deed, size), move || {
         let builder = fastbloom::AtomicBloomFilter::with_num_bits(size.bits()).seed(&1);
         builder.expected_items(size.0 as usize)
     });
