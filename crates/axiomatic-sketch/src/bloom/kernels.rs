@@ -147,7 +147,7 @@ mod tests {
         hashes: &[u64],
         asked: &[u64],
         blocks: usize,
-        on: impl Runs,
+        on: &impl Runs,
     ) -> (Vec<bool>, Vec<Block>, Vec<bool>, Vec<bool>) {
         let mut table = vec![Block::default(); blocks];
         let table = table.as_mut_slice();
@@ -216,9 +216,9 @@ mod tests {
             blocks in 1_usize..20,
         ) {
             let asked = [&hashes[..], &absent].concat();
-            let narrow = run(&hashes, &asked, blocks, Narrow);
-            prop_assert_eq!(&narrow, &run(&hashes, &asked, blocks, Wide));
-            prop_assert_eq!(&narrow, &run(&hashes, &asked, blocks, Dispatched));
+            let narrow = run(&hashes, &asked, blocks, &Narrow);
+            prop_assert_eq!(&narrow, &run(&hashes, &asked, blocks, &Wide));
+            prop_assert_eq!(&narrow, &run(&hashes, &asked, blocks, &Dispatched));
             prop_assert_eq!(&narrow.2, &narrow.3);
             prop_assert!(narrow.2[..hashes.len()].iter().all(|found| *found));
         }

@@ -4,6 +4,7 @@ mod attack;
 #[cfg(not(axiomatic_loom))]
 mod differential;
 mod filter;
+mod oracle;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod scalable;
