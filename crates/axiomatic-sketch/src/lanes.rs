@@ -70,7 +70,7 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
             #[expect(unsafe_code, reason = "safe code cannot say what was detected")]
             return unsafe { with_avx2(kernel) };
         }
-        kernel.run::<Narrow>()
+        without_avx2(kernel)
     }
     #[cfg(target_arch = "aarch64")]
     {
@@ -86,6 +86,14 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx2")]
 fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Wide>()
+}
+
+/// A function of its own, as the other one has to be: else both would be so
+/// large that who asks a question calls the one that then calls the other.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+fn without_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Narrow>()
 }
 
 #[cfg(test)]

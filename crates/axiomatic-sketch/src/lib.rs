@@ -4,9 +4,14 @@
 //! | Pattern | Answers |
 //! |---|---|
 //! | [`bloom`] | Was this key ever seen: surely not, or probably, in a byte and a half a key |
+//! | [`count_min`] | How often was this key seen: never too few, and too many by little, in fixed memory |
+//! | [`hot_keys`] | Which keys are seen the most, in fixed memory |
 #![deny(unsafe_code)]
 
 mod lanes;
 mod load;
+mod width;
 
 pub mod bloom;
+pub mod count_min;
+pub mod hot_keys;

@@ -35,8 +35,13 @@ pub(crate) fn mean(load: f64, mut of: impl FnMut(u32) -> f64) -> f64 {
 
 /// The greatest load at which `rate(load)`, which must not fall as the load
 /// grows, is no more than `target`.
-pub(crate) fn greatest(target: f64, rate: impl Fn(f64) -> f64) -> f64 {
-    let (mut good, mut bad) = (0.0, MOST);
+pub(crate) fn greatest(target: f64, mut rate: impl FnMut(f64) -> f64) -> f64 {
+    let (mut good, mut bad) = (0.0, 1.0);
+    // Rates of great loads are long sums: only as far as it must be.
+    while bad < MOST && rate(bad) <= target {
+        good = bad;
+        bad = (2.0 * bad).min(MOST);
+    }
     // As many halvings as a number has digits.
     for _ in 0..64 {
         let middle = (good + bad) / 2.0;

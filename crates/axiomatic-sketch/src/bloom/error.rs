@@ -1,6 +1,7 @@
 //! What cannot be built, joined or read.
 
 use std::fmt;
+use std::time::Duration;
 
 use axiomatic_core::hash::{Algorithm, AlgorithmError, Hasher};
 
@@ -49,11 +50,7 @@ pub enum BuildError {
 impl BuildError {
     /// Refuses hashes that do not fill 64 bits.
     pub(super) fn check(hasher: Hasher) -> Result<(), Self> {
-        let algorithm = hasher.algorithm();
-        if algorithm.bits() < 64 {
-            return Err(BuildError::NarrowHash(algorithm));
-        }
-        Ok(())
+        crate::width::check(hasher).map_err(BuildError::NarrowHash)
     }
 }
 
@@ -203,3 +200,44 @@ impl fmt::Display for ParquetError {
 
 #[cfg(feature = "parquet")]
 impl std::error::Error for ParquetError {}
+
+/// Why there is no filter that forgets.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WindowedError {
+    /// A window is so long at least, with so many generations.
+    TooShort {
+        /// How long.
+        shortest: Duration,
+    },
+    /// There is no such size.
+    Shape(ShapeError),
+    /// It was not made.
+    Build(BuildError),
+}
+
+impl fmt::Display for WindowedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WindowedError::TooShort { shortest } => {
+                write!(f, "a window of these generations is {shortest:?} at least")
+            }
+            WindowedError::Shape(why) => why.fmt(f),
+            WindowedError::Build(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WindowedError {}
+
+impl From<ShapeError> for WindowedError {
+    fn from(why: ShapeError) -> Self {
+        WindowedError::Shape(why)
+    }
+}
+
+impl From<BuildError> for WindowedError {
+    fn from(why: BuildError) -> Self {
+        WindowedError::Build(why)
+    }
+}

@@ -69,7 +69,7 @@ impl BloomFilter {
     #[inline]
     pub fn insert_hash(&mut self, hash: u64) -> bool {
         dispatch(Insert {
-            blocks: self.table.blocks_mut(),
+            block: self.table.block_mut(hash),
             hash,
         })
     }
@@ -93,7 +93,7 @@ impl BloomFilter {
     #[inline]
     pub fn may_contain_hash(&self, hash: u64) -> bool {
         dispatch(Ask {
-            blocks: self.table.blocks(),
+            block: self.table.block(hash),
             hash,
         })
     }

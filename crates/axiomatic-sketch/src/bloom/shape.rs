@@ -10,8 +10,8 @@ use crate::load;
 const BITS: u64 = 256;
 /// Bytes of a block.
 const BYTES: u64 = BITS / 8;
-/// Blocks that there may be: 64 GiB of them.
-const MOST_BLOCKS: u64 = 1 << 31;
+/// Blocks that there may be: 64 GiB of them. Of words as many.
+const MOST: u64 = 1 << 31;
 
 /// How large a filter is, and for how many keys.
 ///
@@ -100,14 +100,7 @@ impl Shape {
 
     /// As stored: checked like what users ask for.
     pub(super) fn of(blocks: u64, items: u64) -> Result<Shape, ShapeError> {
-        if items == 0 {
-            return Err(ShapeError::NoItems);
-        }
-        if blocks > MOST_BLOCKS {
-            return Err(ShapeError::TooLarge);
-        }
-        let blocks = u32::try_from(blocks).ok().and_then(NonZeroU32::new);
-        let blocks = blocks.ok_or(ShapeError::TooSmall)?;
+        let blocks = count_of(blocks, items)?;
         Ok(Shape { blocks, items })
     }
 }
@@ -182,6 +175,18 @@ fn rate(load: f64) -> f64 {
 pub(super) fn load_for(wanted: f64) -> Result<f64, ShapeError> {
     check_rate(wanted)?;
     Ok(load::greatest(wanted, rate))
+}
+
+/// So many blocks or words, if there can be a filter of them for so many items.
+pub(super) fn count_of(count: u64, items: u64) -> Result<NonZeroU32, ShapeError> {
+    if items == 0 {
+        return Err(ShapeError::NoItems);
+    }
+    if count > MOST {
+        return Err(ShapeError::TooLarge);
+    }
+    let count = u32::try_from(count).ok().and_then(NonZeroU32::new);
+    count.ok_or(ShapeError::TooSmall)
 }
 
 /// Whether it is a share between nothing and all.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::mask::Block;
 use super::shape::{Memory, Percentage, Shape};
+use super::word_shape::WordShape;
 
 /// How full a filter is, and what that means.
 ///
@@ -24,9 +25,11 @@ use super::shape::{Memory, Percentage, Shape};
 /// ```
 #[derive(Copy, Clone, Debug)]
 pub struct Snapshot {
-    shape: Shape,
+    items: u64,
+    bytes: u64,
     ones: u64,
     false_positives: f64,
+    len: Estimate,
 }
 
 /// A number that was estimated, and how far it may be off.
@@ -46,21 +49,48 @@ impl Snapshot {
             let hit: f64 = set.iter().map(|ones| f64::from(*ones) / 32.0).product();
             rates += hit;
         }
+        let blocks = f64::from(shape.blocks());
         Snapshot {
-            shape,
+            items: shape.items(),
+            bytes: shape.bytes(),
             ones,
-            false_positives: rates / f64::from(shape.blocks()),
+            false_positives: rates / blocks,
+            len: Estimate::of_blocks(blocks, ones as f64 / (256.0 * blocks)),
         }
     }
 
-    /// The size of the filter.
-    pub fn shape(&self) -> Shape {
-        self.shape
+    pub(super) fn of_words(shape: WordShape, words: impl Iterator<Item = u64>) -> Self {
+        let bits_per_key = shape.bits_per_key();
+        let (mut ones, mut rates) = (0, 0.0);
+        for word in words {
+            let set = word.count_ones();
+            ones += u64::from(set);
+            // Each bit of an absent key hits independently.
+            rates += (f64::from(set) / 64.0).powi(bits_per_key as i32);
+        }
+        let words = f64::from(shape.words());
+        Snapshot {
+            items: shape.items(),
+            bytes: shape.bytes(),
+            ones,
+            false_positives: rates / words,
+            len: Estimate::of_words(words, bits_per_key, ones as f64 / (64.0 * words)),
+        }
+    }
+
+    /// For how many different items it was planned.
+    pub fn items(&self) -> u64 {
+        self.items
+    }
+
+    /// How many bytes of memory the bits take.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The share of its bits that are set.
     pub fn fill(&self) -> f64 {
-        self.ones as f64 / (8.0 * self.shape.bytes() as f64)
+        self.ones as f64 / (8.0 * self.bytes as f64)
     }
 
     /// The share of absent keys that would be answered with "maybe" now: no
@@ -73,17 +103,11 @@ impl Snapshot {
     ///
     /// By linear counting (Whang, Vander-Zanden and Taylor, "A linear-time
     /// probabilistic counting algorithm", 1990): of `n` keys in `b` blocks a
-    /// bit is still zero with a chance of `e^(-n/32b)`. Without an end once
-    /// every bit is set.
+    /// bit is still zero with a chance of `e^(-n/32b)`; where keys have `k`
+    /// bits in one of `w` words, of `e^(-nq/w)` with `q = 1 - (63/64)^k`.
+    /// Without an end once every bit is set.
     pub fn len(&self) -> Estimate {
-        // One word of each block is a counter of this many bits; all eight of
-        // them together are at least as exact as one.
-        let bits = 32.0 * f64::from(self.shape.blocks());
-        let load = -(1.0 - self.fill()).ln();
-        Estimate {
-            value: bits * load,
-            standard_error: (bits * (load.exp() - load - 1.0)).max(0.0).sqrt(),
-        }
+        self.len
     }
 
     /// Whether no bit is set.
@@ -94,11 +118,53 @@ impl Snapshot {
     /// Whether there are over a tenth more keys in it than it was planned for:
     /// the rate grows fast beyond.
     pub fn is_overfull(&self) -> bool {
-        self.len().value > 1.1 * self.shape.items() as f64
+        self.len.value > 1.1 * self.items as f64
     }
 }
 
 impl Estimate {
+    fn of_blocks(blocks: f64, fill: f64) -> Self {
+        // One word of each block is a counter of this many bits; all eight of
+        // them together are at least as exact as one.
+        let bits = 32.0 * blocks;
+        let load = -(1.0 - fill).ln();
+        Estimate {
+            value: bits * load,
+            standard_error: (bits * (load.exp() - load - 1.0)).max(0.0).sqrt(),
+        }
+    }
+
+    /// Not of independent bits: those of a key are in one word.
+    fn of_words(words: f64, bits_per_key: u32, fill: f64) -> Self {
+        // How likely it is that a key sets a certain bit of its word, and one
+        // of a certain pair.
+        let power = bits_per_key as i32;
+        let one = 1.0 - (63.0_f64 / 64.0).powi(power);
+        let either = 1.0 - (62.0_f64 / 64.0).powi(power);
+        // How likely it is that it is zero with so many keys a word, and both
+        // of a pair.
+        let zero = 1.0 - fill;
+        let load = -zero.ln() / one;
+        let both = (-load * either).exp();
+        // How many zeros of a word come with one key more.
+        let slope = 64.0 * one * zero;
+        // Keys a word would be Poisson's if their sum were not given, which
+        // is what the last term takes off.
+        let variance =
+            64.0 * zero * fill + 64.0 * 63.0 * (both - zero * zero) - load * slope * slope;
+        Estimate {
+            value: words * load,
+            standard_error: (words * variance).max(0.0).sqrt() / slope,
+        }
+    }
+
+    pub(super) fn of(value: f64, standard_error: f64) -> Self {
+        Estimate {
+            value,
+            standard_error,
+        }
+    }
+
     /// The estimate.
     pub fn value(&self) -> f64 {
         self.value
@@ -127,10 +193,10 @@ impl fmt::Display for Snapshot {
         write!(
             f,
             "{} of {} items, {} full at {}: {} false positives{}",
-            self.len(),
-            self.shape.items(),
+            self.len,
+            self.items,
             Percentage(self.fill()),
-            Memory(self.shape.bytes()),
+            Memory(self.bytes),
             Percentage(self.false_positives),
             if self.is_overfull() { ", OVERFULL" } else { "" },
         )

@@ -21,14 +21,34 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn zeroed(blocks: u32) -> Result<Self, BuildError> {
         let count = blocks.div_ceil(2) as usize;
-        let mut lines = Vec::new();
-        lines
-            .try_reserve_exact(count)
-            .map_err(|_| BuildError::OutOfMemory {
-                bytes: 32 * u64::from(blocks),
-            })?;
+        let mut lines = reserved(count, 32 * u64::from(blocks))?;
         lines.resize(count, Line::zeroed());
         Ok(Table { lines, blocks })
+    }
+
+    /// The block of this key.
+    #[inline(always)]
+    pub(super) fn block(&self, hash: u64) -> &Block {
+        // Of whole lines: it is below `blocks`, and asked once whether it is
+        // below what there is.
+        let at = mask::block_of(hash, self.blocks);
+        &bytemuck::cast_slice(&self.lines)[at as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn block_mut(&mut self, hash: u64) -> &mut Block {
+        let at = mask::block_of(hash, self.blocks);
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[at as usize]
+    }
+
+    /// Of these blocks, of which there are so many.
+    pub(super) fn of(mut blocks: impl Iterator<Item = Block>, count: u32) -> Self {
+        let mut next = || blocks.next().unwrap_or_default();
+        let lines = (0..count.div_ceil(2)).map(|_| Line([next(), next()]));
+        Table {
+            lines: lines.collect(),
+            blocks: count,
+        }
     }
 
     #[inline(always)]
@@ -84,6 +104,14 @@ fn unite(blocks: &[Block]) -> Block {
         .iter()
         .for_each(|block| mask::add(&mut united, block));
     united
+}
+
+/// Room for so many, or the error that says for how many bytes there is none.
+pub(super) fn reserved<T>(count: usize, bytes: u64) -> Result<Vec<T>, BuildError> {
+    let mut items = Vec::new();
+    let is_room = items.try_reserve_exact(count);
+    is_room.map_err(|_| BuildError::OutOfMemory { bytes })?;
+    Ok(items)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use axiomatic_core::hash::Hasher;
 use super::error::{BuildError, DecodeError};
 use super::filter::BloomFilter;
 use super::kernels::{Ask, AskMany, Words};
+use super::mask;
 use super::shape::Shape;
 use super::snapshot::Snapshot;
 use super::stored::{Header, Kind, Verify};
@@ -84,8 +85,9 @@ impl<'a> BloomView<'a> {
     /// The same for a key whose [hash](Self::hasher) is known.
     #[inline]
     pub fn may_contain_hash(&self, hash: u64) -> bool {
+        let at = mask::block_of(hash, self.blocks.len() as u32);
         dispatch(Ask {
-            blocks: self.blocks,
+            block: &self.blocks[at as usize],
             hash,
         })
     }

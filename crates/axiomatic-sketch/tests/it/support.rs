@@ -36,3 +36,11 @@ pub(crate) fn is_within(deviations: f64, hits: u64, trials: u64, rate: f64) -> b
     let deviation = (expected * (1.0 - rate)).sqrt();
     (hits as f64 - expected).abs() <= deviations * deviation
 }
+
+/// How often each of so many keys is seen of a total, the first one most: in
+/// proportion to one over its rank to the power of the skew, rounded up.
+pub(crate) fn zipf(keys: u32, skew: f64, total: u64) -> impl Iterator<Item = u64> {
+    let share = move |rank: u32| f64::from(rank).powf(-skew);
+    let sum: f64 = (1..=keys).map(share).sum();
+    (1..=keys).map(move |rank| (share(rank) / sum * total as f64).ceil() as u64)
+}
