@@ -40,7 +40,8 @@ use crate::lanes::{Kernel, Lanes, dispatch};
 ///
 /// A key's bits are in four words, and each word is a step of its own. Two who
 /// insert one fresh key at the same time may both be told `true`, each having
-/// set some of its bits; never are both told `false`. Where only one may win,
+/// set some of its bits; never are both told `false`, unless the bits of other
+/// keys were all there already, as a false positive. Where only one may win,
 /// there is [`AtomicWordFilter`](super::AtomicWordFilter).
 ///
 /// A question asked while the key is being inserted is answered either way.
@@ -83,9 +84,10 @@ impl AtomicBloomFilter {
         Self::from_words(shape, hasher, std::iter::empty())
     }
 
-    /// Remembers the key. `true` if it was surely not there before: this call
-    /// has set a bit at least. `false` if it seemed to be there; then nothing
-    /// has been written if it was there when the call began.
+    /// Remembers the key. `true` if it was surely not there before, and this
+    /// call has set a bit at least. `false` if it seemed to be there, or others
+    /// set its bits meanwhile; if it was there when the call began, nothing has
+    /// been written.
     #[inline]
     pub fn insert(&self, key: &[u8]) -> bool {
         self.insert_hash(self.hasher.hash(key))
@@ -207,6 +209,10 @@ impl AtomicBloomFilter {
     }
 
     /// The words, four a block, in their order.
+    #[cfg_attr(
+        any(not(test), axiomatic_loom),
+        expect(dead_code, reason = "for the stored form, which is not there yet")
+    )]
     pub(super) fn words(&self) -> impl Iterator<Item = u64> {
         self.blocks.iter().flat_map(SharedBlock::load)
     }
