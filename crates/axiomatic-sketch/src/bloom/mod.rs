@@ -6,9 +6,11 @@ mod error;
 mod filter;
 mod mask;
 mod shape;
+mod shared_block;
 mod snapshot;
 mod table;
 mod word;
+mod word_rate;
 mod word_shape;
 
 pub use atomic::AtomicBloomFilter;
