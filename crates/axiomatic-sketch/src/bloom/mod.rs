@@ -15,6 +15,7 @@ mod ring_snapshot;
 mod ring_word;
 mod scalable;
 mod shape;
+mod shared_block;
 mod snapshot;
 mod stored;
 mod table;
@@ -22,6 +23,7 @@ mod tick_cell;
 mod view;
 mod windowed;
 mod word;
+mod word_rate;
 mod word_shape;
 
 pub use atomic::AtomicBloomFilter;

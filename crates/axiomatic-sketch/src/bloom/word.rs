@@ -19,7 +19,8 @@ use super::word_shape::WordShape;
 /// confirmed in an exact store before anything is thrown away:
 ///
 /// ```
-/// # use std::collections::HashSet;
+/// use std::collections::HashSet;
+///
 /// use axiomatic_core::hash::{Algorithm, Hasher, Seed};
 /// use axiomatic_sketch::bloom::{AtomicWordFilter, WordShape};
 ///
@@ -27,16 +28,21 @@ use super::word_shape::WordShape;
 /// let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(0));
 /// let filter = AtomicWordFilter::new(shape, hasher)?;
 ///
-/// # let mut store = HashSet::new();
-/// let mut is_first = |key: &'static [u8]| {
-///     let is_new = filter.insert(key);
-///     is_new || !store.contains(key)
-///     # ; store.insert(key)
+/// // In its place, the table that says what was done.
+/// let mut store = HashSet::new();
+/// let mut is_repeated = |key: &'static [u8]| {
+///     let is_repeated = !filter.insert(key) && store.contains(key);
+///     store.insert(key);
+///     is_repeated
 /// };
-/// assert!(is_first(b"order:17"));
-/// assert!(!is_first(b"order:17"));
+/// assert!(!is_repeated(b"order:17"));
+/// assert!(is_repeated(b"order:17"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Whoever was told "seen" may look into the store before the winner has
+/// written there. Where both must not go on, the store decides, by a unique
+/// key or an insert if absent; the filter only spares it questions.
 ///
 /// # Which inserter is told "new"
 ///
