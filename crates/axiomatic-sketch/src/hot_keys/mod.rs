@@ -85,7 +85,8 @@
 //!   (`the_most_frequent_of_a_hundred_thousand_are_at_the_top_in_their_order`).
 //! - Whatever the threads do, `at_least` and `at_most` hold, and who found the
 //!   lock taken gets in with the next record (`four_threads_find_the_same_keys`,
-//!   `no_record_of_a_listed_key_is_lost`).
+//!   `no_record_of_a_listed_key_is_lost`), once, even if two bring it in
+//!   (`a_key_that_two_bring_in_at_once_is_listed_once`).
 //! - A record is never counted for another key, even if the place changes hands
 //!   meanwhile (`a_record_is_never_counted_for_the_key_that_comes_after`,
 //!   `a_record_is_not_counted_for_the_key_that_came_after`). Of two keys that come
