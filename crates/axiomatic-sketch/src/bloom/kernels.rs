@@ -175,10 +175,8 @@ mod tests {
         let table = table.as_mut_slice();
         let (one_by_one, at_once) = hashes.split_at(hashes.len() / 2);
         let news = one_by_one.iter().map(|hash| {
-            on.run(Insert {
-                blocks: table,
-                hash: *hash,
-            })
+            let block = &mut table[mask::block_of(*hash, blocks as u32) as usize];
+            on.run(Insert { block, hash: *hash })
         });
         let news = news.collect();
         on.run(InsertMany {
@@ -193,7 +191,8 @@ mod tests {
         let blocks = &*table;
         let ask = |hash: &u64| {
             let hash = *hash;
-            on.run(Ask { blocks, hash })
+            let block = &blocks[mask::block_of(hash, blocks.len() as u32) as usize];
+            on.run(Ask { block, hash })
         };
         let singly = asked.iter().map(ask).collect();
         let mut answers = vec![false; asked.len()];
