@@ -75,7 +75,15 @@ impl AtomicBloomFilter {
     /// [`BuildError`] if there is no memory for it, or if the hasher has fewer
     /// than 64 bits.
     pub fn new(shape: Shape, hasher: Hasher) -> Result<Self, BuildError> {
-        Self::from_words(shape, hasher, std::iter::empty())
+        BuildError::check(hasher)?;
+        let count = shape.blocks() as usize;
+        let mut blocks = reserved(count, shape.bytes())?;
+        blocks.resize_with(count, || SharedBlock::of(&Block::default()));
+        Ok(AtomicBloomFilter {
+            blocks,
+            shape,
+            hasher,
+        })
     }
 
     /// Remembers the key. `true` if it was surely not there before, and this
@@ -180,35 +188,6 @@ impl BloomFilter {
 }
 
 impl AtomicBloomFilter {
-    /// With these words of 64 bits, four a block, and zeros where there are
-    /// none of them any more.
-    pub(super) fn from_words(
-        shape: Shape,
-        hasher: Hasher,
-        words: impl IntoIterator<Item = u64>,
-    ) -> Result<Self, BuildError> {
-        BuildError::check(hasher)?;
-        let count = shape.blocks() as usize;
-        let mut words = words.into_iter().fuse();
-        let mut next = || std::array::from_fn(|_| words.next().unwrap_or(0));
-        let mut blocks = reserved(count, shape.bytes())?;
-        blocks.resize_with(count, || SharedBlock::of_words(next()));
-        Ok(AtomicBloomFilter {
-            blocks,
-            shape,
-            hasher,
-        })
-    }
-
-    /// The words, four a block, in their order.
-    #[cfg_attr(
-        any(not(test), axiomatic_loom),
-        expect(dead_code, reason = "for the stored form, which is not there yet")
-    )]
-    pub(super) fn words(&self) -> impl Iterator<Item = u64> {
-        self.blocks.iter().flat_map(SharedBlock::words)
-    }
-
     /// The block of this key.
     #[inline(always)]
     fn block(&self, hash: u64) -> &SharedBlock {
@@ -340,12 +319,7 @@ mod tests {
             one.insert_hashes(&hashes);
             let shared = one.clone().thaw();
             prop_assert_eq!((shared.shape(), shared.hasher()), (one.shape(), one.hasher()));
-            // Word by word, the first one below.
-            let pairs = one.table.blocks().as_flattened().chunks(2);
-            let words = pairs.map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32);
-            prop_assert!(shared.words().eq(words));
-            let copy = AtomicBloomFilter::from_words(one.shape, one.hasher, shared.words());
-            let copies = [copy.unwrap().freeze(), shared.freeze()];
+            let copies = [shared.to_filter(), shared.freeze()];
             for copy in copies {
                 prop_assert_eq!(copy.table.blocks(), one.table.blocks());
                 prop_assert_eq!((copy.shape(), copy.hasher()), (one.shape(), one.hasher()));

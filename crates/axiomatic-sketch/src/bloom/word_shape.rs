@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
-use super::error::ShapeError;
+use super::error::{DecodeError, ShapeError};
 use super::shape::{Memory, Percentage, check_rate, count_of};
 use super::word_rate::{BITS, Rates};
 use crate::load;
@@ -97,6 +97,20 @@ impl WordShape {
     pub fn false_positives_at(&self, items: u64) -> f64 {
         let load = items as f64 / f64::from(self.words.get());
         Rates::of(self.bits_per_key).at(load)
+    }
+
+    /// As stored. The number of bits a key is taken as it stands there, lest a
+    /// better idea of it make filters unreadable.
+    pub(super) fn stored(words: u64, items: u64, bits_per_key: u8) -> Result<Self, DecodeError> {
+        let words = count_of(words, items)?;
+        if !BITS_PER_KEY.contains(&u32::from(bits_per_key)) {
+            return Err(DecodeError::BitsPerKey(bits_per_key));
+        }
+        Ok(WordShape {
+            words,
+            items,
+            bits_per_key: u32::from(bits_per_key),
+        })
     }
 
     /// With as many bits a key as give the lowest rate.

@@ -2,10 +2,13 @@
 
 use axiomatic_core::hash::{Algorithm, AlgorithmError, Hasher, Seed};
 use axiomatic_sketch::bloom::{
-    BloomFilter, BloomView, BuildError, DecodeError, Shape, ShapeError, Verify,
+    AtomicWordFilter, BloomFilter, BloomView, BuildError, DecodeError, Shape, ShapeError, Verify,
+    WordShape,
 };
+use proptest::collection::vec;
+use proptest::prelude::*;
 
-use crate::support::{filter, hashes};
+use crate::support::{filter, hasher, hashes};
 
 const GOLDEN: &str = include_str!("../golden/bloom.txt");
 
@@ -46,6 +49,58 @@ fn filters_are_stored_as_ever() {
         let read = BloomFilter::from_bytes_keyed(&golden, hasher).unwrap();
         assert_eq!((read.shape(), read.hasher()), (filter.shape(), hasher));
         assert!((0..20).all(|key| read.may_contain(format!("key-{key}").as_bytes())));
+    }
+}
+
+#[test]
+fn filters_of_words_are_stored_as_ever() {
+    let shape = WordShape::for_items(20).words(4).unwrap();
+    assert_eq!(shape.bits_per_key(), 5);
+    let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(7));
+    let filter = AtomicWordFilter::new(shape, hasher).unwrap();
+    (0..20).for_each(|key| {
+        filter.insert(format!("key-{key}").as_bytes());
+    });
+    let golden = golden("words-seed-7");
+    assert_eq!(filter.to_bytes(), golden);
+    let read = AtomicWordFilter::from_bytes(&golden).unwrap();
+    assert_eq!((read.shape(), read.hasher()), (shape, hasher));
+    assert!((0..20).all(|key| !read.insert(format!("key-{key}").as_bytes())));
+    for bit in 0..8 * golden.len() {
+        let mut other = golden.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        assert!(AtomicWordFilter::from_bytes(&other).is_err(), "bit {bit}");
+    }
+    for bits in [0, 3, 9, 255] {
+        let mut other = golden.clone();
+        other[15] = bits;
+        let read = AtomicWordFilter::from_bytes(&resealed(other));
+        assert_eq!(read.unwrap_err(), DecodeError::BitsPerKey(bits));
+    }
+    // Neither kind is taken for the other.
+    let other = BloomFilter::from_bytes(&golden).unwrap_err();
+    assert_eq!(other, DecodeError::Kind(2));
+    let other = AtomicWordFilter::from_bytes(&self::golden("xxh3-seed-7"));
+    assert_eq!(other.unwrap_err(), DecodeError::Kind(1));
+}
+
+proptest! {
+    #[test]
+    fn a_filter_of_words_denies_nothing_once_it_is_read_again(
+        hashes in vec(any::<u64>(), 0..200),
+        words in 1_u32..50,
+        secret: bool,
+    ) {
+        let shape = WordShape::for_items(100).words(words).unwrap();
+        let hasher = if secret { key() } else { hasher() };
+        let filter = AtomicWordFilter::new(shape, hasher).unwrap();
+        for hash in &hashes {
+            filter.insert_hash(*hash);
+        }
+        let bytes = filter.to_bytes();
+        let read = AtomicWordFilter::from_bytes_keyed(&bytes, hasher).unwrap();
+        prop_assert!(hashes.iter().all(|hash| read.may_contain_hash(*hash)));
+        prop_assert_eq!(read.to_bytes(), bytes);
     }
 }
 

@@ -2,7 +2,7 @@
 //! read is written as it was.
 
 use axiomatic_core::hash::{Algorithm, Hasher, Seed};
-use axiomatic_sketch::bloom::{BloomFilter, BloomView, DecodeError, Verify};
+use axiomatic_sketch::bloom::{AtomicWordFilter, BloomFilter, BloomView, DecodeError, Verify};
 
 /// Reads these bytes by every decoder, as they are and with the checksums that
 /// a forger would give them.
@@ -16,9 +16,41 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// As the one kind and as the other.
 fn read(bytes: &[u8]) -> Result<(), String> {
-    let key = Hasher::new(Algorithm::Xxh3, Seed::key([7; 16]));
-    let keyed = BloomView::keyed(bytes, key, Verify::All);
+    blocks(bytes)?;
+    words(bytes)
+}
+
+fn words(bytes: &[u8]) -> Result<(), String> {
+    let filter = match AtomicWordFilter::from_bytes(bytes) {
+        Err(DecodeError::SeedNeeded) => AtomicWordFilter::from_bytes_keyed(bytes, key()),
+        filter => filter,
+    };
+    let Ok(filter) = filter else {
+        return Ok(());
+    };
+    if filter.to_bytes() != bytes {
+        return Err("it is written otherwise".to_owned());
+    }
+    if filter.snapshot().to_string().is_empty() {
+        return Err("a snapshot of nothing".to_owned());
+    }
+    for hash in [0, 1, u64::MAX, 0x0123_4567_89ab_cdef] {
+        let answer = filter.may_contain_hash(hash);
+        if filter.insert_hash(hash) == answer || !filter.may_contain_hash(hash) {
+            return Err(format!("{hash} was answered with {answer}"));
+        }
+    }
+    Ok(())
+}
+
+fn key() -> Hasher {
+    Hasher::new(Algorithm::Xxh3, Seed::key([7; 16]))
+}
+
+fn blocks(bytes: &[u8]) -> Result<(), String> {
+    let keyed = BloomView::keyed(bytes, key(), Verify::All);
     let view = match BloomView::new(bytes, Verify::All) {
         Err(DecodeError::SeedNeeded) => keyed,
         view => view,
