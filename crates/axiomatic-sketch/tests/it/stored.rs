@@ -55,7 +55,7 @@ fn filters_are_stored_as_ever() {
 #[test]
 fn filters_of_words_are_stored_as_ever() {
     let shape = WordShape::for_items(20).words(4).unwrap();
-    assert_eq!(shape.bits_per_key(), 5);
+    assert_eq!(shape.bits_per_key(), 6);
     let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(7));
     let filter = AtomicWordFilter::new(shape, hasher).unwrap();
     (0..20).for_each(|key| {
