@@ -92,6 +92,17 @@ fn of_two_inserters_of_what_one_word_of_a_block_lacks_exactly_one_is_told_new() 
     });
 }
 
+/// And who has set some is told so, although another was first at the rest.
+#[test]
+fn who_alone_sets_bits_in_one_word_of_a_block_is_told_new_whoever_sets_the_others() {
+    model(|| {
+        let filter = block();
+        let other = block_inserter(&filter, ONE_MORE);
+        assert!(filter.insert_hash(HALF));
+        other.join().unwrap();
+    });
+}
+
 #[test]
 fn what_was_inserted_into_a_block_before_a_flag_is_found_after_it() {
     model(|| {

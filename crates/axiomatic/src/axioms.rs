@@ -23,12 +23,13 @@
 //! | **Coordination** | No step is atomic across two machines. | none yet | [`Repeatability`](crate::context::Repeatability): unless a request was declared repeatable, nothing repeats it | `a_request_that_nobody_declared_repeatable_is_sent_once` |
 //! | **Observability** | Nobody acts on what nobody sees. | none of its own; every mechanism has a name and a snapshot | [`Snapshot`](crate::circuit_breaker::Snapshot): plain numbers that print as a line | `a_snapshot_prints_as_a_line`, `telemetry_lists_the_names_that_are_emitted_and_no_others` |
 //! | **Human interface** | People run it, under stress, and err. | none of its own; every mechanism has a mode and can be changed while it runs | [`Mode`](crate::Mode), and configurations that are refused where they are made | `shadow_counts_what_it_would_refuse_and_refuses_nothing`, `an_operator_is_never_overruled`, `a_configuration_that_cannot_work_is_refused` |
-//! | **Economics** | Exact knowledge costs more than most questions are worth. | none yet | the [windows](crate::window): their memory is fixed, whatever the load | `a_full_bucket_counts_no_more` |
+//! | **Economics** | Exact knowledge costs more than most questions are worth. | [`bloom`](crate::bloom), [`count_min`](crate::count_min), [`hot_keys`](crate::hot_keys) | [`Estimate`](crate::bloom::Estimate) and [`may_contain`](crate::bloom::BloomFilter::may_contain): a number that was not counted says how far it may be off, and an answer that may be wrong is not called `contains`; beside them the [windows](crate::window), whose memory is fixed, whatever the load | `no_key_is_ever_denied`, `the_rate_is_that_of_the_table`, `no_more_estimates_are_too_high_than_was_asked`, `a_full_bucket_counts_no_more` |
+//! | **Economics** | Who may not be wrong pays for it, and need not pay for every question. | [`bloom`](crate::bloom) | [`AtomicWordFilter`](crate::bloom::AtomicWordFilter): "new" is certain and told to one alone, "seen" is asked of what is exact | `exactly_one_is_told_new_while_a_key_that_overlaps_is_inserted`, `at_most_one_is_told_new_while_keys_that_cover_it_are_inserted` |
 //!
-//! So three of the eight have patterns today, latency, failure and capacity. For
-//! concurrency, coordination and economics there is vocabulary and no pattern;
-//! observability and the human interface are duties of every mechanism rather
-//! than mechanisms.
+//! So four of the eight have patterns today, latency, failure, capacity and
+//! economics. For concurrency and coordination there is vocabulary and no
+//! pattern; observability and the human interface are duties of every mechanism
+//! rather than mechanisms.
 //!
 //! # Eight axioms and seven laws
 //!

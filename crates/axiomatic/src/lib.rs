@@ -16,6 +16,9 @@
 //! | [`router`] | capacity | `router` | `axiomatic-placement` |
 //! | [`shuffle_shard`] | capacity | `placement` | `axiomatic-placement` |
 //! | [`slot_map`] | capacity | `placement` | `axiomatic-placement` |
+//! | [`bloom`] | economics | `sketch` | `axiomatic-sketch` |
+//! | [`count_min`] | economics | `sketch` | `axiomatic-sketch` |
+//! | [`hot_keys`] | economics | `sketch` | `axiomatic-sketch` |
 //! | [`load_shed`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`rate_limit`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
@@ -73,10 +76,11 @@
 //!
 //! # Features
 //!
-//! - `capacity`, `failure`, `latency`, `placement` (default), `http`: the areas.
+//! - `capacity`, `failure`, `latency`, `placement`, `sketch` (default), `http`: the areas.
 //! - `router`: requests to the nodes that own their keys, over tower.
 //! - `ketama`, `nginx`, `redis-slots`: what others placed by MD5 and by CRCs.
 //! - `serde`: slot maps as JSON.
+//! - `parquet`: Bloom filters as Parquet files have them.
 //! - `murmur`, `crc`, `md5`, `siphash`: hash algorithms that others agreed on.
 //! - `redis`: one quota for all processes, over Redis.
 //! - `http-scope`, `axum`, `h2`: parts of http with dependencies of their own.
@@ -161,3 +165,15 @@ pub use axiomatic_placement::slot_map;
 #[cfg(feature = "redis")]
 #[doc(inline)]
 pub use axiomatic_redis as redis;
+
+#[cfg(feature = "sketch")]
+#[doc(inline)]
+pub use axiomatic_sketch::bloom;
+
+#[cfg(feature = "sketch")]
+#[doc(inline)]
+pub use axiomatic_sketch::count_min;
+
+#[cfg(feature = "sketch")]
+#[doc(inline)]
+pub use axiomatic_sketch::hot_keys;

@@ -2,12 +2,12 @@
 
 use axiomatic_core::hash::Hasher;
 
-use super::bits_cell::Bits;
 use super::error::BuildError;
 use super::filter::BloomFilter;
 use super::kernels::{BATCH, places};
 use super::mask::{self, Block};
 use super::shape::Shape;
+use super::shared_block::SharedBlock;
 use super::snapshot::Snapshot;
 use super::table::{Table, reserved};
 use crate::lanes::{Kernel, Lanes, dispatch};
@@ -41,7 +41,8 @@ use crate::lanes::{Kernel, Lanes, dispatch};
 ///
 /// A key's bits are in four words, and each word is a step of its own. Two who
 /// insert one fresh key at the same time may both be told `true`, each having
-/// set some of its bits; never are both told `false`. Where only one may win,
+/// set some of its bits; never are both told `false`, unless the bits of other
+/// keys were all there already, as a false positive. Where only one may win,
 /// there is [`AtomicWordFilter`](super::AtomicWordFilter).
 ///
 /// A question asked while the key is being inserted is answered either way.
@@ -66,13 +67,6 @@ pub struct AtomicBloomFilter {
     hasher: Hasher,
 }
 
-/// The words of a block two by two, the first one below. Half a cache line,
-/// aligned to its size, so that no block lies on two: found by one shift, where
-/// lines of two blocks took five steps, and a question 9 % longer.
-#[derive(Debug)]
-#[repr(align(32))]
-struct SharedBlock([Bits; 4]);
-
 impl AtomicBloomFilter {
     /// An empty filter of this shape, whose keys are hashed so.
     ///
@@ -81,12 +75,21 @@ impl AtomicBloomFilter {
     /// [`BuildError`] if there is no memory for it, or if the hasher has fewer
     /// than 64 bits.
     pub fn new(shape: Shape, hasher: Hasher) -> Result<Self, BuildError> {
-        Self::from_words(shape, hasher, std::iter::empty())
+        BuildError::check(hasher)?;
+        let count = shape.blocks() as usize;
+        let mut blocks = reserved(count, shape.bytes())?;
+        blocks.resize_with(count, || SharedBlock::of(&Block::default()));
+        Ok(AtomicBloomFilter {
+            blocks,
+            shape,
+            hasher,
+        })
     }
 
-    /// Remembers the key. `true` if it was surely not there before: this call
-    /// has set a bit at least. `false` if it seemed to be there; then nothing
-    /// has been written if it was there when the call began.
+    /// Remembers the key. `true` if it was surely not there before, and this
+    /// call has set a bit at least. `false` if it seemed to be there, or others
+    /// set its bits meanwhile; if it was there when the call began, nothing has
+    /// been written.
     #[inline]
     pub fn insert(&self, key: &[u8]) -> bool {
         self.insert_hash(self.hasher.hash(key))
@@ -176,10 +179,8 @@ impl BloomFilter {
     /// The filter of many owners with the same bits: for a moment both are in
     /// memory.
     pub fn thaw(self) -> AtomicBloomFilter {
-        let blocks = self.table.blocks().iter();
-        let shared = blocks.map(|block| SharedBlock(pairs_of(block).map(Bits::new)));
         AtomicBloomFilter {
-            blocks: shared.collect(),
+            blocks: self.table.blocks().iter().map(SharedBlock::of).collect(),
             shape: self.shape,
             hasher: self.hasher,
         }
@@ -187,31 +188,6 @@ impl BloomFilter {
 }
 
 impl AtomicBloomFilter {
-    /// With these words of 64 bits, four a block, and zeros where there are
-    /// none of them any more.
-    pub(super) fn from_words(
-        shape: Shape,
-        hasher: Hasher,
-        words: impl IntoIterator<Item = u64>,
-    ) -> Result<Self, BuildError> {
-        BuildError::check(hasher)?;
-        let count = shape.blocks() as usize;
-        let mut words = words.into_iter().fuse();
-        let mut next = || Bits::new(words.next().unwrap_or(0));
-        let mut blocks = reserved(count, shape.bytes())?;
-        blocks.resize_with(count, || SharedBlock(std::array::from_fn(|_| next())));
-        Ok(AtomicBloomFilter {
-            blocks,
-            shape,
-            hasher,
-        })
-    }
-
-    /// The words, four a block, in their order.
-    pub(super) fn words(&self) -> impl Iterator<Item = u64> {
-        self.blocks.iter().flat_map(SharedBlock::load)
-    }
-
     /// The block of this key.
     #[inline(always)]
     fn block(&self, hash: u64) -> &SharedBlock {
@@ -219,56 +195,8 @@ impl AtomicBloomFilter {
     }
 
     fn copied(&self) -> impl Iterator<Item = Block> {
-        let blocks = self.blocks.iter();
-        blocks.map(|block| block_of_pairs(block.load()))
+        self.blocks.iter().map(SharedBlock::load)
     }
-}
-
-impl SharedBlock {
-    #[inline(always)]
-    fn load(&self) -> [u64; 4] {
-        self.0.each_ref().map(Bits::load)
-    }
-
-    #[inline(always)]
-    fn covers(&self, mask: &Block) -> bool {
-        mask::covers(&block_of_pairs(self.load()), mask)
-    }
-
-    /// Whether a bit of the mask was missing, and this is who set it.
-    #[inline(always)]
-    fn add(&self, mask: &Block) -> bool {
-        // Before it writes, it looks: a line that is only read stays with the
-        // other cores. That bits are there is final.
-        !self.covers(mask) && self.add_missing(mask)
-    }
-
-    /// Out of line, or else the mask is made word by word for what it does
-    /// here, and a repeated insert takes twice as long.
-    #[inline(never)]
-    fn add_missing(&self, mask: &Block) -> bool {
-        let mut added = 0;
-        for (word, mask) in self.0.iter().zip(pairs_of(mask)) {
-            let missing = mask & !word.load();
-            // A word that has its bits is not written.
-            if missing != 0 {
-                added |= word.add(missing);
-            }
-        }
-        added != 0
-    }
-}
-
-/// Words of 32 bits two by two, the first one below: on a processor that is
-/// little-endian nothing but another view of the bytes.
-#[inline(always)]
-fn pairs_of(block: &Block) -> [u64; 4] {
-    bytemuck::cast::<Block, [u64; 4]>(block.map(u32::to_le)).map(u64::from_le)
-}
-
-#[inline(always)]
-fn block_of_pairs(pairs: [u64; 4]) -> Block {
-    bytemuck::cast::<[u64; 4], Block>(pairs.map(u64::to_le)).map(u32::from_le)
 }
 
 /// Of two words, like those of the sequential filter.
@@ -391,12 +319,7 @@ mod tests {
             one.insert_hashes(&hashes);
             let shared = one.clone().thaw();
             prop_assert_eq!((shared.shape(), shared.hasher()), (one.shape(), one.hasher()));
-            // Word by word, the first one below.
-            let pairs = one.table.blocks().as_flattened().chunks(2);
-            let words = pairs.map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32);
-            prop_assert!(shared.words().eq(words));
-            let copy = AtomicBloomFilter::from_words(one.shape, one.hasher, shared.words());
-            let copies = [copy.unwrap().freeze(), shared.freeze()];
+            let copies = [shared.to_filter(), shared.freeze()];
             for copy in copies {
                 prop_assert_eq!(copy.table.blocks(), one.table.blocks());
                 prop_assert_eq!((copy.shape(), copy.hasher()), (one.shape(), one.hasher()));
@@ -411,9 +334,13 @@ mod tests {
             let (_, shared) = filters(blocks);
             for hash in hashes {
                 let block = &shared.blocks[mask::block_of(hash, blocks) as usize];
-                let mask = pairs_of(&mask::mask::<Narrow>(hash));
-                let words = block.load().into_iter().zip(mask);
-                let lacking = words.filter(|(word, mask)| mask & !word != 0).count() as u64;
+                let mask = mask::mask::<Narrow>(hash);
+                let words = block.words().into_iter().zip(mask.chunks(2));
+                let lacking = words.filter(|(word, mask)| {
+                    let mask = u64::from(mask[0]) | u64::from(mask[1]) << 32;
+                    mask & !word != 0
+                });
+                let lacking = lacking.count() as u64;
                 let insert = || shared.insert_hash(hash);
                 prop_assert_eq!(writes::during(insert), (lacking > 0, lacking));
                 prop_assert_eq!(writes::during(insert), (false, 0));
@@ -441,12 +368,5 @@ mod tests {
             (answers.iter().all(|found| *found), found.count())
         };
         assert_eq!(writes::during(ask), ((true, hashes.len()), 0));
-    }
-
-    #[test]
-    fn no_block_lies_on_two_lines() {
-        let (_, shared) = filters(3);
-        assert_eq!(size_of::<SharedBlock>(), 32);
-        assert_eq!(shared.blocks.as_ptr() as usize % 32, 0);
     }
 }

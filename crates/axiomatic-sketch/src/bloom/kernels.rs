@@ -156,3 +156,92 @@ impl Kernel for Unite<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::{Narrow, Wide, dispatch};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// What a filter of these keys answers, and its bits.
+    fn run(
+        hashes: &[u64],
+        asked: &[u64],
+        blocks: usize,
+        on: &impl Runs,
+    ) -> (Vec<bool>, Vec<Block>, Vec<bool>, Vec<bool>) {
+        let mut table = vec![Block::default(); blocks];
+        let table = table.as_mut_slice();
+        let (one_by_one, at_once) = hashes.split_at(hashes.len() / 2);
+        let news = one_by_one.iter().map(|hash| {
+            let block = &mut table[mask::block_of(*hash, blocks as u32) as usize];
+            on.run(Insert { block, hash: *hash })
+        });
+        let news = news.collect();
+        on.run(InsertMany {
+            blocks: table,
+            hashes: at_once,
+        });
+        let others = table.to_vec();
+        on.run(Unite {
+            blocks: table,
+            others: &others,
+        });
+        let blocks = &*table;
+        let ask = |hash: &u64| {
+            let hash = *hash;
+            let block = &blocks[mask::block_of(hash, blocks.len() as u32) as usize];
+            on.run(Ask { block, hash })
+        };
+        let singly = asked.iter().map(ask).collect();
+        let mut answers = vec![false; asked.len()];
+        on.run(AskMany {
+            blocks,
+            hashes: asked,
+            answers: &mut answers,
+        });
+        (news, table.to_vec(), singly, answers)
+    }
+
+    trait Runs {
+        fn run<K: Kernel>(&self, kernel: K) -> K::Output;
+    }
+
+    impl Runs for Wide {
+        fn run<K: Kernel>(&self, kernel: K) -> K::Output {
+            kernel.run::<Wide>()
+        }
+    }
+
+    impl Runs for Narrow {
+        fn run<K: Kernel>(&self, kernel: K) -> K::Output {
+            kernel.run::<Narrow>()
+        }
+    }
+
+    /// Whatever this processor has.
+    struct Dispatched;
+
+    impl Runs for Dispatched {
+        fn run<K: Kernel>(&self, kernel: K) -> K::Output {
+            dispatch(kernel)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_sets_of_instructions_do_the_same(
+            hashes in vec(any::<u64>(), 0..150),
+            absent in vec(any::<u64>(), 0..50),
+            blocks in 1_usize..20,
+        ) {
+            let asked = [&hashes[..], &absent].concat();
+            let narrow = run(&hashes, &asked, blocks, &Narrow);
+            prop_assert_eq!(&narrow, &run(&hashes, &asked, blocks, &Wide));
+            prop_assert_eq!(&narrow, &run(&hashes, &asked, blocks, &Dispatched));
+            prop_assert_eq!(&narrow.2, &narrow.3);
+            prop_assert!(narrow.2[..hashes.len()].iter().all(|found| *found));
+        }
+    }
+}

@@ -259,7 +259,7 @@ impl Ring {
     fn may_contain_during(&self, hash: u64, at: impl Fn(State) -> State) -> bool {
         let mask = mask::tagged_mask(hash, self.shape.draws());
         let words = self.group(mask::block_of(hash, self.shape.groups()));
-        let mut state = self.state.load();
+        let mut state = self.state.load_before_words();
         loop {
             let head = self.head(at(state));
             let mut found = false;
@@ -267,7 +267,7 @@ impl Ring {
                 let word = word.load_before_state();
                 found |= word.covers_in(head.alive(at), mask);
             }
-            let again = self.state.load();
+            let again = self.state.load_before_words();
             if found || again == state {
                 return found;
             }
@@ -370,10 +370,13 @@ impl Ring {
 /// Invariant no later period has an earlier generation. The period is that of
 ///           the latest `now`; the generation has advanced as often as the
 ///           period did, but at most once round the ring at a time.
-/// Writers   `swap`. Readers `load`.
-/// Orderings all Relaxed: a number. That who has read a word finds the state
-///           at least where the word's writer did is the business of the
-///           words.
+/// Writers   `swap`. Readers `load`, `load_before_words`.
+/// Orderings `swap` releases, `load_before_words` acquires: who asks in a
+///           generation sees what the one that began it had put into those
+///           before. For who inserts it is a number, because words are only
+///           changed from exactly what they are. That who has read a word
+///           finds the state at least where the word's writer did is the
+///           business of the words.
 #[derive(Debug)]
 struct StateCell(AtomicU64);
 
@@ -422,12 +425,20 @@ impl StateCell {
         State(self.0.load(Ordering::Relaxed))
     }
 
+    #[inline(always)]
+    fn load_before_words(&self) -> State {
+        // ORDERING: Acquire: observes the keys of the generations before;
+        // pairs with the Release in `swap`.
+        State(self.0.load(Ordering::Acquire))
+    }
+
     /// Or what it is instead.
     fn swap(&self, from: State, to: State) -> Result<(), State> {
-        // ORDERING: Relaxed twice: a number, of which all see the same order;
-        // it publishes nothing, for nothing is prepared before it moves.
+        // ORDERING: Release: publishes the keys of the generations before to
+        // who asks in this one; pairs with the Acquire in `load_before_words`.
+        // Relaxed if it fails: a number.
         self.0
-            .compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed)
+            .compare_exchange(from.0, to.0, Ordering::Release, Ordering::Relaxed)
             .map(drop)
             .map_err(State)
     }

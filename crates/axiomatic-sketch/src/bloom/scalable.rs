@@ -6,12 +6,13 @@ use axiomatic_core::hash::Hasher;
 
 use super::error::{BuildError, ShapeError};
 use super::filter::BloomFilter;
-use super::shape::{Memory, Percentage, Shape};
+use super::shape::{Memory, Percentage, Shape, check_rate};
 
 /// A filter that grows: layer after layer, each for twice as many keys as the
 /// one before it and with a smaller rate of false positives, such that all of
-/// them together never have more than was asked for (Almeida, Baquero,
-/// Preguiça and Hutchison, "Scalable Bloom Filters", 2007).
+/// them together are not expected to have more than was asked for (Almeida,
+/// Baquero, Preguiça and Hutchison, "Scalable Bloom Filters", 2007). By chance
+/// a layer has a little more or less, and the more so the fewer keys it has.
 ///
 /// A question asks every layer until one says "maybe", one cache line each.
 /// Who knows how many keys will come is better served by one
@@ -92,10 +93,8 @@ impl ScalableConfig {
     ///
     /// [`GrowError`] if a number makes no sense, or there is no memory.
     pub fn build(self, hasher: Hasher) -> Result<ScalableFilter, GrowError> {
-        let is_share = self.tightening > 0.0 && self.tightening < 1.0;
-        if !is_share {
-            return Err(GrowError::Shape(ShapeError::Rate));
-        }
+        check_rate(self.rate)?;
+        check_rate(self.tightening)?;
         let first = BloomFilter::new(self.layer(0)?, hasher)?;
         Ok(ScalableFilter {
             config: self,

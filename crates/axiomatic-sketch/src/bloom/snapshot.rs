@@ -123,11 +123,21 @@ impl Snapshot {
 }
 
 impl Estimate {
+    /// Of a filter whose bits are all set: any number of keys may be in it.
+    const ENDLESS: Estimate = Estimate {
+        value: f64::INFINITY,
+        standard_error: f64::INFINITY,
+    };
+
     fn of_blocks(blocks: f64, fill: f64) -> Self {
         // One word of each block is a counter of this many bits; all eight of
         // them together are at least as exact as one.
         let bits = 32.0 * blocks;
-        let load = -(1.0 - fill).ln();
+        // Not `-ln`, which of an empty filter is `-0`.
+        let load = (1.0 - fill).recip().ln();
+        if load.is_infinite() {
+            return Estimate::ENDLESS;
+        }
         Estimate {
             value: bits * load,
             standard_error: (bits * (load.exp() - load - 1.0)).max(0.0).sqrt(),
@@ -144,7 +154,10 @@ impl Estimate {
         // How likely it is that it is zero with so many keys a word, and both
         // of a pair.
         let zero = 1.0 - fill;
-        let load = -zero.ln() / one;
+        let load = zero.recip().ln() / one;
+        if load.is_infinite() {
+            return Estimate::ENDLESS;
+        }
         let both = (-load * either).exp();
         // How many zeros of a word come with one key more.
         let slope = 64.0 * one * zero;

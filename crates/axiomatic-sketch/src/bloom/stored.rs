@@ -37,8 +37,20 @@ const SECRET: u8 = 1;
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(super) enum Kind {
-    /// Of 256 bits.
+    /// Blocks of 256 bits, eight words of 32.
     SplitBlocks = 1,
+    /// Words of 64.
+    Words = 2,
+}
+
+impl Kind {
+    /// Bytes of a block or a word.
+    fn bytes(self) -> u64 {
+        match self {
+            Kind::SplitBlocks => 32,
+            Kind::Words => 8,
+        }
+    }
 }
 
 /// What stands before the bits.
@@ -93,7 +105,6 @@ impl Header {
     pub(super) fn decode(
         bytes: &[u8],
         kind: Kind,
-        bytes_each: u64,
         verify: Verify,
         key: Option<Hasher>,
     ) -> Result<(Self, &[u8]), DecodeError> {
@@ -136,7 +147,7 @@ impl Header {
         };
         // Before anything is reckoned with the count: there is no memory that
         // the bytes themselves do not take.
-        match count.checked_mul(bytes_each) {
+        match count.checked_mul(kind.bytes()) {
             Some(expected) if expected == bits.len() as u64 => {}
             Some(expected) if expected < bits.len() as u64 => return Err(DecodeError::TooLong),
             _ => return Err(DecodeError::Truncated),

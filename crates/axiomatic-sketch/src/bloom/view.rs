@@ -56,7 +56,7 @@ impl<'a> BloomView<'a> {
     }
 
     fn decode(bytes: &'a [u8], verify: Verify, key: Option<Hasher>) -> Result<Self, DecodeError> {
-        let (header, bits) = Header::decode(bytes, Kind::SplitBlocks, 32, verify, key)?;
+        let (header, bits) = Header::decode(bytes, Kind::SplitBlocks, verify, key)?;
         if header.bits_per_key != 8 {
             return Err(DecodeError::BitsPerKey(header.bits_per_key));
         }

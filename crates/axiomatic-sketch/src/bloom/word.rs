@@ -4,10 +4,11 @@
 use axiomatic_core::hash::Hasher;
 
 use super::bits_cell::Bits;
-use super::error::BuildError;
+use super::error::{BuildError, DecodeError};
 use super::kernels::{BATCH, places};
 use super::mask;
 use super::snapshot::Snapshot;
+use super::stored::{Header, Kind, Verify};
 use super::table::reserved;
 use super::word_shape::WordShape;
 
@@ -19,7 +20,8 @@ use super::word_shape::WordShape;
 /// confirmed in an exact store before anything is thrown away:
 ///
 /// ```
-/// # use std::collections::HashSet;
+/// use std::collections::HashSet;
+///
 /// use axiomatic_core::hash::{Algorithm, Hasher, Seed};
 /// use axiomatic_sketch::bloom::{AtomicWordFilter, WordShape};
 ///
@@ -27,16 +29,21 @@ use super::word_shape::WordShape;
 /// let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(0));
 /// let filter = AtomicWordFilter::new(shape, hasher)?;
 ///
-/// # let mut store = HashSet::new();
-/// let mut is_first = |key: &'static [u8]| {
-///     let is_new = filter.insert(key);
-///     is_new || !store.contains(key)
-///     # ; store.insert(key)
+/// // In its place, the table that says what was done.
+/// let mut store = HashSet::new();
+/// let mut is_repeated = |key: &'static [u8]| {
+///     let is_repeated = !filter.insert(key) && store.contains(key);
+///     store.insert(key);
+///     is_repeated
 /// };
-/// assert!(is_first(b"order:17"));
-/// assert!(!is_first(b"order:17"));
+/// assert!(!is_repeated(b"order:17"));
+/// assert!(is_repeated(b"order:17"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Whoever was told "seen" may look into the store before the winner has
+/// written there. Where both must not go on, the store decides, by a unique
+/// key or an insert if absent; the filter only spares it questions.
 ///
 /// # Which inserter is told "new"
 ///
@@ -125,6 +132,43 @@ impl AtomicWordFilter {
         }
     }
 
+    /// The filter as bytes, the same on every platform: what
+    /// [`from_bytes`](Self::from_bytes) reads. Of keys that others insert
+    /// meanwhile some may be there and some not.
+    ///
+    /// Of a hasher whose seed is secret the seed is not written.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let header = Header {
+            kind: Kind::Words,
+            // From 4 to 8.
+            bits_per_key: self.shape.bits_per_key() as u8,
+            hasher: self.hasher,
+            count: u64::from(self.shape.words()),
+            items: self.shape.items(),
+        };
+        let words: Vec<u8> = self.words().flat_map(u64::to_le_bytes).collect();
+        header.encode(&words)
+    }
+
+    /// The filter that was written so, whose seed is no secret.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if a single bit differs from what was written, among
+    /// others; [`DecodeError::SeedNeeded`] if the seed is secret.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(bytes, None)
+    }
+
+    /// The filter that was written so by this hasher, whose seed may be secret.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]; [`DecodeError::WrongHasher`] if it was another one.
+    pub fn from_bytes_keyed(bytes: &[u8], hasher: Hasher) -> Result<Self, DecodeError> {
+        Self::decode(bytes, Some(hasher))
+    }
+
     /// How full it is, and what that means. Reads all of it, while others
     /// insert.
     pub fn snapshot(&self) -> Snapshot {
@@ -143,6 +187,16 @@ impl AtomicWordFilter {
 }
 
 impl AtomicWordFilter {
+    fn decode(bytes: &[u8], key: Option<Hasher>) -> Result<Self, DecodeError> {
+        let (header, bits) = Header::decode(bytes, Kind::Words, Verify::All, key)?;
+        let shape = WordShape::stored(header.count, header.items, header.bits_per_key)?;
+        // As many as the count said, which the header has compared.
+        let words: &[[u8; 8]] =
+            bytemuck::try_cast_slice(bits).map_err(|_| DecodeError::Truncated)?;
+        let words = words.iter().map(|word| u64::from_le_bytes(*word));
+        Ok(Self::from_words(shape, header.hasher, words)?)
+    }
+
     /// With these words, and zeros where there are none of them any more.
     pub(super) fn from_words(
         shape: WordShape,

@@ -52,7 +52,8 @@ impl Estimate {
     }
 
     /// Whether the key may have been counted more often: its counters are at
-    /// 2^31, and go no further.
+    /// 2^31, and go no further. An ageing halves them with the rest, and what
+    /// was not counted stays missing.
     pub fn is_saturated(&self) -> bool {
         self.count >= MOST
     }

@@ -108,7 +108,7 @@ impl Total {
     fn tell(&self, count: u64) -> u64 {
         let told = self.change(|told| {
             let total = (told & MOST).saturating_add(count).min(MOST);
-            Some(told & AGEING | total)
+            Some((told & AGEING) | total)
         });
         told.unwrap_or_default()
     }

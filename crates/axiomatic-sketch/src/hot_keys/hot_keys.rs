@@ -96,13 +96,15 @@ impl HotKeys {
     #[inline]
     pub fn record_many(&self, key: &[u8], records: u32) -> bool {
         let hash = self.hasher().hash(key);
+        // Looked for before the atomic steps, which no load may overtake.
+        let found = self.slots.find(hash);
         if records == 0 {
-            return self.slots.holds(hash);
+            return found.is_some();
         }
-        // The sketch first: it never has less than the list.
+        // Counted in the sketch first: it never has less than the list.
         let (count, due) = self.sketch.raise(hash, records);
-        let is_listed =
-            self.slots.count(hash, records) || self.admit(key, hash, records, at_most(count));
+        let is_listed = found.is_some_and(|found| self.slots.count(found, records))
+            || self.admit(key, hash, records, at_most(count));
         if let Some(least) = due {
             self.age_by_itself(least);
         }
@@ -113,7 +115,7 @@ impl HotKeys {
     /// ones says little where all are equal: see [`top`](Self::top).
     #[inline]
     pub fn is_listed(&self, key: &[u8]) -> bool {
-        self.slots.holds(self.hasher().hash(key))
+        self.slots.find(self.hasher().hash(key)).is_some()
     }
 
     /// The list, by count, the greatest first.

@@ -65,7 +65,11 @@ impl List {
             records,
             at_most,
         } = candidate;
-        if slots.count(hash, records) {
+        // Nobody else moves keys now: who is there stays.
+        if slots
+            .find(hash)
+            .is_some_and(|found| slots.count(found, records))
+        {
             return (Admission::WasThere, Some(key));
         }
         let slot = self.entries.len();
@@ -76,7 +80,7 @@ impl List {
             self.set_floor(slots);
             return (Admission::CameIn, None);
         }
-        let (slot, least) = self.least(slots);
+        let [(least, slot), (next, _)] = self.least(slots);
         if at_most <= least {
             slots.set_floor(least);
             return (Admission::Refused, Some(key));
@@ -85,7 +89,7 @@ impl List {
         let entry = &mut self.entries[slot];
         slots.fill(slot, Some(entry.hash), hash, records);
         let left = std::mem::replace(entry, Entry { key, hash, before });
-        self.set_floor(slots);
+        slots.set_floor(next.min(before.saturating_add(u64::from(records))));
         (Admission::CameIn, Some(left.key))
     }
 
@@ -101,7 +105,7 @@ impl List {
     /// Tells what a key has to be above to get in.
     pub(super) fn set_floor(&self, slots: &Slots) {
         let is_full = self.entries.len() == self.room;
-        slots.set_floor(if is_full { self.least(slots).1 } else { 0 });
+        slots.set_floor(if is_full { self.least(slots)[0].0 } else { 0 });
     }
 
     /// Each key, how often it was recorded while it was in the list, and how
@@ -117,10 +121,17 @@ impl List {
         self.entries.len()
     }
 
-    /// The slot with the least count, and that count.
-    fn least(&self, slots: &Slots) -> (usize, u64) {
-        let counts = self.each(slots).map(|(_, _, count)| count);
-        let least = counts.enumerate().min_by_key(|(_, count)| *count);
-        least.unwrap_or_default()
+    /// The least count and the one after it, each with its slot: one look at
+    /// all of them, since others may want the lock.
+    fn least(&self, slots: &Slots) -> [(u64, usize); 2] {
+        let mut least = [(u64::MAX, 0); 2];
+        for (slot, (_, _, count)) in self.each(slots).enumerate() {
+            if count < least[0].0 {
+                least = [(count, slot), least[0]];
+            } else if count < least[1].0 {
+                least[1] = (count, slot);
+            }
+        }
+        least
     }
 }

@@ -11,6 +11,13 @@ pub(super) struct Slots {
     floor: Floor,
 }
 
+/// Where a key was in the list when it was looked for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    slot: usize,
+    generation: u64,
+}
+
 /// Where in the list a key is: a table of hashes with open addressing, four
 /// places a key or more, so that the first one that is looked at decides as a
 /// rule.
@@ -22,7 +29,7 @@ pub(super) struct Slots {
 /// Invariant while nobody has the lock: every key of the list is in it once, and
 ///           no place between where it is and where its hash points is empty.
 /// Writers   `insert`, `remove`, under the list's lock.
-/// Readers   `find`: without the lock it may miss a key while others are moved,
+/// Readers   `load`: without the lock it may miss a key while others are moved,
 ///           and may find one that has just left.
 /// Orderings all Relaxed: what a place says is checked against the slot, and a
 ///           key that is missed goes to the lock. Whoever has the lock sees
@@ -39,7 +46,7 @@ struct Places(Box<[AtomicU64]>);
 ///           for another key, unless that thread slept while 65,536 keys came
 ///           and went in this slot. Records never wrap.
 /// Writers   `count`, without the lock; `fill`, `halve`, under it.
-/// Readers   `count`, `records`.
+/// Readers   `hash`, `records`.
 /// Orderings all Relaxed: steps on one word have one order, and a hash that is
 ///           not yet the new one only sends its key to the lock.
 #[derive(Debug)]
@@ -71,19 +78,25 @@ impl Slots {
         })
     }
 
-    /// Counts so many for the key with this hash, if it is in the list.
+    /// Where the key with this hash is, if it is in the list.
     #[inline(always)]
-    pub(super) fn count(&self, hash: u64, count: u32) -> bool {
-        let Some((generation, slot)) = self.find(hash) else {
-            return false;
-        };
-        self.slots[slot].count(generation, count)
+    pub(super) fn find(&self, hash: u64) -> Option<Found> {
+        let mut at = self.places.home(hash);
+        for _ in 0..self.places.0.len() {
+            let (half, found) = parts(self.places.load(at))?;
+            // Half of a hash is not a key.
+            if half == hash & HALF && self.slots[found.slot].hash() == hash {
+                return Some(found);
+            }
+            at = self.places.after(at);
+        }
+        None
     }
 
-    /// Whether the key with this hash is in the list.
-    #[inline]
-    pub(super) fn holds(&self, hash: u64) -> bool {
-        self.find(hash).is_some()
+    /// Counts so many for the key that was found there, if it still is.
+    #[inline(always)]
+    pub(super) fn count(&self, found: Found, records: u32) -> bool {
+        self.slots[found.slot].count(found.generation, records)
     }
 
     /// How often the key in this slot was recorded since it came in.
@@ -120,31 +133,15 @@ impl Slots {
     }
 }
 
-impl Slots {
-    /// The generation and the slot of the key with this hash.
-    #[inline(always)]
-    fn find(&self, hash: u64) -> Option<(u64, usize)> {
-        let mut at = self.places.home(hash);
-        for _ in 0..self.places.0.len() {
-            let (half, generation, slot) = parts(self.places.load(at))?;
-            // Half of a hash is not a key.
-            if half == hash & HALF && self.slots[slot].hash() == hash {
-                return Some((generation, slot));
-            }
-            at = self.places.after(at);
-        }
-        None
-    }
-}
-
 /// The lower half of a hash.
 const HALF: u64 = 0xffff_ffff;
 
-/// Half of the hash, the generation and the slot that a place says.
+/// Half of the hash that a place has, and where it points.
 #[inline(always)]
-fn parts(place: u64) -> Option<(u64, u64, usize)> {
-    let slot = (place & 0xffff).checked_sub(1)?;
-    Some((place >> 32, place >> 16 & 0xffff, slot as usize))
+fn parts(place: u64) -> Option<(u64, Found)> {
+    let slot = (place & 0xffff).checked_sub(1)? as usize;
+    let generation = (place >> 16) & 0xffff;
+    Some((place >> 32, Found { slot, generation }))
 }
 
 impl Places {
@@ -178,7 +175,7 @@ impl Places {
         while self.load(at) != 0 {
             at = self.after(at);
         }
-        let place = hash << 32 | generation << 16 | (slot as u64 + 1);
+        let place = (hash << 32) | (generation << 16) | (slot as u64 + 1);
         self.store(at, place);
     }
 
@@ -186,13 +183,13 @@ impl Places {
     /// would not be found beyond an empty one.
     fn remove(&self, hash: u64, slot: usize, hash_of: impl Fn(usize) -> u64) {
         let mut hole = self.home(hash);
-        while parts(self.load(hole)).is_some_and(|(_, _, other)| other != slot) {
+        while parts(self.load(hole)).is_some_and(|(_, found)| found.slot != slot) {
             hole = self.after(hole);
         }
         let distance = |from: usize, to: usize| to.wrapping_sub(from) & (self.0.len() - 1);
         let mut at = self.after(hole);
-        while let Some((_, _, other)) = parts(self.load(at)) {
-            let home = self.home(hash_of(other));
+        while let Some((_, found)) = parts(self.load(at)) {
+            let home = self.home(hash_of(found.slot));
             if distance(home, at) >= distance(hole, at) {
                 self.store(hole, self.load(at));
                 hole = at;
@@ -235,7 +232,7 @@ impl Slot {
             let records = ((seen & MOST) + u64::from(count)).min(MOST);
             let exchange = self.word.compare_exchange_weak(
                 seen,
-                generation << 48 | records,
+                (generation << 48) | records,
                 // ORDERING: Relaxed: a count; no other memory is read on its
                 // strength.
                 Ordering::Relaxed,
@@ -260,7 +257,7 @@ impl Slot {
         self.hash.store(hash, Ordering::Relaxed);
         let filled = self.change(|word| {
             let generation = (word >> 48).wrapping_add(1) & 0xffff;
-            generation << 48 | u64::from(records)
+            (generation << 48) | u64::from(records)
         });
         filled.1 >> 48
     }
@@ -270,7 +267,7 @@ impl Slot {
     /// Linearises at the exchange. A lost race is a record, which is halved with
     /// the rest. Lock-free: one that loses lets another get on.
     fn halve(&self) -> (u64, u64) {
-        let (was, is) = self.change(|word| word & !MOST | (word & MOST) / 2);
+        let (was, is) = self.change(|word| (word & !MOST) | ((word & MOST) / 2));
         (was & MOST, is & MOST)
     }
 
@@ -332,17 +329,17 @@ mod tests {
             let slots = Slots::new(6).unwrap();
             let mut list: [Option<u64>; 6] = [None; 6];
             for (slot, home, low) in steps {
-                let hash = home << 61 | 0x1f << 56 | low;
+                let hash = (home << 61) | (0x1f << 56) | low;
                 if list.contains(&Some(hash)) {
-                    prop_assert!(slots.count(hash, 1));
+                    prop_assert!(slots.count(slots.find(hash).unwrap(), 1));
                     continue;
                 }
                 slots.fill(slot, list[slot], hash, 1);
                 let left = list[slot].replace(hash);
-                prop_assert!(left.is_none_or(|left| !slots.holds(left)));
+                prop_assert!(left.is_none_or(|left| slots.find(left).is_none()));
                 for (slot, hash) in list.iter().enumerate() {
                     if let Some(hash) = hash {
-                        prop_assert_eq!(slots.find(*hash).map(|found| found.1), Some(slot));
+                        prop_assert_eq!(slots.find(*hash).map(|found| found.slot), Some(slot));
                     }
                 }
             }
@@ -356,11 +353,11 @@ mod tests {
     fn a_record_is_not_counted_for_the_key_that_came_after() {
         let slots = Slots::new(1).unwrap();
         slots.fill(0, None, 7, 1);
-        let (generation, slot) = slots.find(7).unwrap();
+        let found = slots.find(7).unwrap();
         slots.fill(0, Some(7), 8, 1);
-        assert!(!slots.slots[slot].count(generation, 1));
+        assert!(!slots.count(found, 1));
         assert_eq!(slots.records(0), 1);
-        assert!(slots.count(8, 1));
+        assert!(slots.count(slots.find(8).unwrap(), 1));
         assert_eq!(slots.records(0), 2);
     }
 
@@ -370,14 +367,14 @@ mod tests {
         slots.fill(0, None, 0, 1);
         for hash in 1..70_000 {
             slots.fill(0, Some(hash - 1), hash, 1);
-            assert!(slots.holds(hash) && !slots.holds(hash - 1));
+            assert!(slots.find(hash).is_some() && slots.find(hash - 1).is_none());
         }
         let word = &slots.slots[0].word;
         word.store(word.load(Ordering::Relaxed) | (MOST - 1), Ordering::Relaxed);
-        assert!(slots.count(69_999, 5));
-        assert!(slots.count(69_999, 5));
+        let found = slots.find(69_999).unwrap();
+        assert!(slots.count(found, 5) && slots.count(found, 5));
         assert_eq!(slots.records(0), MOST);
         assert_eq!(slots.halve(0), (MOST, MOST / 2));
-        assert!(slots.count(69_999, 1));
+        assert!(slots.count(found, 1));
     }
 }

@@ -27,7 +27,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     // A few keys that meet in rows and in lines.
-    let hash = (0_u64..4, 0_u64..256).prop_map(|(line, columns)| line << 62 | columns);
+    let hash = (0_u64..4, 0_u64..256).prop_map(|(line, columns)| (line << 62) | columns);
     let count = prop_oneof![8 => 0_u32..5, 2 => 250_u32..2_000, 1 => (u32::MAX - 9)..];
     let step = prop_oneof![
         9 => (hash, count).prop_map(|(hash, count)| Step::Add(hash, count)),

@@ -202,7 +202,7 @@ fn threads_that_record_while_it_ages_lose_no_key() {
             scope.spawn(move || {
                 for record in 0..60_000_u64 {
                     hot.record(&(record % 10).to_le_bytes());
-                    hot.record(&(thread << 32 | 1_000 + record).to_le_bytes());
+                    hot.record(&((thread << 32) | (1_000 + record)).to_le_bytes());
                 }
             });
         }

@@ -162,6 +162,7 @@ fn a_snapshot_of_words_says_how_full_they_are() {
     let filter = words(1_000, 0.01);
     let snapshot = filter.snapshot();
     assert!(snapshot.is_empty() && snapshot.len().is_about(0));
+    assert!(snapshot.to_string().starts_with("0 \u{b1} 0 of 1000 items"));
     assert_eq!(snapshot.bytes(), filter.shape().bytes());
     hashes(1).take(2_000).for_each(|hash| {
         filter.insert_hash(hash);
@@ -173,6 +174,20 @@ fn a_snapshot_of_words_says_how_full_they_are() {
     let exact = filter.shape().false_positives_at(2_000);
     let counted = snapshot.false_positives();
     assert!((0.7..1.4).contains(&(counted / exact)), "{snapshot}");
+}
+
+#[test]
+fn a_filter_whose_bits_are_all_set_may_hold_any_number_of_keys() {
+    let (mut blocks, words) = (filter(10, 0.1), words(10, 0.5));
+    hashes(1).take(100_000).for_each(|hash| {
+        blocks.insert_hash(hash);
+        words.insert_hash(hash);
+    });
+    for full in [blocks.snapshot(), words.snapshot()] {
+        assert_eq!((full.fill(), full.false_positives()), (1.0, 1.0));
+        assert!(full.is_overfull() && full.len().is_about(u64::MAX));
+        assert!(full.to_string().starts_with("inf \u{b1} inf of 10 items"));
+    }
 }
 
 #[test]
