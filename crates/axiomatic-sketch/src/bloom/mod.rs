@@ -157,6 +157,7 @@ pub(crate) mod mask;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod recent;
+mod ring;
 mod ring_cell;
 mod ring_shape;
 mod ring_snapshot;

@@ -5,7 +5,7 @@ use std::fmt;
 use axiomatic_core::hash::Hasher;
 
 use super::error::{BuildError, WindowedError};
-use super::ring_cell::Ring;
+use super::ring::Ring;
 use super::ring_shape::{Generations, RingShape};
 use super::ring_snapshot::WindowedSnapshot;
 use super::tick_cell::TickCell;

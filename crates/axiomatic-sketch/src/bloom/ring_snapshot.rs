@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::mask::TAGGED_BITS;
-use super::ring_cell::Ring;
+use super::ring::Ring;
 use super::ring_shape::{Mask, RingShape};
 use super::shape::{Memory, Percentage};
 use super::snapshot::Estimate;

@@ -7,7 +7,7 @@ use axiomatic_core::hash::Hasher;
 use axiomatic_core::time::{Instant, saturating_nanos};
 
 use super::error::{BuildError, WindowedError};
-use super::ring_cell::Ring;
+use super::ring::Ring;
 use super::ring_shape::{Generations, RingShape};
 use super::ring_snapshot::WindowedSnapshot;
 

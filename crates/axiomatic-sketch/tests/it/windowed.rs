@@ -1,4 +1,7 @@
 //! The filters that forget, against references that keep lists.
+//!
+//! One file, because both filters and all threads are held to one set of keys,
+//! periods and references.
 
 use std::collections::HashMap;
 use std::sync::Barrier;

@@ -1,10 +1,6 @@
-//! Models of the filters that forget, explored by loom:
-//! `cargo xtask loom`.
-//!
-//! Each is named for the invariant that it holds. There are two generations,
-//! so a window is one period, and there is one group, so all keys are in the
-//! same two words. Every rotation sweeps them.
-#![cfg(axiomatic_loom)]
+//! Filters that forget. There are two generations, so a window is one period,
+//! and there is one group, so all keys are in the same two words. Every rotation
+//! sweeps them.
 
 use std::time::Duration;
 

@@ -1,9 +1,5 @@
-//! Models of counts and of hot keys, explored by loom: `cargo xtask loom`.
-//!
-//! Each is named for the invariant that it holds. Sketches have one line, so
-//! that threads meet; keys of the list are chosen so that they meet in none of
-//! its rows.
-#![cfg(axiomatic_loom)]
+//! Counts, and hot keys. Sketches have one line, so that threads meet; keys of
+//! the list are chosen so that they meet in none of its rows.
 
 use std::num::NonZeroU16;
 
