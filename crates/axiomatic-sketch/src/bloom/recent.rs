@@ -102,9 +102,11 @@ impl RecentConfig {
             generations,
         } = self;
         BuildError::check(hasher)?;
-        let shape = RingShape::new(keys, generations, rate)?;
-        // Rounded up, so that no key is forgotten too early.
+        // Rounded up, so that no key is forgotten too early; and sized for
+        // that, which of few keys is a multiple.
         let period = keys.div_ceil(generations.per_window());
+        let full = period.saturating_mul(generations.per_window());
+        let shape = RingShape::new(full, generations, rate)?;
         Ok(RecentFilter {
             ring: Ring::new(shape, period)?,
             ticks: TickCell::new(),
