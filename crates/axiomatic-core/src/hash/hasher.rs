@@ -51,8 +51,8 @@ impl Hasher {
     }
 
     /// The hash of a number: that of its eight bytes, little-endian, and so the
-    /// same as [`hash`](Self::hash) of `number.to_le_bytes()`; by XXH3 in a
-    /// third of the time, since nothing has to be asked about lengths.
+    /// same as [`hash`](Self::hash) of `number.to_le_bytes()`; by XXH3 in
+    /// half of the time, since nothing has to be asked about lengths.
     ///
     /// ```
     /// # use axiomatic_core::hash::{Algorithm, Hasher, Seed};

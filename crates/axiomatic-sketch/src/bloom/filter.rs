@@ -101,7 +101,8 @@ impl BloomFilter {
     /// Whether each of these keys may have been inserted, by their hashes:
     /// `answers` holds afterwards as many as there are hashes, in their order.
     ///
-    /// Twice as fast as one by one, since their lines are fetched together.
+    /// Faster than one by one by a fifth, where the filter is in the cache; twice
+    /// as fast where it is not, since its lines are fetched together.
     ///
     /// ```
     /// # use axiomatic_core::hash::{Algorithm, Hasher, Seed};

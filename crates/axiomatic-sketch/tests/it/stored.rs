@@ -1,6 +1,6 @@
 //! Filters as bytes.
 
-use axiomatic_core::hash::{Algorithm, AlgorithmError, Hasher, Seed};
+use axiomatic_core::hash::{Algorithm, AlgorithmError, Hasher, Seed, mix};
 use axiomatic_sketch::bloom::{
     AtomicWordFilter, BloomFilter, BloomView, BuildError, DecodeError, Shape, ShapeError, Verify,
     WordShape,
@@ -198,7 +198,14 @@ fn a_filter_is_read_with_the_seed_it_was_made_with_or_not_at_all() {
         DecodeError::SeedNeeded
     );
     assert!(BloomFilter::from_bytes_keyed(&secret, key()).is_ok());
+    // The same hash by a seed that is no secret: written again, it would be
+    // shown.
+    let halves = [0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908];
+    let shown = Seed::fixed(mix(mix(halves[0]) ^ halves[1]));
+    let shown = Hasher::new(Algorithm::Xxh3, shown);
+    assert_eq!(shown.hash(b"a"), key().hash(b"a"));
     let others = [
+        shown,
         Hasher::new(Algorithm::Xxh3, Seed::key([1; 16])),
         Hasher::new(Algorithm::Xxh3, Seed::fixed(0)),
         Hasher::new(Algorithm::Xxh64, key().seed()),
