@@ -275,6 +275,14 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_look_alike_to_a_block_are_counted() {
+        // Ten blocks a key, of which one in ten is met, and then one mask in
+        // 2^32 is the same. That two keys' bits cover a third one's is rarer.
+        let rate = rate(0.1) * 4_294_967_296.0;
+        assert!((0.1..0.11).contains(&rate), "{rate}");
+    }
+
+    #[test]
     fn the_rate_of_a_shape_is_at_most_what_was_asked_and_a_block_less_is_too_few() {
         for rate in [0.5, 0.1, 0.01, 1e-3, 1e-5, 1e-8] {
             let shape = Shape::for_items(1_000_000).false_positives(rate).unwrap();
