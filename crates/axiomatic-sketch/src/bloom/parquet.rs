@@ -158,9 +158,10 @@ mod tests {
             BloomView::of_parquet(&bytes).map(|(view, _)| view.shape().blocks())
         };
         assert_eq!(of(&[64]), Ok(1));
-        // Zero bits, a negative number, half a block, beyond 32 bits.
+        // Zero bits, negative numbers, half a block, beyond 32 bits.
         assert_eq!(of(&[0]), Err(ParquetError::Length));
         assert_eq!(of(&[63]), Err(ParquetError::Length));
+        assert_eq!(of(&[65]), Err(ParquetError::Length));
         assert_eq!(of(&[32]), Err(ParquetError::Length));
         assert_eq!(
             of(&[0xff, 0xff, 0xff, 0xff, 0x7f]),
