@@ -219,18 +219,26 @@ impl Ring {
     /// faster.
     #[cold]
     fn renew(&self, words: &[WordCell], head: Head, mask: u64, during: State) -> Option<bool> {
-        let mut found = [Word(0); LINE];
-        for (word, found) in words.iter().zip(&mut found) {
-            *found = word.load_before_state();
+        let own = head.current();
+        // Before the others: if it is open, they are sealed.
+        let current = words[own].load_before_others();
+        let mut found = [current; LINE];
+        for (at, word) in words.iter().enumerate() {
+            if at != own {
+                found[at] = word.load_before_state();
+            }
         }
         if self.state.load() != during {
             return None;
         }
         // From here on, a word that is not of its round is of an older one.
-        let own = head.current();
-        if found[own].is_of(head.round()) {
+        let is_sealed = |at: usize| at == own || found[at].is_sealed_in(head.alive(at));
+        if current.is_open_in(head.round()) && (0..words.len()).all(is_sealed) {
             return None;
         }
+        // And a word of this round is too, if it is sealed or others are not:
+        // it was missed by all sweeps until its tag came again, and would
+        // otherwise be waited for until the next generation.
         let mut known = false;
         for (at, word) in words.iter().enumerate() {
             if at == own {
@@ -360,5 +368,36 @@ impl Ring {
         let first = (group as usize) << log2;
         let within = first % LINE;
         &self.lines[first / LINE].0[within..within + (1 << log2)]
+    }
+}
+
+#[cfg(all(test, not(axiomatic_loom)))]
+mod tests {
+    use super::*;
+    use crate::bloom::Generations;
+
+    /// Had every sweep missed a word until its tag came again, an insertion
+    /// waited for it until the next generation, and so for ever if `now` stayed.
+    #[test]
+    fn a_word_whose_tag_has_come_again_is_not_waited_for() {
+        for generations in [Generations::Two, Generations::Four, Generations::Eight] {
+            let shape = RingShape::new(1, generations, 0.01).unwrap();
+            let stale = |head: Head, own: Word, other: Word| {
+                let ring = Ring::new(shape, 1_000_000).unwrap();
+                let words = ring.group(0);
+                for (at, word) in words.iter().enumerate() {
+                    let to = if at == head.current() { own } else { other };
+                    assert!(word.replace(word.load(), to));
+                }
+                let inserted = ring.insert(7, 500);
+                assert!(inserted.is_new && ring.may_contain(7, 500));
+            };
+            let head = Head::of(0, generations.log2());
+            let over = Word::sealed_empty(head.past(0));
+            // Sealed as if a later generation had begun, and open beside words
+            // that nobody has sealed.
+            stale(head, Word::sealed_empty(head.round()), over);
+            stale(head, Word::opened(head.round(), 0), over);
+        }
     }
 }
