@@ -119,8 +119,6 @@ impl WordCell {
     pub(super) fn load_before_others(&self) -> Word {
         // ORDERING: Acquire: observes that the other words are sealed; pairs
         // with the Release in `replace` that opened this one.
-        // SURVIVES: who does not see it yet finds a word that is not sealed,
-        // and begins again; the order only spares that.
         Word(self.0.load(Ordering::Acquire))
     }
 
