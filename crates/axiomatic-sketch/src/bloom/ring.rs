@@ -400,4 +400,27 @@ mod tests {
             stale(head, Word::opened(head.round(), 0), over);
         }
     }
+    /// Who skips a generation renews the oldest word, which may have the key,
+    /// before it seals the one of a late inserter. That one must not take the
+    /// key for new in its own generation, which is forgotten too early for who
+    /// comes later. Step by step, since loom does not come to that schedule.
+    #[test]
+    fn a_late_inserter_does_not_add_beside_a_word_that_was_renewed() {
+        let shape = RingShape::new(1, Generations::Four, 1e-6).unwrap();
+        let ring = Ring::new(shape, 100).unwrap();
+        let (known, other) = (7 << 20, 9 << 40);
+        ring.insert(known, 50);
+        let late = ring.insert(other, 350).during;
+        let (words, head) = (ring.group(0), ring.head(late));
+        let mask = mask::tagged_mask(known, shape.draws());
+        // All are sealed: it goes into the open word, and is known of old.
+        assert_eq!(ring.add(words, head, mask), Some(false));
+
+        let ring = Ring::new(shape, 100).unwrap();
+        ring.insert(known, 50);
+        ring.insert(other, 350);
+        let (words, later) = (ring.group(0), Head::of(5, 2));
+        assert!(words[0].replace(words[0].load(), Word::sealed_empty(later.alive(0))));
+        assert_eq!(ring.add(words, head, mask), None);
+    }
 }
