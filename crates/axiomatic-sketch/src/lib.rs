@@ -8,9 +8,9 @@
 //! | [`hot_keys`] | Which keys are seen the most, in fixed memory |
 #![deny(unsafe_code)]
 
+mod build;
 mod lanes;
 mod load;
-mod width;
 
 pub mod bloom;
 pub mod count_min;

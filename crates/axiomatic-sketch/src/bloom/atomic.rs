@@ -4,7 +4,7 @@ use axiomatic_core::hash::Hasher;
 
 use super::error::BuildError;
 use super::filter::BloomFilter;
-use super::kernels::{BATCH, places};
+use super::kernels::{Ask, AskMany, BATCH, Words, places};
 use super::mask::{self, Block};
 use super::shape::Shape;
 use super::shared_block::SharedBlock;
@@ -195,25 +195,11 @@ impl AtomicBloomFilter {
     }
 
     fn copied(&self) -> impl Iterator<Item = Block> {
-        self.blocks.iter().map(SharedBlock::load)
+        self.blocks.iter().map(Words::words)
     }
 }
 
-/// Of two words, like those of the sequential filter.
-struct Ask<'a> {
-    block: &'a SharedBlock,
-    hash: u64,
-}
-
-impl Kernel for Ask<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self) -> bool {
-        self.block.covers(&mask::mask::<L>(self.hash))
-    }
-}
-
+/// Of two words, as [`Ask`] is.
 struct Insert<'a> {
     block: &'a SharedBlock,
     hash: u64,
@@ -225,29 +211,6 @@ impl Kernel for Insert<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) -> bool {
         self.block.add(&mask::mask::<L>(self.hash))
-    }
-}
-
-struct AskMany<'a> {
-    blocks: &'a [SharedBlock],
-    hashes: &'a [u64],
-    answers: &'a mut [bool],
-}
-
-impl Kernel for AskMany<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self) {
-        let count = self.blocks.len() as u32;
-        let batches = self.hashes.chunks(BATCH);
-        for (hashes, answers) in batches.zip(self.answers.chunks_mut(BATCH)) {
-            let places = places(hashes, count);
-            let each = hashes.iter().zip(&places).zip(answers);
-            for ((hash, at), answer) in each {
-                *answer = self.blocks[*at as usize].covers(&mask::mask::<L>(*hash));
-            }
-        }
     }
 }
 
@@ -335,7 +298,7 @@ mod tests {
             for hash in hashes {
                 let block = &shared.blocks[mask::block_of(hash, blocks) as usize];
                 let mask = mask::mask::<Narrow>(hash);
-                let words = block.words().into_iter().zip(mask.chunks(2));
+                let words = block.pairs().into_iter().zip(mask.chunks(2));
                 let lacking = words.filter(|(word, mask)| {
                     let mask = u64::from(mask[0]) | u64::from(mask[1]) << 32;
                     mask & !word != 0

@@ -15,7 +15,7 @@ pub(super) const BATCH: usize = 32;
 /// which it saves at 13 MB.
 const NEAR: usize = 1 << 15;
 
-/// A block in either of its forms: in memory, or as it is stored.
+/// A block in one of its forms: in memory, as it is stored, or shared.
 pub(super) trait Words {
     fn words(&self) -> Block;
 }

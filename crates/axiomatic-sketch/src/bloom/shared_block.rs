@@ -1,6 +1,7 @@
 //! A block whose bits threads set at the same time.
 
 use super::bits_cell::Bits;
+use super::kernels::Words;
 use super::mask::{self, Block};
 
 /// The words of a block two by two, the first one below. Half a cache line,
@@ -20,19 +21,14 @@ impl SharedBlock {
     }
 
     #[inline(always)]
-    pub(super) fn words(&self) -> [u64; 4] {
+    pub(super) fn pairs(&self) -> [u64; 4] {
         self.0.each_ref().map(Bits::load)
-    }
-
-    #[inline(always)]
-    pub(super) fn load(&self) -> Block {
-        block_of_pairs(self.words())
     }
 
     /// Whether all bits of the mask are set.
     #[inline(always)]
     pub(super) fn covers(&self, mask: &Block) -> bool {
-        mask::covers(&self.load(), mask)
+        mask::covers(&self.words(), mask)
     }
 
     /// Whether a bit of the mask was missing, and this is who set it.
@@ -56,6 +52,13 @@ impl SharedBlock {
             }
         }
         added != 0
+    }
+}
+
+impl Words for SharedBlock {
+    #[inline(always)]
+    fn words(&self) -> Block {
+        block_of_pairs(self.pairs())
     }
 }
 
@@ -85,8 +88,8 @@ mod tests {
     fn of_two_words_the_first_one_is_below() {
         let block = SharedBlock::of(&[1, 2, 3, 4, 5, 6, 7, 8]);
         let words = [0x2_0000_0001, 0x4_0000_0003, 0x6_0000_0005, 0x8_0000_0007];
-        assert_eq!(block.words(), words);
-        assert_eq!(SharedBlock::of_words(words).load(), block.load());
-        assert_eq!(block.load(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(block.pairs(), words);
+        assert_eq!(SharedBlock::of_words(words).words(), block.words());
+        assert_eq!(block.words(), [1, 2, 3, 4, 5, 6, 7, 8]);
     }
 }

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use axiomatic_core::hash::{Algorithm, Hasher};
-
-use crate::width;
+pub use crate::build::BuildError;
 
 /// Why there is no sketch of that size.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -33,39 +31,3 @@ impl fmt::Display for ShapeError {
 }
 
 impl std::error::Error for ShapeError {}
-
-/// Why a sketch was not made.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// There is no memory for so many bytes.
-    OutOfMemory {
-        /// How many.
-        bytes: u64,
-    },
-    /// The algorithm's hashes have fewer than 64 bits, and would put all keys
-    /// into the first few lines.
-    NarrowHash(Algorithm),
-}
-
-impl BuildError {
-    pub(super) fn check(hasher: Hasher) -> Result<(), Self> {
-        width::check(hasher).map_err(BuildError::NarrowHash)
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BuildError::OutOfMemory { bytes } => {
-                write!(f, "there is no memory for a sketch of {bytes} bytes")
-            }
-            BuildError::NarrowHash(algorithm) => {
-                let (name, bits) = (algorithm.name(), algorithm.bits());
-                write!(f, "a sketch needs hashes of 64 bits, {name} has {bits}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}

@@ -323,6 +323,6 @@ fn what_cannot_be_built_is_an_error() {
     let error = BuildError::OutOfMemory { bytes: 1 << 37 };
     assert_eq!(
         error.to_string(),
-        "there is no memory for a sketch of 137438953472 bytes"
+        "there is no memory for 137438953472 bytes"
     );
 }
