@@ -1,0 +1,23 @@
+//! Patterns for the axiom of coordination: no step is atomic across two
+//! machines.
+//!
+//! | Pattern | Answers |
+//! |---|---|
+//! | [`outbox`] | a database commits, and a broker must hear of it |
+//! | [`inbox`] | a broker delivers twice, and a database must change once |
+//!
+//! This crate holds the protocols, over any database and any broker; crates
+//! named for engines (`axiomatic-sqlite`) hold their SQL.
+#![forbid(unsafe_code)]
+
+#[doc(hidden)]
+pub mod crash_points;
+pub mod inbox;
+mod message_id;
+pub mod outbox;
+mod store_error;
+mod timestamp;
+
+pub use message_id::MessageId;
+pub use store_error::{StoreError, Why};
+pub use timestamp::Timestamp;

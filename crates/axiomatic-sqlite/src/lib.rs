@@ -1,0 +1,2 @@
+//! The outbox and the inbox in SQLite.
+#![forbid(unsafe_code)]
