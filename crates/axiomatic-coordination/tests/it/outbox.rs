@@ -1,0 +1,3 @@
+//! The relay over the store in memory.
+
+mod relaying;
