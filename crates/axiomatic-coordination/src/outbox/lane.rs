@@ -51,6 +51,11 @@ impl Lane {
         }
     }
 
+    /// The lane before this one; before the first comes the last.
+    pub const fn before(self) -> Self {
+        Lane(self.0.wrapping_sub(1))
+    }
+
     /// As databases store it, which have no unsigned numbers: in the same
     /// order.
     pub const fn to_stored(self) -> i64 {

@@ -5,6 +5,8 @@
 mod assignment;
 mod cloud_event;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "tokio")]
 mod desk;
 #[cfg(feature = "tokio")]
