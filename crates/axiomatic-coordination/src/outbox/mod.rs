@@ -2,6 +2,8 @@
 //! it, and is published afterwards.
 
 mod cloud_event;
+#[cfg(feature = "conformance")]
+pub mod history;
 mod lane;
 mod message;
 mod operations;
