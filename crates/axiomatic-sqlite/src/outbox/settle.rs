@@ -194,6 +194,3 @@ fn hold(
     crash_points::reach("sqlite.settle.blocked");
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;
