@@ -201,7 +201,10 @@ mod tests {
         let transient = Verdict::rejected(Class::Transient, "no");
         let permanent = Verdict::rejected(Class::Permanent, "no");
         assert!(is_outage(&[transient.clone(), Verdict::Unknown]));
-        assert!(!is_outage(&[transient.clone()]), "one says nothing");
+        assert!(
+            !is_outage(std::slice::from_ref(&transient)),
+            "one says nothing"
+        );
         assert!(!is_outage(&[transient.clone(), Verdict::Acked]));
         assert!(!is_outage(&[transient.clone(), Verdict::Duplicate]));
         assert!(

@@ -5,11 +5,15 @@
 mod assignment;
 mod cloud_event;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "tokio")]
 mod desk;
 #[cfg(feature = "tokio")]
 mod fate;
+mod in_process;
 mod lane;
+mod memory;
 mod message;
 mod operations;
 mod publisher;
@@ -26,7 +30,10 @@ mod wake;
 
 pub use cloud_event::CloudEvent;
 pub use config::{Config, ConfigError, HeadPolicy};
+pub use in_process::{Delivery, InProcess, PublishWith, Subscriber, in_process, publish_with};
 pub use lane::{Bucket, Buckets, Lane};
+pub(crate) use memory::MemoryTables;
+pub use memory::{Keep, MemoryOutbox};
 pub use message::Message;
 pub use operations::{Backlog, Blocked, DeadLetter, Holding, Ids, Operate, Replay, Scope, Waiting};
 pub use publisher::{Class, Publisher, Verdict};
