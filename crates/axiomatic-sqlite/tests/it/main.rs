@@ -1,5 +1,6 @@
 //! What the crate promises, seen from outside.
 
+mod conformance;
 mod counts;
 mod group_commit;
 mod operate;
