@@ -1,4 +1,7 @@
 //! What the crate promises, seen from outside.
 
+mod faults;
 mod group_commit;
+mod producer;
+mod schema;
 mod support;
