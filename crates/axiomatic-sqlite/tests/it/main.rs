@@ -2,8 +2,11 @@
 
 mod conformance;
 mod counts;
+mod faults;
 mod group_commit;
 mod operate;
+mod producer;
 mod scene;
+mod schema;
 mod store;
 mod support;
