@@ -11,6 +11,8 @@ pub mod conformance;
 mod desk;
 #[cfg(feature = "tokio")]
 mod fate;
+#[cfg(feature = "conformance")]
+pub mod history;
 mod in_process;
 mod lane;
 mod memory;
