@@ -1,0 +1,12 @@
+//! What the crate promises, seen from outside.
+
+mod conformance;
+mod counts;
+mod faults;
+mod group_commit;
+mod operate;
+mod producer;
+mod scene;
+mod schema;
+mod store;
+mod support;
