@@ -116,7 +116,9 @@ impl Database {
     }
 
     /// Gives this handle up, and waits until the last one is gone, all that
-    /// was queued is done, and the file is closed.
+    /// was queued is done, and the file is closed. Before that, nobody may
+    /// delete or replace it: SQLite closes a file by clearing its log away,
+    /// by name.
     pub async fn close(self) {
         let mut ended = self.inner.ended.clone();
         drop(self);
