@@ -585,3 +585,6 @@ impl Run {
         self.stage == Stage::Done && self.rows.is_empty() && self.unsettled == 0
     }
 }
+
+#[cfg(test)]
+mod tests;
