@@ -62,17 +62,22 @@ impl Database {
         let (alive, ended) = watch::channel(());
         let (jobs, queue) = mpsc::channel();
         let (reads, questions) = mpsc::channel::<Read>();
-        let desk = Desk::new(writing, &options, wake.clone()).map_err(store_error)?;
-        let writer_alive = alive.clone();
+        let mut desk = Desk::new(writing, &options, wake.clone()).map_err(store_error)?;
+        let (reading_on, read_out) = mpsc::channel::<()>();
         let thread = spawn("axiomatic-sqlite-writer", move || {
             desk.work(&queue);
-            drop(writer_alive);
+            // Whoever is the last to close the file clears its log away. If
+            // both closed it at once, neither would be.
+            let _ = read_out.recv();
+            drop(desk);
+            drop(alive);
         })?;
         spawn("axiomatic-sqlite-reader", move || {
             for question in questions {
                 question(&reading);
             }
-            drop((reading, alive));
+            drop(reading);
+            drop(reading_on);
         })?;
         Ok(Database {
             inner: Arc::new(Inner {
@@ -159,6 +164,9 @@ fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
         },
     )?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What a savepoint would undo is kept in memory: otherwise each group
+    // makes a temporary file for it.
+    connection.pragma_update(None, "temp_store", "memory")?;
     // 16 MiB: not measured.
     connection.pragma_update(None, "cache_size", -16_384)?;
     // The user's statements share the cache with ours, of which there are a
