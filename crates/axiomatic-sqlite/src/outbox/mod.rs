@@ -79,8 +79,9 @@
 //! Deleting what was published, 500 messages a time, ran at 0.6 to 0.9 of the
 //! speed of a bare loop of `DELETE`s by id; an archive makes it three to four
 //! times slower, since each message is written a second time. A fetch took 3
-//! to 6 µs a message of 200 bytes on the thread that reads, which keeps
-//! nobody from writing. (Two shared cores, 50 000 keys with a message each.)
+//! to 10 µs a message of 200 bytes on the thread that reads, which keeps
+//! nobody from writing. (Two cores that others used too; 50 000 keys with a
+//! message each.)
 //!
 //! # When not to use it
 //!
