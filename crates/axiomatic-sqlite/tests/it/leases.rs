@@ -59,8 +59,10 @@ async fn under_a_lease_that_is_lost_nothing_is_changed() {
             Lost::AnothersAllAlong => scene.relay = RelayId::new("other"),
         }
         let relay = scene.relay.clone();
-        let lease_row =
-            || scene.number("SELECT until + epoch * 7 + (owner IS NULL) FROM outbox_lease");
+        let lease_row = || {
+            let columns = ["until", "epoch", "owner IS NULL"];
+            columns.map(|column| scene.number(&format!("SELECT {column} FROM outbox_lease")))
+        };
         let before = lease_row();
         let fates = [
             Fate::Published,
