@@ -23,6 +23,25 @@ pub(crate) const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
 ///
 /// Handles are cheap to clone. When the last one is dropped, the threads do
 /// what is queued, and end.
+///
+/// ```
+/// use axiomatic_sqlite::{Database, Options};
+///
+/// # let name = format!("axiomatic-sqlite-{}.db", axiomatic_coordination::MessageId::random());
+/// # let path = std::env::temp_dir().join(name);
+/// let database = Database::open(&path, Options::new())?;
+/// let four = database.writer().run_blocking(|tx| {
+///     tx.execute_batch("CREATE TABLE square (of INTEGER PRIMARY KEY, is_ INTEGER)")?;
+///     tx.execute("INSERT INTO square VALUES (2, 4)", ())?;
+///     tx.query_row("SELECT is_ FROM square WHERE of = 2", (), |row| row.get::<_, i64>(0))
+/// })?;
+/// assert_eq!(four, 4);
+/// # drop(database);
+/// # for end in ["", "-wal", "-shm"] {
+/// #     let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+/// # }
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
@@ -97,7 +116,9 @@ impl Database {
     }
 
     /// Gives this handle up, and waits until the last one is gone, all that
-    /// was queued is done, and the file is closed.
+    /// was queued is done, and the file is closed. Before that, nobody may
+    /// delete or replace it: SQLite closes a file by clearing its log away,
+    /// by name.
     pub async fn close(self) {
         let mut ended = self.inner.ended.clone();
         drop(self);
