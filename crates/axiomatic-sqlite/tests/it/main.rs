@@ -4,6 +4,7 @@ mod conformance;
 mod counts;
 mod faults;
 mod group_commit;
+mod leases;
 mod operate;
 mod producer;
 mod scene;
