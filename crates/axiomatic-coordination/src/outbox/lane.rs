@@ -154,7 +154,10 @@ mod tests {
     /// to the order of their keys.
     #[test]
     fn lanes_are_what_they_were() {
-        assert_eq!(Lane::of_key(None, "order-17").to_string(), "77770090b0ffdf62");
+        assert_eq!(
+            Lane::of_key(None, "order-17").to_string(),
+            "77770090b0ffdf62"
+        );
         assert_eq!(
             Lane::of_key(Some("acme"), "order-17").to_string(),
             "b316f9c59f84d138"
