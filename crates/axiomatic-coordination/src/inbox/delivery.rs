@@ -168,8 +168,8 @@ impl Delivery {
         let Some(text) = self.header(name) else {
             return Ok(None);
         };
-        match text.parse() {
-            Ok(number @ 1..=i64::MAX) => Ok(Some(number.cast_unsigned())),
+        match text.parse::<u64>() {
+            Ok(number @ 1..=GREATEST) => Ok(Some(number)),
             _ => Err(MalformedHeader { name }),
         }
     }
@@ -228,6 +228,9 @@ impl From<&Envelope> for Delivery {
         }
     }
 }
+
+/// The greatest number that databases can store.
+const GREATEST: u64 = i64::MAX as u64;
 
 /// Which message is meant: that of a delivery, by the inbox's rule, or that
 /// of an id.

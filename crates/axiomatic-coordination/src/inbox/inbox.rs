@@ -13,7 +13,7 @@ use super::outcome::{Admission, Error, Fate, Ordered, Outcome};
 use super::quarantine::{Quarantined, Start, start};
 use super::tables::{Seen, Stream, Tables};
 use super::watermark::{Gap, Verdict, Watermark};
-use crate::{StoreError, crash_points};
+use crate::StoreError;
 
 /// Has each message's effects happen once in a database, however often the
 /// message comes.
@@ -207,22 +207,24 @@ impl Inbox {
         if !delivery.may_be_a_repeat() {
             return Ok(Admission::Handle);
         }
-        if tx.quarantined(consumer, &id)?.is_some() {
-            return Ok(Admission::Quarantined);
-        }
-        let started = tx.started(consumer, &id)?;
-        let start = start(delivery, started, self.0.config.starts);
-        match start {
-            Start::AtOnce => {}
-            Start::WriteDown => tx.start(consumer, &id)?,
-            Start::Quarantine => {
-                let reason = format!("{started} attempts began, and nobody heard how they ended");
-                tx.quarantine(consumer, &id, started, &reason, delivery)?;
-                tx.forget_starts(consumer, &id)?;
-                self.0.counts.quarantined();
+        self.undo_on_error(tx, |tx| {
+            if tx.quarantined(consumer, &id)?.is_some() {
+                return Ok(Admission::Quarantined);
             }
-        }
-        Ok(start.admission())
+            let started = tx.started(consumer, &id)?;
+            let start = start(delivery, started, self.0.config.starts);
+            match start {
+                Start::AtOnce => {}
+                Start::WriteDown => tx.start(consumer, &id)?,
+                Start::Quarantine => {
+                    let reason = format!("{started} attempts began, and nobody heard of them");
+                    tx.quarantine(consumer, &id, started, &reason, delivery)?;
+                    tx.forget_starts(consumer, &id)?;
+                    self.0.counts.quarantined();
+                }
+            }
+            Ok(start.admission())
+        })
     }
 
     /// An attempt has failed, and the process lives: in a transaction of its
@@ -329,12 +331,10 @@ impl Inbox {
             if let Some(Seen { first_seen, result }) = tx.see(consumer, id)? {
                 return Ok(Outcome::Duplicate { first_seen, result });
             }
-            crash_points::reach("inbox.seen");
             let done = work(tx, id).map_err(|error| Error::Work {
                 error,
                 id: id.clone(),
             })?;
-            crash_points::reach("inbox.done");
             Ok(Outcome::Done(done))
         })?;
         self.0.counts.once(outcome.is_duplicate());
@@ -370,7 +370,6 @@ impl Inbox {
                 let id = self.id_of(delivery)?;
                 return Err(Error::Work { error, id });
             }
-            crash_points::reach("inbox.in_order.done");
         }
         Ok(())
     }

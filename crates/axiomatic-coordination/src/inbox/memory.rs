@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::delivery::Delivery;
 use super::id::Id;
 use super::quarantine::Quarantined;
-use super::tables::{Seen, Stream, Tables};
+use super::tables::{Seen, Stream, Tables, Waiting};
 use super::watermark::Watermark;
 use crate::{StoreError, Timestamp, Why};
 
@@ -62,9 +62,9 @@ struct Shared<A> {
 struct State<A> {
     app: A,
     seen: HashMap<(Box<str>, Id), Seen>,
-    started: HashMap<(Box<str>, Id), u32>,
+    started: HashMap<(Box<str>, Id), (u32, Timestamp)>,
     quarantine: BTreeMap<(Box<str>, Id), Quarantined>,
-    watermarks: HashMap<Key, Watermark>,
+    watermarks: BTreeMap<Key, Watermark>,
     held: BTreeMap<(Key, u64), Delivery>,
 }
 
@@ -97,7 +97,7 @@ impl<A: Clone> Database<A> {
                 seen: HashMap::new(),
                 started: HashMap::new(),
                 quarantine: BTreeMap::new(),
-                watermarks: HashMap::new(),
+                watermarks: BTreeMap::new(),
                 held: BTreeMap::new(),
             },
             now: Timestamp::from_micros(0),
@@ -179,6 +179,8 @@ impl<A: Clone> Database<A> {
             for key in &old {
                 tx.state.seen.remove(key);
             }
+            // Attempts at what its broker has given up.
+            tx.state.started.retain(|_, (_, last)| *last >= before);
             Ok(old.len())
         })
     }
@@ -186,6 +188,21 @@ impl<A: Clone> Database<A> {
     /// What is in quarantine.
     pub fn quarantined(&self) -> Vec<Quarantined> {
         self.lock().committed.quarantine.values().cloned().collect()
+    }
+
+    /// The streams of which something is missing.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let shared = self.lock();
+        let all = shared.committed.watermarks.iter();
+        let waiting = all.filter(|(_, watermark)| watermark.missing_since.is_some());
+        let waiting = waiting.map(|(key, watermark)| Waiting {
+            consumer: key.consumer.clone(),
+            source: key.source.clone(),
+            tenant: key.tenant.clone(),
+            key: key.key.clone(),
+            watermark: watermark.clone(),
+        });
+        waiting.collect()
     }
 
     /// How many messages are stored because they came ahead.
@@ -308,11 +325,14 @@ impl<A: Clone> Tables for Transaction<'_, A> {
     fn started(&mut self, consumer: &str, id: &Id) -> Result<u32, StoreError> {
         self.reach()?;
         let started = self.state.started.get(&key(consumer, id));
-        Ok(started.copied().unwrap_or_default())
+        Ok(started.map_or(0, |(times, _)| *times))
     }
 
     fn start(&mut self, consumer: &str, id: &Id) -> Result<(), StoreError> {
-        *self.state.started.entry(key(consumer, id)).or_default() += 1;
+        let started = self.state.started.entry(key(consumer, id));
+        let (times, last) = started.or_default();
+        *times += 1;
+        *last = self.shared.now;
         self.reach()
     }
 

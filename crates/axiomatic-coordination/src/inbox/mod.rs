@@ -24,5 +24,5 @@ pub use id::{Id, IdError, IdRule};
 pub use inbox::Inbox;
 pub use outcome::{Admission, Error, Fate, Ordered, Outcome};
 pub use quarantine::{Quarantined, Start, start};
-pub use tables::{Seen, Stream, Tables};
+pub use tables::{Seen, Stream, Tables, Waiting};
 pub use watermark::{Because, Gap, Judgement, Policy, Spans, SpansError, Verdict, Watermark};

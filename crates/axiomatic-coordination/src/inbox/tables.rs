@@ -191,3 +191,31 @@ impl<'a> Stream<'a> {
             .map_or_else(String::new, |tenant| format!("={tenant}"))
     }
 }
+
+/// A stream of which something is missing, for operators, and for whoever
+/// [gives up](super::Inbox::give_up_overdue) what is overdue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The consumer.
+    pub consumer: Box<str>,
+    /// The outbox that numbers the messages.
+    pub source: Box<str>,
+    /// The tenant.
+    pub tenant: Option<Box<str>>,
+    /// The key.
+    pub key: Box<str>,
+    /// What is remembered of it.
+    pub watermark: Watermark,
+}
+
+impl Waiting {
+    /// The stream.
+    pub fn stream(&self) -> Stream<'_> {
+        Stream {
+            consumer: &self.consumer,
+            source: &self.source,
+            tenant: self.tenant.as_deref(),
+            key: &self.key,
+        }
+    }
+}
