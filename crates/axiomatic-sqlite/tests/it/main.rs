@@ -1,4 +1,7 @@
 //! What the crate promises, seen from outside.
 
 mod group_commit;
+mod inbox;
+mod inbox_kills;
+mod inbox_laws;
 mod support;
