@@ -2,3 +2,4 @@
 
 mod inbox;
 mod inbox_crashes;
+mod outbox;
