@@ -11,7 +11,7 @@ use super::delivery::{Delivery, Which};
 use super::id::{Id, IdError};
 use super::outcome::{Admission, Error, Fate, Ordered, Outcome};
 use super::quarantine::{Quarantined, Start, start};
-use super::tables::{Seen, Stream, Tables};
+use super::tables::{Seen, Stream, Tables, Waiting};
 use super::watermark::{Gap, Verdict, Watermark};
 use crate::StoreError;
 
@@ -287,6 +287,38 @@ impl Inbox {
             tx.see(consumer, id)?;
         }
         Ok(was_there)
+    }
+
+    /// Forgets messages that were seen longer ago than the retention, at most
+    /// so many; and attempts at messages that nobody has brought again for as
+    /// long. Returns how many messages were forgotten: if it is `at_most`,
+    /// there may be more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn sweep<X: Tables>(&self, tx: &mut X, at_most: usize) -> Result<usize, StoreError> {
+        tx.sweep(self.retention(), at_most)
+    }
+
+    /// The messages in quarantine, the oldest first, at most this many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn peek<X: Tables>(&self, tx: &mut X, most: usize) -> Result<Vec<Quarantined>, StoreError> {
+        tx.peek(most)
+    }
+
+    /// The streams of which something is missing, the longest first, at most
+    /// this many: what a timer hands to
+    /// [`give_up_overdue`](Self::give_up_overdue), one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn waiting<X: Tables>(&self, tx: &mut X, most: usize) -> Result<Vec<Waiting>, StoreError> {
+        tx.waiting(most)
     }
 
     /// The id of a delivery, by this inbox's rule.

@@ -11,7 +11,7 @@ mod id;
     reason = "the mechanism is named like its pattern"
 )]
 mod inbox;
-pub mod memory;
+mod memory;
 mod outcome;
 mod quarantine;
 mod tables;
@@ -22,6 +22,7 @@ pub use counts::Snapshot;
 pub use delivery::{Delivery, MalformedHeader, Which};
 pub use id::{Id, IdError, IdRule};
 pub use inbox::Inbox;
+pub(crate) use memory::InboxTables;
 pub use outcome::{Admission, Error, Fate, Ordered, Outcome};
 pub use quarantine::{Quarantined, Start, start};
 pub use tables::{Seen, Stream, Tables, Waiting};

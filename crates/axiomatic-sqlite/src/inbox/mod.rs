@@ -5,7 +5,7 @@
     reason = "the mechanism is named like its pattern"
 )]
 mod inbox;
-mod operate;
+mod rows;
 mod tables;
 
 pub use self::inbox::{Handled, Inbox};
