@@ -1,18 +1,19 @@
 //! The inbox itself: what is done in a transaction, in which order.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::config::Config;
-use super::counts::{Counts, Snapshot};
+use super::counts::{Counts, Event, Snapshot};
 use super::delivery::{Delivery, Which};
 use super::id::{Id, IdError};
 use super::outcome::{Admission, Error, Fate, Ordered, Outcome};
 use super::quarantine::{Quarantined, Start, start};
 use super::tables::{Seen, Stream, Tables, Waiting};
-use super::watermark::{Gap, Verdict, Watermark};
+use super::watermark::{Gap, Policy, Verdict, Watermark};
 use crate::StoreError;
 
 /// Has each message's effects happen once in a database, however often the
@@ -155,7 +156,7 @@ impl Inbox {
                 is_from_a_zombie: judged.is_from_a_zombie,
             })
         })?;
-        self.0.counts.ordered(&ordered);
+        self.count(Event::Ordered(&ordered));
         Ok(ordered)
     }
 
@@ -183,7 +184,7 @@ impl Inbox {
             tx.remember(stream, &after)?;
             Ok((due.len(), given_up))
         })?;
-        self.0.counts.given_up(&given_up);
+        self.count(Event::GivenUp(&given_up));
         Ok((handled, given_up))
     }
 
@@ -220,7 +221,7 @@ impl Inbox {
                     let reason = format!("{started} attempts began, and nobody heard of them");
                     tx.quarantine(consumer, &id, started, &reason, delivery)?;
                     tx.forget_starts(consumer, &id)?;
-                    self.0.counts.quarantined();
+                    self.count(Event::Quarantined);
                 }
             }
             Ok(start.admission())
@@ -330,6 +331,27 @@ impl Inbox {
         self.0.config.id.id_of(delivery)
     }
 
+    /// What becomes of a message that comes ahead: for engines that judge by
+    /// themselves, since they wait for their database.
+    pub fn policy(&self) -> Policy {
+        self.0.config.policy
+    }
+
+    /// How many attempts may begin without a word of how they ended.
+    pub fn starts(&self) -> NonZeroU32 {
+        self.0.config.starts
+    }
+
+    /// The longest result that is kept, in bytes.
+    pub fn longest_result(&self) -> usize {
+        self.0.config.longest_result
+    }
+
+    /// Counts what an engine has done by itself.
+    pub fn count(&self, event: Event<'_>) {
+        self.0.counts.count(event);
+    }
+
     /// For how long ids are remembered.
     pub fn retention(&self) -> Duration {
         self.0.config.retention
@@ -369,7 +391,10 @@ impl Inbox {
             })?;
             Ok(Outcome::Done(done))
         })?;
-        self.0.counts.once(outcome.is_duplicate());
+        self.count(match outcome {
+            Outcome::Done(_) => Event::Done,
+            Outcome::Duplicate { .. } => Event::Duplicate,
+        });
         Ok(outcome)
     }
 
