@@ -38,7 +38,11 @@ impl Counts {
             Event::Done => drop(self.done.count()),
             Event::Duplicate => drop(self.duplicates.count()),
             Event::Ordered(ordered) => self.ordered(ordered),
-            Event::GivenUp(gaps) => gaps.iter().for_each(|_| drop(self.gaps.count())),
+            Event::GivenUp(gaps) => {
+                for _ in gaps {
+                    self.gaps.count();
+                }
+            }
             Event::Quarantined => drop(self.quarantined.count()),
         }
     }
