@@ -190,3 +190,6 @@ impl<E: fmt::Debug + fmt::Display> std::error::Error for RunError<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
