@@ -10,10 +10,10 @@ use super::config::Config;
 use super::counts::{Counts, Event, Snapshot};
 use super::delivery::{Delivery, Which};
 use super::id::{Id, IdError};
-use super::outcome::{Admission, Error, Fate, Ordered, Outcome};
-use super::quarantine::{Quarantined, Start, start};
-use super::tables::{Seen, Stream, Tables, Waiting};
-use super::watermark::{Gap, Policy, Verdict, Watermark};
+use super::outcome::{Error, Outcome};
+use super::quarantine::Quarantined;
+use super::tables::{Seen, Tables, Waiting};
+use super::watermark::Policy;
 use crate::StoreError;
 
 /// Has each message's effects happen once in a database, however often the
@@ -92,204 +92,6 @@ impl Inbox {
         Ok(done.map(|(result, _)| result))
     }
 
-    /// Handles a message of a key whose messages an outbox has numbered, by
-    /// its number and not by its id, if it is its turn; and behind it those
-    /// that were stored because they came ahead of it. All of them in this
-    /// transaction, one after the other.
-    ///
-    /// The caller commits in any case, and then acknowledges the message if
-    /// its [fate](Fate::is_acknowledged) says so.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]: if the work fails for one of them, nothing of what was done
-    /// here remains, and the message is not acknowledged.
-    pub fn in_order<X: Tables, E>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        delivery: &Delivery,
-        mut work: impl FnMut(&mut X, &Delivery) -> Result<(), E>,
-    ) -> Result<Ordered, Error<E>> {
-        let (Some(stream), Some(sequence)) = (Stream::of(consumer, delivery), delivery.sequence()?)
-        else {
-            return Err(Error::Unordered);
-        };
-        let id = self.id_of(delivery)?;
-        let policy = self.0.config.policy;
-        let epoch = delivery.epoch()?;
-        let ordered = self.undo_on_error(tx, |tx| {
-            let before = tx.watermark(&stream)?;
-            let judged = before.judge(sequence, epoch, policy, tx.now()?);
-            let mut due = self.take_due(tx, &stream, &before, &judged.after)?;
-            if judged.verdict == Verdict::Handle {
-                let place = due.partition_point(|(number, _)| *number < sequence.number);
-                due.insert(place, (sequence.number, delivery.clone()));
-            }
-            self.do_all(tx, &due, &mut work)?;
-            if judged.verdict == Verdict::Hold {
-                tx.hold(&stream, sequence.number, delivery)?;
-            }
-            if judged.after != before {
-                tx.remember(&stream, &judged.after)?;
-            }
-            let fate = match judged.verdict {
-                Verdict::Handle => Fate::Done,
-                Verdict::Duplicate => Fate::Duplicate,
-                Verdict::Hold => Fate::Held,
-                Verdict::Reject {
-                    because,
-                    retry_after,
-                } => Fate::Rejected {
-                    because,
-                    retry_after,
-                },
-            };
-            if fate.is_acknowledged() && delivery.may_be_a_repeat() {
-                tx.forget_starts(consumer, &id)?;
-            }
-            Ok(Ordered {
-                fate,
-                handled: due.len(),
-                given_up: judged.given_up,
-                is_late: judged.is_late,
-                is_from_a_zombie: judged.is_from_a_zombie,
-            })
-        })?;
-        self.count(Event::Ordered(&ordered));
-        Ok(ordered)
-    }
-
-    /// Gives up what a key has missed for longer than the policy has
-    /// patience, and handles what was stored behind it, although no message
-    /// has come. Returns how many were handled, and what was given up.
-    ///
-    /// # Errors
-    ///
-    /// As [`in_order`](Self::in_order).
-    pub fn give_up_overdue<X: Tables, E>(
-        &self,
-        tx: &mut X,
-        stream: &Stream<'_>,
-        mut work: impl FnMut(&mut X, &Delivery) -> Result<(), E>,
-    ) -> Result<(usize, Vec<Gap>), Error<E>> {
-        let policy = self.0.config.policy;
-        let (handled, given_up) = self.undo_on_error(tx, |tx| {
-            let before = tx.watermark(stream)?;
-            let Some((after, given_up)) = before.give_up_overdue(policy, tx.now()?) else {
-                return Ok((0, Vec::new()));
-            };
-            let due = self.take_due(tx, stream, &before, &after)?;
-            self.do_all(tx, &due, &mut work)?;
-            tx.remember(stream, &after)?;
-            Ok((due.len(), given_up))
-        })?;
-        self.count(Event::GivenUp(&given_up));
-        Ok((handled, given_up))
-    }
-
-    /// Before the work, in a transaction of its own that commits before it:
-    /// if a process may have had this message before, it is written down that
-    /// one more attempt begins. A message of which too many attempts have
-    /// begun that nobody heard of again goes to quarantine.
-    ///
-    /// A first delivery writes nothing, and needs no commit.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Id`], or [`Error::Store`].
-    pub fn begin<X: Tables>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        delivery: &Delivery,
-    ) -> Result<Admission, Error<std::convert::Infallible>> {
-        let id = self.id_of(delivery)?;
-        if !delivery.may_be_a_repeat() {
-            return Ok(Admission::Handle);
-        }
-        self.undo_on_error(tx, |tx| {
-            if tx.quarantined(consumer, &id)?.is_some() {
-                return Ok(Admission::Quarantined);
-            }
-            let started = tx.started(consumer, &id)?;
-            let start = start(delivery, started, self.0.config.starts);
-            match start {
-                Start::AtOnce => {}
-                Start::WriteDown => tx.start(consumer, &id)?,
-                Start::Quarantine => {
-                    let reason = format!("{started} attempts began, and nobody heard of them");
-                    tx.quarantine(consumer, &id, started, &reason, delivery)?;
-                    tx.forget_starts(consumer, &id)?;
-                    self.count(Event::Quarantined);
-                }
-            }
-            Ok(start.admission())
-        })
-    }
-
-    /// An attempt has failed, and the process lives: in a transaction of its
-    /// own, after that of the work was rolled back. Success says so itself.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Id`], or [`Error::Store`].
-    pub fn failed<X: Tables>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        delivery: &Delivery,
-    ) -> Result<(), Error<std::convert::Infallible>> {
-        let id = self.id_of(delivery)?;
-        if delivery.may_be_a_repeat() {
-            tx.forget_starts(consumer, &id)?;
-        }
-        Ok(())
-    }
-
-    /// Takes a message out of quarantine and handles it, in this transaction.
-    /// Nothing if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// As [`once`](Self::once): then it is in quarantine still.
-    pub fn release<X: Tables, T, E>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        id: &Id,
-        work: impl FnOnce(&mut X, &Delivery) -> Result<T, E>,
-    ) -> Result<Option<Outcome<T>>, Error<E>> {
-        let Some(Quarantined { delivery, .. }) = tx.quarantined(consumer, id)? else {
-            return Ok(None);
-        };
-        self.undo_on_error(tx, |tx| {
-            tx.leave_quarantine(consumer, id)?;
-            let work = |tx: &mut X, _: &Id| work(tx, &delivery);
-            Ok(Some(self.see_and_do(tx, consumer, id.into(), work)?))
-        })
-    }
-
-    /// Throws away a message that is in quarantine. From now on it counts as
-    /// handled: if it comes again, it is a duplicate. Returns whether it was
-    /// there.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`].
-    pub fn discard<X: Tables>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        id: &Id,
-    ) -> Result<bool, StoreError> {
-        let was_there = tx.leave_quarantine(consumer, id)?;
-        if was_there {
-            tx.see(consumer, id)?;
-        }
-        Ok(was_there)
-    }
-
     /// Forgets messages that were seen longer ago than the retention, at most
     /// so many; and attempts at messages that nobody has brought again for as
     /// long. Returns how many messages were forgotten: if it is `at_most`,
@@ -363,7 +165,7 @@ impl Inbox {
         self.0.counts.snapshot()
     }
 
-    fn see_and_do<X: Tables, T, E>(
+    pub(super) fn see_and_do<X: Tables, T, E>(
         &self,
         tx: &mut X,
         consumer: &str,
@@ -398,43 +200,10 @@ impl Inbox {
         Ok(outcome)
     }
 
-    /// Stored messages that nothing is missing before any more.
-    fn take_due<X: Tables>(
-        &self,
-        tx: &mut X,
-        stream: &Stream<'_>,
-        before: &Watermark,
-        after: &Watermark,
-    ) -> Result<Vec<(u64, Delivery)>, StoreError> {
-        // None is stored below what came ahead.
-        let Some(lowest) = before.ahead.first() else {
-            return Ok(Vec::new());
-        };
-        if after.through < lowest {
-            return Ok(Vec::new());
-        }
-        tx.take_held(stream, after.through)
-    }
-
-    fn do_all<X: Tables, E>(
-        &self,
-        tx: &mut X,
-        due: &[(u64, Delivery)],
-        work: &mut impl FnMut(&mut X, &Delivery) -> Result<(), E>,
-    ) -> Result<(), Error<E>> {
-        for (_, delivery) in due {
-            if let Err(error) = work(tx, delivery) {
-                let id = self.id_of(delivery)?;
-                return Err(Error::Work { error, id });
-            }
-        }
-        Ok(())
-    }
-
     /// Does all of it or nothing, also if it panics and whoever called goes on
     /// with the transaction: a message that was seen and not handled would be
     /// lost.
-    fn undo_on_error<X: Tables, T, E>(
+    pub(super) fn undo_on_error<X: Tables, T, E>(
         &self,
         tx: &mut X,
         steps: impl FnOnce(&mut X) -> Result<T, Error<E>>,

@@ -168,6 +168,7 @@
 //! - **Starts**: 3. Deployments end processes too, and each costs whatever is
 //!   being redelivered one start.
 
+mod attempts;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -180,6 +181,7 @@ mod id;
 )]
 mod inbox;
 mod memory;
+mod ordering;
 mod outcome;
 mod quarantine;
 mod tables;
