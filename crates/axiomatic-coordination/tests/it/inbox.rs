@@ -170,7 +170,8 @@ async fn the_database_in_memory_keeps_the_laws() {
     conformance::laws::<InMemory>().await;
 }
 
-/// Each law fails for an inbox that remembers nothing.
+/// The laws can fail: here is an inbox that takes each delivery for a new
+/// message.
 #[tokio::test]
 async fn the_laws_find_an_inbox_that_forgets() {
     struct Forgetful(InMemory);

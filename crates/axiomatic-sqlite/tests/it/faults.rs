@@ -206,18 +206,26 @@ fn a_file_that_cannot_be_made_is_unavailable() {
     }
 }
 
-#[test]
-fn a_directory_that_is_read_only_is_refused() {
+#[tokio::test]
+async fn a_directory_that_is_read_only_is_refused() {
     let place = Place::new();
-    drop(place.open(Options::new()));
-    let Some(_mounted) = ReadOnly::remount(place.dir()) else {
-        return;
-    };
-    let refused = Database::open(place.file(), Options::new()).expect_err("is refused");
-    assert!(
-        matches!(refused.why(), Why::Refused | Why::Unavailable),
-        "{refused}"
-    );
+    let database = place.open(Options::new());
+    // As a process that died has left it; the file itself is open in this
+    // process, and would be shared.
+    let left = Place::new();
+    for name in ["test.db", "test.db-wal", "test.db-shm"] {
+        fs::copy(place.dir().join(name), left.dir().join(name)).expect("copies");
+    }
+    database.close().await;
+    for (place, log) in [(&place, "without a log"), (&left, "with a log")] {
+        let Some(_mounted) = ReadOnly::remount(place.dir()) else {
+            return;
+        };
+        let refused = Database::open(place.file(), Options::new());
+        let refused = refused.expect_err(log);
+        let expected = matches!(refused.why(), Why::Unavailable | Why::Refused);
+        assert!(expected, "{log}: {refused}");
+    }
 }
 
 /// A directory bound onto itself, read-only, where one can do that: what the
