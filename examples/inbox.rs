@@ -4,8 +4,8 @@
 //! the acknowledgement comes afterwards.** A broker delivers payments twice,
 //! in any order, and again whenever their consumer was too busy dying to
 //! acknowledge them: before the commit, or between the commit and the
-//! acknowledgement. Each payment is booked once. The same deliveries, to a
-//! consumer without an inbox, book hundreds twice.
+//! acknowledgement. Each payment is booked once. The same broker, before a
+//! consumer without an inbox, has hundreds booked twice.
 //!
 //! Then two things that ids alone do not give: the messages of an account are
 //! handled in the order of their numbers although they come in none, and a
@@ -204,7 +204,7 @@ async fn consume(place: &Place, with_inbox: bool) -> Result<Tally, Failure> {
 /// returns how many were rejected because the buffer was full.
 async fn in_order(place: &Place) -> Result<u32, Failure> {
     let policy = Policy::Buffer {
-        at_most: NonZeroU32::new(40).ok_or("no room")?,
+        at_most: NonZeroU32::new(100).ok_or("no room")?,
         patience: Duration::from_secs(60),
     };
     let (database, inbox) = place.start(config().out_of_order(policy))?;
