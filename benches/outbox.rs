@@ -292,7 +292,8 @@ enum Work {
 }
 
 fn ours(path: &Path, rows: usize, work: Work) -> Result<Duration, BoxError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build()?;
     runtime.block_on(async {

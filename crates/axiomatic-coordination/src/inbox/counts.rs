@@ -39,11 +39,15 @@ impl Counts {
             Event::Duplicate => drop(self.duplicates.count()),
             Event::Ordered(ordered) => self.ordered(ordered),
             Event::GivenUp(gaps) => {
-                for _ in gaps {
+                for gap in gaps {
                     self.gaps.count();
+                    tell_of_gap(gap);
                 }
             }
-            Event::Quarantined => drop(self.quarantined.count()),
+            Event::Quarantined => {
+                self.quarantined.count();
+                tell_of_quarantine();
+            }
         }
     }
 
@@ -62,6 +66,7 @@ impl Counts {
         }
         if ordered.is_from_a_zombie {
             self.zombies.count();
+            tell_of_zombie();
         }
         self.count(Event::GivenUp(&ordered.given_up));
     }
@@ -78,6 +83,30 @@ impl Counts {
             quarantined: self.quarantined.load(),
         }
     }
+}
+
+// The names stand in TELEMETRY.md. Each is told once the tables were changed,
+// in a transaction that may yet be rolled back.
+
+fn tell_of_gap(gap: &Gap) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: "axiomatic::inbox",
+        after = gap.after,
+        before = gap.before,
+        "gap given up"
+    );
+    let _ = gap;
+}
+
+fn tell_of_quarantine() {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "axiomatic::inbox", "quarantined");
+}
+
+fn tell_of_zombie() {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "axiomatic::inbox", "from a zombie");
 }
 
 /// What an inbox counts.

@@ -302,3 +302,48 @@ impl Error for ConfigError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_that_cannot_work_so_is_refused() {
+        let config = Config::new;
+        let short = Duration::from_millis(29);
+        let cases = [
+            (config().lease(short), ConfigError::LeaseTooShort(short)),
+            (config().rows(0), ConfigError::Zero("rows")),
+            (config().per_key(0), ConfigError::Zero("per_key")),
+            (
+                config().keys_looked_at(0),
+                ConfigError::Zero("keys_looked_at"),
+            ),
+            (config().wave(0), ConfigError::Zero("wave")),
+            (
+                config().max_in_flight(0),
+                ConfigError::Zero("max_in_flight"),
+            ),
+            (config().max_failures(0), ConfigError::Zero("max_failures")),
+            (config().poison_after(0), ConfigError::Zero("poison_after")),
+            (
+                config().publish_timeout(Duration::ZERO),
+                ConfigError::Zero("publish_timeout"),
+            ),
+        ];
+        for (config, expected) in cases {
+            assert_eq!(config.checked().unwrap_err(), expected);
+        }
+        let second = Duration::from_secs(1);
+        let backwards = Backoff::exponential(second * 2, second);
+        for config in [
+            config().backoff(backwards),
+            config().outage_backoff(backwards),
+            config().poll(backwards),
+        ] {
+            assert!(matches!(config.checked(), Err(ConfigError::Backoff(_))));
+        }
+        assert!(config().checked().is_ok());
+        assert!(config().lease(Config::SHORTEST_LEASE).checked().is_ok());
+    }
+}

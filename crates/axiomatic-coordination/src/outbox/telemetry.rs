@@ -39,7 +39,7 @@ impl Telemetry {
                 tracing::debug!(
                     target: "axiomatic::outbox",
                     name = self.name.as_str(),
-                    message = %envelope.id(),
+                    id = %envelope.id(),
                     topic = envelope.topic(),
                     class = class.as_str(),
                     error = &**error,
