@@ -13,11 +13,13 @@
 #[doc(hidden)]
 pub mod crash_points;
 pub mod inbox;
+mod memory;
 mod message_id;
 pub mod outbox;
 mod store_error;
 mod timestamp;
 
+pub use memory::{Memory, MemoryTransaction, TransactError};
 pub use message_id::MessageId;
 pub use store_error::{StoreError, Why};
 pub use timestamp::Timestamp;

@@ -27,7 +27,7 @@ impl Timestamp {
         if micros < 0 {
             return Duration::ZERO;
         }
-        Duration::from_micros(micros.cast_unsigned())
+        Duration::from_micros(micros as u64)
     }
 
     /// The time this much later, or the last that can be told.

@@ -27,14 +27,14 @@ use lease_model::properties::*;
 use lease_model::world::{Protocol, Rule};
 
 /// Explores everything, and says how much that was.
-fn holds(protocol: Protocol) {
+fn holds(protocol: &Protocol) {
     let checker = protocol.clone().checker().threads(2).spawn_bfs().join();
     println!("{protocol:?}: {} states", checker.unique_state_count());
     checker.assert_properties();
 }
 
 /// Finds how a property is broken.
-fn breaks(protocol: Protocol, property: &'static str) {
+fn breaks(protocol: &Protocol, property: &'static str) {
     // The shortest one, which is found by looking no further each time than
     // one step more.
     let found = (1..40).find_map(|depth| {
@@ -74,7 +74,7 @@ fn one_key() -> Protocol {
 /// already: one hand-over, and one of each thing that can go wrong.
 #[test]
 fn one_hand_over_keeps_the_promise() {
-    holds(Protocol {
+    holds(&Protocol {
         claims: 2,
         ..one_key()
     });
@@ -83,7 +83,7 @@ fn one_hand_over_keeps_the_promise() {
 /// Back and forth.
 #[test]
 fn two_hand_overs_keep_the_promise() {
-    holds(Protocol {
+    holds(&Protocol {
         crashes: 0,
         refusals: 0,
         ..one_key()
@@ -92,7 +92,7 @@ fn two_hand_overs_keep_the_promise() {
 
 #[test]
 fn three_relays_keep_the_promise() {
-    holds(Protocol {
+    holds(&Protocol {
         relays: 3,
         crashes: 0,
         unknowns: 0,
@@ -103,7 +103,7 @@ fn three_relays_keep_the_promise() {
 
 #[test]
 fn two_keys_of_one_bucket_keep_the_promise() {
-    holds(Protocol {
+    holds(&Protocol {
         lanes: vec![0, 0],
         messages: vec![0, 1],
         claims: 2,
@@ -115,7 +115,7 @@ fn two_keys_of_one_bucket_keep_the_promise() {
 
 #[test]
 fn two_buckets_keep_the_promise() {
-    holds(Protocol {
+    holds(&Protocol {
         lanes: vec![0, 1],
         messages: vec![0, 1],
         crashes: 0,
@@ -125,46 +125,54 @@ fn two_buckets_keep_the_promise() {
     });
 }
 
+/// All of that at once takes minutes: only if the variable is set.
+#[test]
+fn everything_at_once_keeps_the_promise() {
+    if std::env::var_os("AXIOMATIC_DEEP").is_some() {
+        holds(&one_key());
+    }
+}
+
 #[test]
 fn a_settlement_without_a_fence_is_found() {
     let rule = Rule::SettlesUnfenced;
-    breaks(Protocol { rule, ..one_key() }, LATE_SETTLEMENTS);
+    breaks(&Protocol { rule, ..one_key() }, LATE_SETTLEMENTS);
 }
 
 #[test]
 fn a_lease_compared_before_the_change_is_found() {
     let rule = Rule::ChecksThenActs;
-    breaks(Protocol { rule, ..one_key() }, LATE_SETTLEMENTS);
+    breaks(&Protocol { rule, ..one_key() }, LATE_SETTLEMENTS);
 }
 
 #[test]
 fn an_epoch_that_is_not_raised_is_found() {
     for property in [EPOCHS, ONE_HOLDER, LATE_SETTLEMENTS] {
         let rule = Rule::KeepsEpoch;
-        breaks(Protocol { rule, ..one_key() }, property);
+        breaks(&Protocol { rule, ..one_key() }, property);
     }
 }
 
 #[test]
 fn an_expired_lease_that_nobody_can_take_is_found() {
     let rule = Rule::NeverTakesExpired;
-    breaks(Protocol { rule, ..one_key() }, PROGRESS);
+    breaks(&Protocol { rule, ..one_key() }, PROGRESS);
 }
 
 #[test]
 fn a_fetch_that_is_out_of_order_is_found() {
     let rule = Rule::FetchesAny;
-    breaks(Protocol { rule, ..one_key() }, ORDER);
+    breaks(&Protocol { rule, ..one_key() }, ORDER);
 }
 
 #[test]
 fn a_release_with_messages_in_flight_is_found() {
     let rule = Rule::ReleasesInFlight;
-    breaks(Protocol { rule, ..one_key() }, DUPLICATES);
+    breaks(&Protocol { rule, ..one_key() }, DUPLICATES);
 }
 
 #[test]
 fn a_lost_confirmation_taken_for_one_is_found() {
     let rule = Rule::SettlesUnknown;
-    breaks(Protocol { rule, ..one_key() }, SETTLED);
+    breaks(&Protocol { rule, ..one_key() }, SETTLED);
 }

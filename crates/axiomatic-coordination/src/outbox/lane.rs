@@ -43,15 +43,28 @@ impl Lane {
         Lane(HASHER.hash(part.as_bytes()))
     }
 
+    /// The lane behind this one, unless it is the last.
+    pub const fn next(self) -> Option<Self> {
+        match self.0.checked_add(1) {
+            Some(next) => Some(Lane(next)),
+            None => None,
+        }
+    }
+
+    /// The lane before this one; before the first comes the last.
+    pub const fn before(self) -> Self {
+        Lane(self.0.wrapping_sub(1))
+    }
+
     /// As databases store it, which have no unsigned numbers: in the same
     /// order.
     pub const fn to_stored(self) -> i64 {
-        (self.0 ^ (1 << 63)).cast_signed()
+        (self.0 ^ (1 << 63)) as i64
     }
 
     /// From what a database has stored.
     pub const fn from_stored(stored: i64) -> Self {
-        Lane(stored.cast_unsigned() ^ (1 << 63))
+        Lane(stored as u64 ^ (1 << 63))
     }
 }
 
@@ -154,7 +167,10 @@ mod tests {
     /// to the order of their keys.
     #[test]
     fn lanes_are_what_they_were() {
-        assert_eq!(Lane::of_key(None, "order-17").to_string(), "77770090b0ffdf62");
+        assert_eq!(
+            Lane::of_key(None, "order-17").to_string(),
+            "77770090b0ffdf62"
+        );
         assert_eq!(
             Lane::of_key(Some("acme"), "order-17").to_string(),
             "b316f9c59f84d138"

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::lane::{Bucket, Lane};
 use super::record::{Epoch, RowId, Stored};
 use super::store::{Cause, RelayId};
-use crate::{MessageId, StoreError, Timestamp};
+use crate::{StoreError, Timestamp};
 
 /// What an operator can see and do. None of it needs a lease, and all of it
 /// takes effect while relays run.
@@ -204,16 +204,6 @@ pub enum Ids {
     /// Those they had.
     #[default]
     Same,
-    /// New ones.
+    /// New ones, and no numbers among those of their keys.
     New,
-}
-
-impl Ids {
-    /// The id for a message that had this one.
-    pub fn of(self, id: MessageId) -> MessageId {
-        match self {
-            Ids::Same => id,
-            Ids::New => MessageId::random(),
-        }
-    }
 }

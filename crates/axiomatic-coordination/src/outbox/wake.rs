@@ -41,7 +41,7 @@ impl WakeUps {
     /// Can be dropped while it waits: then nothing was heard.
     pub async fn next(&mut self) {
         if self.0.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -1,0 +1,341 @@
+//! A database in the process, for tests and examples: transactions that are
+//! real, and a crash between any two steps.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axiomatic_core::time::Clock;
+use bytes::Bytes;
+
+use crate::outbox::{MemoryTables, Wake};
+use crate::{StoreError, Timestamp, Why};
+
+/// A database in the process: cheap to clone, and all clones are one.
+///
+/// Nothing outlives the process, so it is no place for what matters. But its
+/// transactions are atomic, one after the other, and it can be told to crash:
+/// then a transaction is undone, or done and nobody hears of it, and nothing
+/// is answered until it is [restarted](Memory::restart). A test that crashes
+/// it at the first step, at the second, and so on, has seen every state that
+/// a crash can leave.
+///
+/// ```
+/// use axiomatic_coordination::Memory;
+/// use axiomatic_coordination::outbox::Message;
+///
+/// let database = Memory::new();
+/// database.transact(|tx| {
+///     tx.put("order-17", "placed");
+///     tx.enqueue(Message::new("orders", "order 17 was placed"));
+///     Ok::<_, std::convert::Infallible>(())
+/// })?;
+/// assert_eq!(database.read("order-17").as_deref(), Some(&b"placed"[..]));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Memory(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    clock: Clock,
+    wake: Wake,
+}
+
+#[derive(Default)]
+struct State {
+    tables: Tables,
+    crash: Crash,
+}
+
+/// What transactions change.
+#[derive(Default)]
+pub(crate) struct Tables {
+    data: BTreeMap<Box<str>, Bytes>,
+    pub(crate) outbox: MemoryTables,
+}
+
+#[derive(Default)]
+struct Crash {
+    steps: u64,
+    at: Option<u64>,
+    is_down: bool,
+}
+
+impl Memory {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::with_clock(Clock::Precise)
+    }
+
+    /// An empty one with this clock, by which leases expire.
+    pub fn with_clock(clock: Clock) -> Self {
+        Memory(Arc::new(Shared {
+            state: Mutex::default(),
+            clock,
+            wake: Wake::new(),
+        }))
+    }
+
+    /// Runs a transaction: all of it is done if the closure returns `Ok`, and
+    /// nothing otherwise, also if it panics.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactError::Rejected`] with the closure's error;
+    /// [`TransactError::Store`] if the database [crashed](Self::crash_at).
+    pub fn transact<T, E>(
+        &self,
+        work: impl FnOnce(&mut MemoryTransaction<'_>) -> Result<T, E>,
+    ) -> Result<T, TransactError<E>> {
+        let mut state = self.lock();
+        state.crash.answers().map_err(TransactError::Store)?;
+        let now = self.now();
+        let State { tables, crash } = &mut *state;
+        let mut transaction = MemoryTransaction {
+            tables,
+            undo: Vec::new(),
+            wakes: false,
+            now,
+        };
+        let done = work(&mut transaction).map_err(TransactError::Rejected)?;
+        crash.step().map_err(TransactError::Store)?;
+        // Committed: nothing is left to undo.
+        transaction.undo.clear();
+        if transaction.wakes {
+            self.0.wake.wake();
+        }
+        drop(transaction);
+        crash.step().map_err(TransactError::Store)?;
+        Ok(done)
+    }
+
+    /// A value as the last transaction left it.
+    pub fn read(&self, key: &str) -> Option<Bytes> {
+        self.lock().tables.data.get(key).cloned()
+    }
+
+    /// All values whose keys begin so, in their order.
+    pub fn read_all(&self, prefix: &str) -> Vec<(Box<str>, Bytes)> {
+        let state = self.lock();
+        let from = state.tables.data.range(Box::from(prefix)..);
+        from.take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Lets it crash at a step, the first being 0: every transaction has two,
+    /// before it commits and before it answers.
+    pub fn crash_at(&self, step: u64) {
+        let mut state = self.lock();
+        state.crash.steps = 0;
+        state.crash.at = Some(step);
+    }
+
+    /// Whether it has crashed.
+    pub fn is_down(&self) -> bool {
+        self.lock().crash.is_down
+    }
+
+    /// It answers again, with all that was committed, and crashes no more.
+    pub fn restart(&self) {
+        self.lock().crash = Crash::default();
+    }
+
+    /// What wakes its relays.
+    pub(crate) fn wake(&self) -> &Wake {
+        &self.0.wake
+    }
+
+    /// The time, by its clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        let nanos = self.0.clock.now().as_nanos();
+        Timestamp::from_micros((nanos / 1000) as i64)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A transaction that panics is undone before the lock is let go.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
+impl Crash {
+    fn answers(&self) -> Result<(), StoreError> {
+        if self.is_down {
+            return Err(StoreError::new(Why::Closed).because("the database has crashed"));
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), StoreError> {
+        self.is_down = self.at == Some(self.steps);
+        self.steps += 1;
+        self.answers()
+    }
+}
+
+/// What a transaction can do to a [`Memory`].
+pub struct MemoryTransaction<'a> {
+    tables: &'a mut Tables,
+    undo: Vec<Undo>,
+    /// Relays shall hear of it.
+    wakes: bool,
+    now: Timestamp,
+}
+
+/// How to take back one change.
+type Undo = Box<dyn FnOnce(&mut Tables)>;
+
+impl MemoryTransaction<'_> {
+    /// A value, as this transaction has left it.
+    pub fn read(&self, key: &str) -> Option<Bytes> {
+        self.tables.data.get(key).cloned()
+    }
+
+    /// Writes a value.
+    pub fn put(&mut self, key: impl Into<Box<str>>, value: impl Into<Bytes>) {
+        let key = key.into();
+        let before = self.tables.data.insert(key.clone(), value.into());
+        self.change(
+            |_| (),
+            move |tables| {
+                match before {
+                    Some(before) => tables.data.insert(key, before),
+                    None => tables.data.remove(&key),
+                };
+            },
+        );
+    }
+
+    /// The time at which it began, by the database's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Relays hear of this transaction, if it commits.
+    pub(crate) fn wake_when_done(&mut self) {
+        self.wakes = true;
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        self.tables
+    }
+
+    /// Changes the tables, and says how that is taken back.
+    pub(crate) fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut Tables) -> T,
+        undo: impl FnOnce(&mut Tables) + 'static,
+    ) -> T {
+        self.undo.push(Box::new(undo));
+        change(self.tables)
+    }
+}
+
+impl Drop for MemoryTransaction<'_> {
+    fn drop(&mut self) {
+        while let Some(undo) = self.undo.pop() {
+            undo(self.tables);
+        }
+    }
+}
+
+impl fmt::Debug for MemoryTransaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changes = self.undo.len();
+        f.debug_struct("MemoryTransaction")
+            .field("changes", &changes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a transaction was not done.
+#[derive(Debug)]
+pub enum TransactError<E> {
+    /// The closure said so: nothing of it is left.
+    Rejected(E),
+    /// The database crashed: nothing of it is left, or all of it is.
+    Store(StoreError),
+}
+
+impl<E: fmt::Display> fmt::Display for TransactError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TransactError::Rejected(error) => error.fmt(f),
+            TransactError::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for TransactError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            TransactError::Rejected(error) => Some(error),
+            TransactError::Store(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_errs_or_panics_leaves_nothing() {
+        let database = Memory::new();
+        database
+            .transact(|tx| {
+                tx.put("a", "1");
+                Ok::<_, ()>(())
+            })
+            .unwrap();
+        let rejected = database.transact(|tx| {
+            tx.put("a", "2");
+            tx.put("b", "2");
+            Err::<(), _>("no")
+        });
+        assert!(matches!(rejected, Err(TransactError::Rejected("no"))));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            database.transact(|tx| {
+                tx.put("a", "3");
+                assert_eq!(tx.read("a").as_deref(), Some(&b"3"[..]));
+                panic!("in the closure");
+                #[allow(unreachable_code, reason = "gives the closure its type")]
+                Ok::<(), ()>(())
+            })
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(database.read_all(""), [("a".into(), "1".into())]);
+    }
+
+    #[test]
+    fn a_crash_undoes_a_transaction_or_hides_that_it_was_done() {
+        for (step, expected) in [(0, None), (1, Some("1"))] {
+            let database = Memory::new();
+            database.crash_at(step);
+            let crashed = database.transact(|tx| {
+                tx.put("a", "1");
+                Ok::<_, ()>(())
+            });
+            assert!(matches!(crashed, Err(TransactError::Store(_))));
+            assert!(database.is_down());
+            let after = database.transact(|_| Ok::<_, ()>(()));
+            assert!(matches!(after, Err(TransactError::Store(_))), "it is down");
+            database.restart();
+            assert_eq!(database.read("a"), expected.map(Bytes::from));
+            database.transact(|_| Ok::<_, ()>(())).unwrap();
+        }
+    }
+}

@@ -1,0 +1,583 @@
+//! What a relay has in hand: leases, messages, verdicts. A plain value that
+//! does no input or output and reads no clock; the loop around it carries out
+//! what it says.
+//!
+//! A lane is *busy* from the fetch that brought messages of it until all that
+//! was said of them is settled. Of a busy lane one message is in flight at
+//! most, and the next follows when the broker has confirmed it, without
+//! waiting for the store.
+//!
+//! Messages that may have been in flight when a lease was lost are *suspect*:
+//! that publishing them begins is written down first. Of those that were begun
+//! before and never ended, one at a time is published, *alone*, with nothing
+//! else in flight, so that the one that ends processes is the one that gets
+//! counted, and no other.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use axiomatic_core::time::Instant;
+
+use super::config::Config;
+use super::fate;
+use super::lane::{Bucket, Buckets, Lane};
+use super::publisher::Verdict;
+use super::record::{Envelope, RowId, Stored};
+use super::store::{Fate, Fetched, Lease, Settled, Settlement};
+
+mod tenure;
+
+pub(super) use tenure::Tenure;
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    config: Config,
+    buckets: Buckets,
+    tenure: Tenure,
+    runs: HashMap<Lane, Run>,
+    /// Lanes with a message in flight whose lease was lost meanwhile.
+    ghosts: HashSet<Lane>,
+    ready: VecDeque<Lane>,
+    suspects: VecDeque<Lane>,
+    alone: VecDeque<Lane>,
+    solo: Option<Lane>,
+    fates: BTreeMap<Bucket, Settlement<Settled>>,
+    /// Messages in hand: waiting, in flight, or not settled.
+    rows: usize,
+    in_flight: usize,
+    reached: Lane,
+}
+
+/// The messages of a lane that were fetched together.
+#[derive(Debug)]
+struct Run {
+    lease: Lease,
+    /// Those not in flight yet, the first of them next.
+    rows: VecDeque<Stored>,
+    stage: Stage,
+    unsettled: usize,
+}
+
+/// What becomes of the first message of a run next.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It can be published.
+    Ready,
+    /// That it begins is to be written down before.
+    Suspect,
+    /// The same, and it is published alone.
+    Alone,
+    /// That it begins is being written down.
+    Starting,
+    /// A message of the run is in flight.
+    InFlight,
+    /// There is none left that may be published before what was said of the
+    /// others is settled.
+    Done,
+}
+
+/// What the next fetch asks for.
+#[derive(Clone, Debug)]
+pub(super) struct FetchPlan {
+    pub(super) leases: Vec<Lease>,
+    pub(super) after: Lane,
+    pub(super) busy: Vec<Lane>,
+    pub(super) rows: usize,
+    pub(super) per_lane: usize,
+    pub(super) lanes: usize,
+}
+
+/// What the answers to a wave came to.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answered {
+    pub(super) acked: u64,
+    pub(super) duplicates: u64,
+    pub(super) unknown: u64,
+    pub(super) rejected: u64,
+    /// Messages whose lease was lost while they were in flight.
+    pub(super) discarded: u64,
+    /// The broker failed, not the messages.
+    pub(super) outage: bool,
+}
+
+impl Desk {
+    pub(super) fn new(config: Config, buckets: Buckets) -> Self {
+        Desk {
+            config,
+            buckets,
+            tenure: Tenure::default(),
+            runs: HashMap::new(),
+            ghosts: HashSet::new(),
+            ready: VecDeque::new(),
+            suspects: VecDeque::new(),
+            alone: VecDeque::new(),
+            solo: None,
+            fates: BTreeMap::new(),
+            rows: 0,
+            in_flight: 0,
+            reached: Lane::LAST,
+        }
+    }
+
+    pub(super) fn tenure(&self) -> &Tenure {
+        &self.tenure
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Nothing is in flight, and nothing is left to be settled.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.in_flight == 0 && self.fates.is_empty() && self.ghosts.is_empty()
+    }
+
+    // Leases.
+
+    /// These leases are ours until then. What was in hand of an earlier
+    /// holding of the same bucket is not.
+    pub(super) fn hold(&mut self, leases: &[Lease], until: Instant) {
+        for lease in leases {
+            if self
+                .tenure
+                .lease(lease.bucket)
+                .is_some_and(|held| held != *lease)
+            {
+                self.lose(lease.bucket);
+            }
+            self.tenure.hold(*lease, until);
+        }
+    }
+
+    /// Of these leases, those of these buckets were renewed until then, and
+    /// the others are lost. Returns how many.
+    pub(super) fn renewed(&mut self, asked: &[Lease], kept: &[Bucket], until: Instant) -> usize {
+        let lost = asked.iter().filter(|lease| !kept.contains(&lease.bucket));
+        let lost: Vec<_> = lost.map(|lease| lease.bucket).collect();
+        for lease in asked {
+            if kept.contains(&lease.bucket) {
+                self.tenure.prolong(*lease, until);
+            }
+        }
+        self.lose_all(&lost)
+    }
+
+    /// Leases that were not renewed in time are not relied on any more.
+    /// Returns how many.
+    pub(super) fn expire(&mut self, now: Instant) -> usize {
+        let expired = self.tenure.expired(now);
+        self.lose_all(&expired)
+    }
+
+    /// This bucket shall be another relay's: nothing of it is begun any more.
+    pub(super) fn leave(&mut self, bucket: Bucket) {
+        self.tenure.leave(bucket);
+        for (lane, run) in &mut self.runs {
+            if run.lease.bucket != bucket {
+                continue;
+            }
+            self.rows -= run.rows.len();
+            run.rows.clear();
+            if run.stage != Stage::InFlight {
+                run.stage = Stage::Done;
+                if self.solo == Some(*lane) {
+                    self.solo = None;
+                }
+            }
+        }
+        self.forget_idle_runs();
+    }
+
+    /// Leases of buckets that are left, of which nothing is in hand any more:
+    /// to be released. They are not ours from now on.
+    pub(super) fn take_left(&mut self) -> Vec<Lease> {
+        let runs = self.runs.values().map(|run| run.lease.bucket);
+        let ghosts = self.ghosts.iter().map(|lane| self.buckets.of(*lane));
+        let in_use: HashSet<_> = runs.chain(ghosts).collect();
+        self.tenure.take_left(|bucket| !in_use.contains(&bucket))
+    }
+
+    fn lose_all(&mut self, buckets: &[Bucket]) -> usize {
+        let held = buckets.iter().filter(|bucket| self.lose(**bucket));
+        held.count()
+    }
+
+    /// The bucket is not ours any more: what is in hand of it is dropped.
+    fn lose(&mut self, bucket: Bucket) -> bool {
+        if !self.tenure.lose(bucket) {
+            return false;
+        }
+        self.runs.retain(|lane, run| {
+            if run.lease.bucket != bucket {
+                return true;
+            }
+            self.rows -= run.rows.len() + run.unsettled;
+            if run.stage == Stage::InFlight {
+                self.rows -= 1;
+                self.ghosts.insert(*lane);
+            } else if self.solo == Some(*lane) {
+                self.solo = None;
+            }
+            false
+        });
+        self.fates.remove(&bucket);
+        true
+    }
+
+    // Fetching.
+
+    /// What to fetch, if there is room and a bucket to fetch from.
+    pub(super) fn plan_fetch(&self, now: Instant) -> Option<FetchPlan> {
+        if self.rows > self.config.rows {
+            return None;
+        }
+        let leases = self.tenure.usable(now);
+        if leases.is_empty() {
+            return None;
+        }
+        let mut busy: Vec<_> = self.runs.keys().chain(&self.ghosts).copied().collect();
+        busy.sort_unstable();
+        Some(FetchPlan {
+            leases,
+            after: self.reached,
+            busy,
+            rows: self.config.rows,
+            per_lane: self.config.per_key,
+            lanes: self.config.lanes,
+        })
+    }
+
+    /// What the fetch brought. Of buckets whose lease is another than when it
+    /// was planned, nothing counts: it may have been published meanwhile.
+    pub(super) fn fetched(&mut self, plan: &FetchPlan, fetched: Fetched) {
+        if let Some(reached) = fetched.reached {
+            self.reached = reached;
+        }
+        let mut fresh = Vec::new();
+        for stored in fetched.rows {
+            let lane = stored.lane;
+            let lease = self.tenure.lease(self.buckets.of(lane));
+            let Some(lease) = lease.filter(|lease| plan.leases.contains(lease)) else {
+                continue;
+            };
+            match self.runs.entry(lane) {
+                Entry::Vacant(vacant) if !self.ghosts.contains(&lane) => {
+                    vacant.insert(Run {
+                        lease,
+                        rows: VecDeque::from([stored]),
+                        stage: Stage::Done,
+                        unsettled: 0,
+                    });
+                    fresh.push(lane);
+                }
+                Entry::Occupied(mut run) if fresh.last() == Some(&lane) => {
+                    run.get_mut().rows.push_back(stored);
+                }
+                // The lane is busy: it became so while the fetch was under way.
+                _ => continue,
+            }
+            self.rows += 1;
+        }
+        for lane in fresh {
+            self.line_up(lane);
+        }
+    }
+
+    /// Puts a lane where its first message belongs.
+    fn line_up(&mut self, lane: Lane) {
+        let Some(run) = self.runs.get_mut(&lane) else {
+            return;
+        };
+        let Some(first) = run.rows.front() else {
+            run.stage = Stage::Done;
+            return;
+        };
+        if first.started >= self.config.poison_after {
+            let fate = fate::of_poison(first, &self.config);
+            let row = first.row;
+            self.decide(lane, row, fate);
+        } else if first.row > run.lease.suspect_through {
+            run.stage = Stage::Ready;
+            self.ready.push_back(lane);
+        } else if first.started == 0 {
+            run.stage = Stage::Suspect;
+            self.suspects.push_back(lane);
+        } else {
+            run.stage = Stage::Alone;
+            self.alone.push_back(lane);
+        }
+    }
+
+    /// Takes down what comes next for a message that was not published: the
+    /// others of its run are left in the store.
+    fn decide(&mut self, lane: Lane, row: RowId, fate: Fate) {
+        let Some(run) = self.runs.get_mut(&lane) else {
+            return;
+        };
+        let first_is_it = run.rows.front().is_some_and(|first| first.row == row);
+        self.rows -= run.rows.len() - usize::from(first_is_it);
+        run.rows.clear();
+        run.stage = Stage::Done;
+        run.unsettled += 1;
+        let lease = run.lease;
+        self.note(lease, Settled { row, lane, fate });
+    }
+
+    fn note(&mut self, lease: Lease, settled: Settled) {
+        let fates = self.fates.entry(lease.bucket).or_insert(Settlement {
+            lease,
+            rows: Vec::new(),
+        });
+        fates.rows.push(settled);
+    }
+
+    // Beginning.
+
+    /// Rows of which must be written down that they begin, before they do.
+    pub(super) fn next_start(&mut self, now: Instant) -> Option<Vec<Settlement<RowId>>> {
+        let mut rows: BTreeMap<Bucket, Settlement<RowId>> = BTreeMap::new();
+        while let Some(lane) = self.suspects.pop_front() {
+            self.begin(lane, Stage::Suspect, now, &mut rows);
+        }
+        // What is published alone begins alone: were another in flight, and it
+        // the one that ends the process, this one would be counted for it.
+        while rows.is_empty() && self.in_flight == 0 && self.solo.is_none() {
+            let Some(lane) = self.alone.pop_front() else {
+                break;
+            };
+            if self.begin(lane, Stage::Alone, now, &mut rows) {
+                self.solo = Some(lane);
+            }
+        }
+        let rows: Vec<_> = rows.into_values().collect();
+        (!rows.is_empty()).then_some(rows)
+    }
+
+    fn begin(
+        &mut self,
+        lane: Lane,
+        stage: Stage,
+        now: Instant,
+        rows: &mut BTreeMap<Bucket, Settlement<RowId>>,
+    ) -> bool {
+        let Some(run) = self.runs.get_mut(&lane) else {
+            return false;
+        };
+        let (true, Some(first)) = (run.stage == stage, run.rows.front()) else {
+            return false;
+        };
+        if !self.tenure.is_usable(run.lease, now) {
+            return false;
+        }
+        let lease = run.lease;
+        let of_bucket = rows.entry(lease.bucket).or_insert(Settlement {
+            lease,
+            rows: Vec::new(),
+        });
+        of_bucket.rows.push(first.row);
+        run.stage = Stage::Starting;
+        true
+    }
+
+    /// That these rows begin is written down, in those of the buckets that
+    /// are ours still. Returns how many leases are lost.
+    pub(super) fn started(&mut self, rows: &[Settlement<RowId>], kept: &[Bucket]) -> usize {
+        for lane in self.lanes_starting(rows) {
+            let Some(run) = self.runs.get_mut(&lane) else {
+                continue;
+            };
+            if let Some(first) = run
+                .rows
+                .front_mut()
+                .filter(|_| kept.contains(&run.lease.bucket))
+            {
+                first.started += 1;
+                run.stage = Stage::Ready;
+                // A solo goes out by itself; the others line up.
+                if self.solo != Some(lane) {
+                    self.ready.push_back(lane);
+                }
+            }
+        }
+        self.lose_those_not_in(rows, kept)
+    }
+
+    /// Whether it was written down is not known: it is asked for again.
+    pub(super) fn not_started(&mut self, rows: &[Settlement<RowId>]) {
+        for lane in self.lanes_starting(rows) {
+            if self.solo == Some(lane) {
+                self.solo = None;
+            }
+            self.line_up(lane);
+        }
+    }
+
+    fn lanes_starting(&self, rows: &[Settlement<RowId>]) -> Vec<Lane> {
+        let asked: HashSet<(Lease, RowId)> = rows
+            .iter()
+            .flat_map(|of_bucket| of_bucket.rows.iter().map(|row| (of_bucket.lease, *row)))
+            .collect();
+        let starting = self.runs.iter().filter(|(_, run)| {
+            run.stage == Stage::Starting
+                && run
+                    .rows
+                    .front()
+                    .is_some_and(|first| asked.contains(&(run.lease, first.row)))
+        });
+        starting.map(|(lane, _)| *lane).collect()
+    }
+
+    // Publishing.
+
+    /// The messages to publish next, no two of a lane.
+    pub(super) fn next_wave(&mut self, now: Instant) -> Option<Vec<Envelope>> {
+        if let Some(lane) = self.solo {
+            let solo = self.send(lane, now)?;
+            return Some(vec![solo]);
+        }
+        if !self.alone.is_empty() {
+            self.alone.retain(|lane| {
+                let run = self.runs.get(lane);
+                run.is_some_and(|run| run.stage == Stage::Alone)
+            });
+        }
+        if !self.alone.is_empty() {
+            return None;
+        }
+        let room = self.config.max_in_flight.saturating_sub(self.in_flight);
+        let room = room.min(self.config.wave);
+        let mut wave = Vec::with_capacity(room.min(self.ready.len()));
+        while wave.len() < room {
+            let Some(lane) = self.ready.pop_front() else {
+                break;
+            };
+            wave.extend(self.send(lane, now));
+        }
+        (!wave.is_empty()).then_some(wave)
+    }
+
+    fn send(&mut self, lane: Lane, now: Instant) -> Option<Envelope> {
+        let run = self.runs.get_mut(&lane)?;
+        if run.stage != Stage::Ready || !self.tenure.is_usable(run.lease, now) {
+            return None;
+        }
+        let first = run.rows.pop_front()?;
+        run.stage = Stage::InFlight;
+        self.in_flight += 1;
+        Some(Envelope::new(first, run.lease.epoch))
+    }
+
+    /// What became of a wave.
+    pub(super) fn answered(&mut self, wave: &[Envelope], mut verdicts: Vec<Verdict>) -> Answered {
+        verdicts.resize(wave.len(), Verdict::Unknown);
+        let mut answered = Answered {
+            outage: fate::is_outage(&verdicts),
+            ..Answered::default()
+        };
+        for (envelope, verdict) in wave.iter().zip(&verdicts) {
+            self.in_flight -= 1;
+            if self.solo == Some(envelope.stored().lane) {
+                self.solo = None;
+            }
+            self.answer(envelope, verdict, &mut answered);
+        }
+        answered
+    }
+
+    fn answer(&mut self, envelope: &Envelope, verdict: &Verdict, answered: &mut Answered) {
+        let stored = envelope.stored();
+        let lane = stored.lane;
+        let run = self.runs.get_mut(&lane);
+        let Some(run) =
+            run.filter(|run| run.stage == Stage::InFlight && run.lease.epoch == envelope.epoch())
+        else {
+            self.ghosts.remove(&lane);
+            answered.discarded += 1;
+            return;
+        };
+        match verdict {
+            Verdict::Acked => answered.acked += 1,
+            Verdict::Duplicate => answered.duplicates += 1,
+            Verdict::Unknown => answered.unknown += 1,
+            Verdict::Rejected { .. } => answered.rejected += 1,
+        }
+        let fate = fate::after(verdict, stored, answered.outage, &self.config);
+        if fate == Fate::Published {
+            run.unsettled += 1;
+            let lease = run.lease;
+            let row = stored.row;
+            self.note(lease, Settled { row, lane, fate });
+            self.line_up(lane);
+            return;
+        }
+        self.decide(lane, stored.row, fate);
+    }
+
+    // Settling.
+
+    /// What is to be written down of messages.
+    pub(super) fn next_settlement(&mut self) -> Option<Vec<Settlement<Settled>>> {
+        if self.fates.is_empty() {
+            return None;
+        }
+        Some(std::mem::take(&mut self.fates).into_values().collect())
+    }
+
+    /// It is written down, in those of the buckets that are ours still.
+    /// Returns how many leases are lost.
+    pub(super) fn settled(&mut self, fates: &[Settlement<Settled>], kept: &[Bucket]) -> usize {
+        for of_bucket in fates {
+            if !kept.contains(&of_bucket.lease.bucket) {
+                continue;
+            }
+            for settled in &of_bucket.rows {
+                let Entry::Occupied(mut run) = self.runs.entry(settled.lane) else {
+                    continue;
+                };
+                if run.get().lease != of_bucket.lease {
+                    continue;
+                }
+                run.get_mut().unsettled -= 1;
+                self.rows -= 1;
+                if run.get().is_idle() {
+                    run.remove();
+                }
+            }
+        }
+        self.lose_those_not_in(fates, kept)
+    }
+
+    /// Whether it was written down is not known: it is asked for again, before
+    /// what was said since.
+    pub(super) fn not_settled(&mut self, fates: Vec<Settlement<Settled>>) {
+        for mut earlier in fates {
+            if self.tenure.lease(earlier.lease.bucket) != Some(earlier.lease) {
+                continue;
+            }
+            if let Some(later) = self.fates.remove(&earlier.lease.bucket) {
+                earlier.rows.extend(later.rows);
+            }
+            self.fates.insert(earlier.lease.bucket, earlier);
+        }
+    }
+
+    fn lose_those_not_in<T>(&mut self, asked: &[Settlement<T>], kept: &[Bucket]) -> usize {
+        let asked = asked.iter().map(|of_bucket| of_bucket.lease);
+        let lost: Vec<_> = asked
+            .filter(|lease| !kept.contains(&lease.bucket))
+            .filter(|lease| self.tenure.lease(lease.bucket) == Some(*lease))
+            .map(|lease| lease.bucket)
+            .collect();
+        self.lose_all(&lost)
+    }
+
+    fn forget_idle_runs(&mut self) {
+        self.runs.retain(|_, run| !run.is_idle());
+    }
+}
+
+impl Run {
+    fn is_idle(&self) -> bool {
+        self.stage == Stage::Done && self.rows.is_empty() && self.unsettled == 0
+    }
+}

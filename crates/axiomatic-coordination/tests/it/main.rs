@@ -1,0 +1,3 @@
+//! Behaviour of the patterns of coordination, seen from outside.
+
+mod outbox;

@@ -1,0 +1,4 @@
+//! The relay over the store in memory.
+
+mod conformance;
+mod relaying;
