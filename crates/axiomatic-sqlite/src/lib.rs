@@ -1,2 +1,21 @@
 //! The outbox and the inbox in SQLite.
+//!
+//! A [`Database`] is one file with a thread that writes it. Its [`Writer`]
+//! executes transactions of many callers and commits them together.
 #![forbid(unsafe_code)]
+
+mod database;
+mod error;
+mod options;
+pub mod outbox;
+mod schema;
+mod transaction;
+mod writer;
+
+pub use database::Database;
+pub use error::store_error;
+pub use options::{Durability, Options, WhenFull};
+pub use outbox::EnqueueError;
+pub use schema::Tables;
+pub use transaction::Transaction;
+pub use writer::{RunError, Writer};

@@ -1,0 +1,55 @@
+//! A transaction that shares its commit with others.
+
+use std::fmt;
+use std::ops::Deref;
+
+use axiomatic_coordination::outbox::Message;
+use rusqlite::Connection;
+
+use crate::outbox::{EnqueueError, Outgoing};
+
+/// A transaction that the [`Writer`](crate::Writer) executes: a connection for
+/// the user's statements, and a place for what is to be said of them.
+pub struct Transaction<'a> {
+    connection: &'a Connection,
+    outgoing: &'a mut Outgoing,
+}
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn new(connection: &'a Connection, outgoing: &'a mut Outgoing) -> Self {
+        Transaction {
+            connection,
+            outgoing,
+        }
+    }
+
+    /// This message is published if the transaction commits.
+    ///
+    /// It is kept in memory, and written with those of the whole group just
+    /// before the commit. Rolling back to a savepoint of one's own does not
+    /// take it back; the closure's error does.
+    ///
+    /// # Errors
+    ///
+    /// [`EnqueueError::TooLarge`]; [`EnqueueError::Full`], if the database was
+    /// [opened](crate::Options::backlog) so; [`EnqueueError::Store`] if that
+    /// could not be found out. It is then not enqueued, and the transaction can
+    /// go on.
+    pub fn enqueue(&mut self, message: Message) -> Result<(), EnqueueError> {
+        self.outgoing.push(self.connection, message)
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! The thread that writes.
+
+use std::fmt;
+use std::sync::{Arc, mpsc};
+
+use axiomatic_coordination::Why;
+use axiomatic_coordination::crash_points::reach;
+use axiomatic_coordination::outbox::Wake;
+use axiomatic_core::number_cell::{Setting, Tally};
+use rusqlite::Connection;
+
+use super::job::{Ending, Job};
+use crate::error::Fault;
+use crate::options::Options;
+use crate::outbox::Outgoing;
+use crate::transaction::Transaction;
+
+/// What the thread that writes has.
+pub(crate) struct Desk {
+    connection: Connection,
+    watch: Arc<Watch>,
+    outgoing: Outgoing,
+    wake: Wake,
+    group_at_most: usize,
+}
+
+/// What happens to the transaction.
+struct Watch {
+    /// 1 while it is ours to commit.
+    committing: Setting,
+    /// How often it was rolled back.
+    rolled_back: Tally,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        mut connection: Connection,
+        options: &Options,
+        wake: Wake,
+    ) -> rusqlite::Result<Self> {
+        let watch = Arc::new(Watch {
+            committing: Setting::new(0),
+            rolled_back: Tally::new(),
+        });
+        // A COMMIT in a closure would commit the half of a group without its
+        // messages: it becomes a ROLLBACK, which is seen like any other.
+        let seen = Arc::clone(&watch);
+        connection.commit_hook(Some(move || seen.committing.load() == 0))?;
+        let seen = Arc::clone(&watch);
+        connection.rollback_hook(Some(move || {
+            seen.rolled_back.count();
+        }))?;
+        Ok(Desk {
+            connection,
+            watch,
+            outgoing: Outgoing::new(options),
+            wake,
+            group_at_most: options.group_at_most.get(),
+        })
+    }
+
+    /// Executes what comes until there is nobody left who could send more.
+    pub(crate) fn work(mut self, queue: &mpsc::Receiver<Box<dyn Job>>) {
+        let mut group = Vec::new();
+        while let Ok(first) = queue.recv() {
+            group.push(first);
+            group.extend(queue.try_iter().take(self.group_at_most - 1));
+            self.commit_together(&mut group);
+        }
+    }
+
+    /// Executes these and commits once.
+    fn commit_together(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        let mut executed: Vec<Box<dyn Job>> = Vec::with_capacity(group.len());
+        let mut begun = false;
+        let mut to_keep = false;
+        let mut waiting = group.drain(..);
+        while let Some(mut job) = waiting.next() {
+            if job.is_given_up() {
+                continue;
+            }
+            if !begun {
+                if let Err(error) = self.begin() {
+                    // It was waited for as long as is allowed: the others
+                    // would only wait as long again.
+                    let fault = Fault::from(error);
+                    job.answer(Err(&fault));
+                    waiting.for_each(|job| job.answer(Err(&fault)));
+                    return;
+                }
+                begun = true;
+                to_keep = false;
+            }
+            match self.execute(&mut *job) {
+                Ok(ending) => {
+                    to_keep |= ending == Ending::Keep;
+                    executed.push(job);
+                }
+                Err(fault) => {
+                    begun = false;
+                    self.give_up();
+                    job.answer(Err(&fault));
+                    let ruined = Fault::new(Why::Unavailable, Ruined);
+                    answer_all(&mut executed, Err(&ruined));
+                }
+            }
+        }
+        if !begun {
+            return;
+        }
+        if !to_keep {
+            self.give_up();
+            return answer_all(&mut executed, Ok(()));
+        }
+        match self.commit() {
+            Ok(messages) => {
+                reach("sqlite.group.committed");
+                if messages > 0 {
+                    self.wake.wake();
+                }
+                answer_all(&mut executed, Ok(()));
+            }
+            Err(error) => {
+                self.give_up();
+                answer_all(&mut executed, Err(&error.into()));
+            }
+        }
+    }
+
+    fn begin(&mut self) -> rusqlite::Result<()> {
+        self.outgoing.clear();
+        self.statement("BEGIN IMMEDIATE")?;
+        reach("sqlite.group.begun");
+        Ok(())
+    }
+
+    /// Executes one in a savepoint. On `Err` the transaction is lost.
+    fn execute(&mut self, job: &mut dyn Job) -> Result<Ending, Fault> {
+        let rolled_back = self.watch.rolled_back.load();
+        self.statement("SAVEPOINT axiomatic")?;
+        let messages = self.outgoing.mark();
+        let ending = job.execute(&mut Transaction::new(&self.connection, &mut self.outgoing));
+        if self.connection.is_autocommit() || self.watch.rolled_back.load() != rolled_back {
+            return Err(Fault::new(Why::Refused, Ended));
+        }
+        if ending == Ending::Undo {
+            self.outgoing.back_to(messages);
+            self.statement("ROLLBACK TO axiomatic")?;
+        }
+        self.statement("RELEASE axiomatic")?;
+        reach("sqlite.group.closure_done");
+        Ok(ending)
+    }
+
+    /// Writes the messages and commits; returns how many messages there were.
+    fn commit(&mut self) -> rusqlite::Result<u64> {
+        let messages = self.outgoing.write(&self.connection)?;
+        reach("sqlite.group.messages_written");
+        self.watch.committing.store(1);
+        let committed = self.statement("COMMIT");
+        self.watch.committing.store(0);
+        committed.map(|()| messages)
+    }
+
+    /// Rolls back whatever there is to roll back.
+    fn give_up(&mut self) {
+        self.outgoing.clear();
+        if !self.connection.is_autocommit() {
+            // If this fails the transaction is gone as well: SQLite has no
+            // other way to fail here.
+            let _ = self.statement("ROLLBACK");
+        }
+    }
+
+    fn statement(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.raw_execute()?;
+        Ok(())
+    }
+}
+
+fn answer_all(jobs: &mut Vec<Box<dyn Job>>, commit: Result<(), &Fault>) {
+    for job in jobs.drain(..) {
+        job.answer(commit);
+    }
+}
+
+/// The closure ended the transaction, or made SQLite end it.
+#[derive(Debug)]
+struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the transaction ended within the closure, and was rolled back")
+    }
+}
+
+impl std::error::Error for Ended {}
+
+/// Another closure did.
+#[derive(Debug)]
+struct Ruined;
+
+impl fmt::Display for Ruined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("rolled back, because another closure of the group ended the transaction")
+    }
+}
+
+impl std::error::Error for Ruined {}

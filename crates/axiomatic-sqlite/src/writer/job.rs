@@ -1,0 +1,97 @@
+//! A closure, its caller, and what comes of it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::sync::oneshot;
+
+use super::RunError;
+use crate::error::Fault;
+use crate::transaction::Transaction;
+
+/// What a caller gets: what came of its closure, or the panic of it.
+pub(super) type Answer<T, E> = Result<Result<T, RunError<E>>, Panic>;
+
+/// What a panic carries.
+type Panic = Box<dyn Any + Send>;
+
+/// A closure of any type with its caller.
+pub(crate) trait Job: Send {
+    /// Whether the caller has gone away.
+    fn is_given_up(&self) -> bool;
+
+    /// Executes the closure, once, and keeps what comes of it.
+    fn execute(&mut self, tx: &mut Transaction<'_>) -> Ending;
+
+    /// Tells the caller what came of it, or of the group's commit.
+    fn answer(self: Box<Self>, commit: Result<(), &Fault>);
+}
+
+/// Whether what a closure did is to be kept.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Keep,
+    Undo,
+}
+
+pub(super) struct Work<F, T, E> {
+    state: State<F, T, E>,
+    caller: oneshot::Sender<Answer<T, E>>,
+}
+
+enum State<F, T, E> {
+    Waiting(F),
+    Executing,
+    Ended(Result<T, E>),
+    Panicked(Panic),
+}
+
+impl<F, T, E> Work<F, T, E> {
+    pub(super) fn new(closure: F) -> (Self, oneshot::Receiver<Answer<T, E>>) {
+        let (caller, answer) = oneshot::channel();
+        let work = Work {
+            state: State::Waiting(closure),
+            caller,
+        };
+        (work, answer)
+    }
+}
+
+impl<F, T, E> Job for Work<F, T, E>
+where
+    F: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: Send,
+{
+    fn is_given_up(&self) -> bool {
+        self.caller.is_closed()
+    }
+
+    fn execute(&mut self, tx: &mut Transaction<'_>) -> Ending {
+        let State::Waiting(closure) = std::mem::replace(&mut self.state, State::Executing) else {
+            unreachable!("a closure is executed once");
+        };
+        // What a panic leaves half done is in the savepoint, and is undone.
+        let (state, ending) = match catch_unwind(AssertUnwindSafe(|| closure(tx))) {
+            Ok(Ok(value)) => (State::Ended(Ok(value)), Ending::Keep),
+            Ok(Err(error)) => (State::Ended(Err(error)), Ending::Undo),
+            Err(panic) => (State::Panicked(panic), Ending::Undo),
+        };
+        self.state = state;
+        ending
+    }
+
+    fn answer(self: Box<Self>, commit: Result<(), &Fault>) {
+        let answer = match (self.state, commit) {
+            // A panic is the caller's, whatever became of the others.
+            (State::Panicked(panic), _) => Err(panic),
+            (_, Err(fault)) => Ok(Err(RunError::Store(fault.to_store_error()))),
+            (State::Ended(ended), Ok(())) => Ok(ended.map_err(RunError::Rejected)),
+            (State::Waiting(_) | State::Executing, Ok(())) => {
+                unreachable!("only what was executed is committed")
+            }
+        };
+        // A caller that has gone away since does not want to know.
+        let _ = self.caller.send(answer);
+    }
+}
