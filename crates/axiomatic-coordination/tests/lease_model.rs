@@ -18,6 +18,7 @@
 mod lease_model {
     pub(crate) mod actions;
     pub(crate) mod properties;
+    pub(crate) mod steps;
     pub(crate) mod world;
 }
 
