@@ -91,6 +91,13 @@ impl Database {
         &self.inner.writer
     }
 
+    /// Makes sure that the file has the tables of one more part. Blocks until
+    /// that is done.
+    pub(crate) fn prepare(&self, component: schema::Component) -> Result<(), StoreError> {
+        let mut connection = connect(&self.inner.path, &self.inner.options).map_err(store_error)?;
+        component.prepare(&mut connection, self.inner.options.tables)
+    }
+
     /// Gives this handle up, and waits until the last one is gone, all that
     /// was queued is done, and the file is closed.
     pub async fn close(self) {

@@ -6,6 +6,7 @@
 
 mod database;
 mod error;
+pub mod inbox;
 mod options;
 pub mod outbox;
 mod schema;

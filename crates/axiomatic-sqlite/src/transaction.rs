@@ -38,6 +38,17 @@ impl<'a> Transaction<'a> {
     pub fn enqueue(&mut self, message: Message) -> Result<(), EnqueueError> {
         self.outgoing.push(self.connection, message)
     }
+
+    /// How many messages are enqueued, to go [back to](Self::back_to) if a
+    /// savepoint is rolled back.
+    pub(crate) fn mark(&self) -> usize {
+        self.outgoing.mark()
+    }
+
+    /// The messages enqueued since are not published.
+    pub(crate) fn back_to(&mut self, mark: usize) {
+        self.outgoing.back_to(mark);
+    }
 }
 
 impl Deref for Transaction<'_> {

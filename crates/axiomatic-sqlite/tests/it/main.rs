@@ -2,6 +2,9 @@
 
 mod counts;
 mod group_commit;
+mod inbox;
+mod inbox_kills;
+mod inbox_laws;
 mod operate;
 mod scene;
 mod store;
