@@ -58,7 +58,7 @@ fn a_message_that_a_zombie_publishes_late_has_the_epoch_of_the_dead() {
     let (place, _) = stop_at("broker.taking:4");
     let history = place.check(Consumer::None);
     let mut newest = HashMap::new();
-    let mut is_late = |event: &Event| {
+    let is_late = |event: &Event| {
         let Event::Published { id, epoch } = event else {
             return false;
         };
@@ -66,8 +66,7 @@ fn a_message_that_a_zombie_publishes_late_has_the_epoch_of_the_dead() {
         *newest = (*newest).max(*epoch);
         *epoch < *newest
     };
-    let late = history.events().iter().filter(|event| is_late(event));
-    assert_eq!(late.count(), 1);
+    assert!(history.events().iter().any(is_late));
 }
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
