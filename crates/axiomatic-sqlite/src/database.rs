@@ -51,7 +51,7 @@ impl Database {
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Database, StoreError> {
         let path = path.as_ref();
         let mut writing = connect(path, &options).map_err(store_error)?;
-        require_log(&writing)?;
+        require_writable_log(&writing)?;
         schema::OUTBOX.prepare(&mut writing, options.tables)?;
         let reading = connect(path, &options).map_err(store_error)?;
         reading
@@ -174,17 +174,21 @@ fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Refuses what has no write-ahead log: memory, and some file systems.
-fn require_log(connection: &Connection) -> Result<(), StoreError> {
+/// Refuses what SQLite opens and cannot be worked with: what has no
+/// write-ahead log (memory, and some file systems), and what can only be read,
+/// to which SQLite falls back without a word.
+fn require_writable_log(connection: &Connection) -> Result<(), StoreError> {
+    if connection.is_readonly("main").map_err(store_error)? {
+        return Err(StoreError::new(Why::Refused).because("the file can only be read"));
+    }
     let mode: String = connection
         .pragma_query_value(None, "journal_mode", |row| row.get(0))
         .map_err(store_error)?;
     if mode == "wal" {
         return Ok(());
     }
-    Err(StoreError::new(Why::Refused).because(format!(
-        "no write-ahead log is possible there: journal_mode is {mode}"
-    )))
+    let no_log = format!("no write-ahead log is possible there: journal_mode is {mode}");
+    Err(StoreError::new(Why::Refused).because(no_log))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::ThreadId, StoreError> {

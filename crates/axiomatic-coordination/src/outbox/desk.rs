@@ -46,6 +46,8 @@ pub(super) struct Desk {
     rows: usize,
     in_flight: usize,
     reached: Lane,
+    /// Nothing of the last wave came through, and that was the broker's fault.
+    outage: bool,
 }
 
 /// The messages of a lane that were fetched together.
@@ -116,6 +118,7 @@ impl Desk {
             rows: 0,
             in_flight: 0,
             reached: Lane::LAST,
+            outage: false,
         }
     }
 
@@ -470,8 +473,9 @@ impl Desk {
     /// What became of a wave.
     pub(super) fn answered(&mut self, wave: &[Envelope], mut verdicts: Vec<Verdict>) -> Answered {
         verdicts.resize(wave.len(), Verdict::Unknown);
+        self.outage = fate::is_outage(&verdicts, self.outage);
         let mut answered = Answered {
-            outage: fate::is_outage(&verdicts),
+            outage: self.outage,
             ..Answered::default()
         };
         for (envelope, verdict) in wave.iter().zip(&verdicts) {
@@ -581,3 +585,6 @@ impl Run {
         self.stage == Stage::Done && self.rows.is_empty() && self.unsettled == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,19 +9,20 @@ use super::publisher::{Class, Verdict};
 use super::record::Stored;
 use super::store::{Cause, Failure, Fate};
 
-/// Whether a whole wave failed alike: then it is the broker that failed, and
-/// no message of the wave is charged with it.
+/// Whether it is the broker that failed, and no message is to be charged with
+/// it: all of a wave failed alike, several messages, or fewer after a wave of
+/// which that was so.
 ///
-/// A wave of one message says nothing of the broker: were it not charged, a
-/// message that never can be published would be tried for ever, as long as it
-/// is alone.
-pub(super) fn is_outage(verdicts: &[Verdict]) -> bool {
-    verdicts.len() > 1
-        && verdicts.iter().all(|verdict| match verdict {
-            Verdict::Acked | Verdict::Duplicate => false,
-            Verdict::Rejected { class, .. } => *class == Class::Transient,
-            Verdict::Unknown => true,
-        })
+/// A wave of one message says nothing of the broker: were it never charged, a
+/// message that cannot be published would be tried for ever, as long as it is
+/// alone.
+pub(super) fn is_outage(verdicts: &[Verdict], was_outage: bool) -> bool {
+    let all_failed = verdicts.iter().all(|verdict| match verdict {
+        Verdict::Acked | Verdict::Duplicate => false,
+        Verdict::Rejected { class, .. } => *class == Class::Transient,
+        Verdict::Unknown => true,
+    });
+    all_failed && (verdicts.len() > 1 || was_outage)
 }
 
 /// What comes next.
@@ -200,15 +201,16 @@ mod tests {
     fn an_outage_is_several_messages_of_which_none_came_through() {
         let transient = Verdict::rejected(Class::Transient, "no");
         let permanent = Verdict::rejected(Class::Permanent, "no");
-        assert!(is_outage(&[transient.clone(), Verdict::Unknown]));
+        let failed = [transient.clone(), Verdict::Unknown];
+        assert!(is_outage(&failed, false));
+        assert!(!is_outage(&failed[..1], false), "one says nothing");
+        assert!(is_outage(&failed[..1], true), "it goes on");
+        for came_through in [Verdict::Acked, Verdict::Duplicate] {
+            assert!(!is_outage(&[transient.clone(), came_through], true));
+        }
+        let never = [transient, permanent];
         assert!(
-            !is_outage(std::slice::from_ref(&transient)),
-            "one says nothing"
-        );
-        assert!(!is_outage(&[transient.clone(), Verdict::Acked]));
-        assert!(!is_outage(&[transient.clone(), Verdict::Duplicate]));
-        assert!(
-            !is_outage(&[transient, permanent]),
+            !is_outage(&never, true),
             "a broker that says never is there"
         );
     }

@@ -70,9 +70,7 @@ pub(super) fn claim(
     let mut last_row = None;
     let mut taken = Vec::new();
     for bucket in wanted {
-        let found = found
-            .query_row([bucket.0], |row| Found::read(row))
-            .optional()?;
+        let found = found.query_row([bucket.0], Found::read).optional()?;
         let Some(found) = found.filter(|found| !found.is_held(now)) else {
             continue;
         };
@@ -175,7 +173,7 @@ pub(super) fn divide(connection: &Connection, buckets: Buckets) -> rusqlite::Res
         SELECT coalesce(max(epoch), 0), coalesce(max(owner IS NOT NULL), 0), 0, \
           coalesce(max(suspect_through), 0) \
         FROM outbox_lease";
-    let mut all = connection.query_row(all, (), |row| Found::read(row))?;
+    let mut all = connection.query_row(all, (), Found::read)?;
     if all.owned {
         all.suspect_through = all.suspect_through.max(last_row_id(connection)?);
     }

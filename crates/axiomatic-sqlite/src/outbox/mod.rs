@@ -15,6 +15,7 @@ use std::num::NonZeroU16;
 use std::thread;
 use std::time::Duration;
 
+pub use axiomatic_coordination::outbox::Keep;
 use axiomatic_coordination::outbox::{Buckets, Wake};
 use axiomatic_coordination::{StoreError, Why};
 
@@ -84,17 +85,6 @@ impl Default for Options {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// What becomes of messages that are published.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub enum Keep {
-    /// They are deleted.
-    #[default]
-    Nothing,
-    /// They are kept for so long, to be
-    /// [replayed](axiomatic_coordination::outbox::Operate::replay).
-    Archive(Duration),
 }
 
 /// The outbox of a database: what producers, relays and operators have.

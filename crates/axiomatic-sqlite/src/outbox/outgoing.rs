@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use axiomatic_coordination::outbox::{Message, Sequence};
 use rusqlite::{Connection, OptionalExtension, Statement};
@@ -81,9 +82,9 @@ impl Outgoing {
         let sequences = number(connection, &self.messages, now, last_row)?;
         let mut rest = &self.messages[..];
         let mut numbers = &sequences[..];
-        for chunk in CHUNKS {
+        for (chunk, sql) in CHUNKS.into_iter().zip(&INSERTS) {
             while rest.len() >= chunk {
-                insert(connection, &rest[..chunk], numbers, now)?;
+                insert(connection, sql, &rest[..chunk], numbers, now)?;
                 rest = &rest[chunk..];
                 numbers = numbers.get(chunk..).unwrap_or_default();
             }
@@ -109,31 +110,18 @@ pub(crate) fn stored_tenant(tenant: Option<&str>) -> Cow<'static, str> {
 /// How many rows a statement inserts: not measured.
 const CHUNKS: [usize; 3] = [32, 8, 1];
 
-const COLUMNS: usize = 12;
+/// The statements for so many rows.
+static INSERTS: [LazyLock<String>; 3] = [
+    LazyLock::new(|| insert_of(CHUNKS[0])),
+    LazyLock::new(|| insert_of(CHUNKS[1])),
+    LazyLock::new(|| insert_of(CHUNKS[2])),
+];
 
-fn insert(
-    connection: &Connection,
-    messages: &[Message],
-    sequences: &[Option<Sequence>],
-    now: i64,
-) -> rusqlite::Result<()> {
-    let mut statement = match messages.len() {
-        32 => connection.prepare_cached(&insert_of(32))?,
-        8 => connection.prepare_cached(&insert_of(8))?,
-        _ => connection.prepare_cached(&insert_of(1))?,
-    };
-    for (at, message) in messages.iter().enumerate() {
-        bind(
-            &mut statement,
-            at * COLUMNS,
-            message,
-            sequences.get(at).copied().flatten(),
-            now,
-        )?;
-    }
-    statement.raw_execute()?;
-    Ok(())
-}
+static NOW_AND_LAST_ROW: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {NOW}, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)")
+});
+
+const COLUMNS: usize = 12;
 
 fn insert_of(rows: usize) -> String {
     let row = "(?,?,?,?,?,?,?,?,?,?,?,?)";
@@ -142,6 +130,22 @@ fn insert_of(rows: usize) -> String {
         "INSERT INTO outbox (lane, message_id, topic, key, tenant, body, headers, trace_parent, \
          trace_state, sequence, first, enqueued_at) VALUES {rows}"
     )
+}
+
+fn insert(
+    connection: &Connection,
+    sql: &str,
+    messages: &[Message],
+    sequences: &[Option<Sequence>],
+    now: i64,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(sql)?;
+    for (at, message) in messages.iter().enumerate() {
+        let sequence = sequences.get(at).copied().flatten();
+        bind(&mut statement, at * COLUMNS, message, sequence, now)?;
+    }
+    statement.raw_execute()?;
+    Ok(())
 }
 
 fn bind(
@@ -169,10 +173,7 @@ fn bind(
 
 /// The time, and the last row that the outbox has had.
 fn now_and_last_row(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
-    let sql = format!(
-        "SELECT {NOW}, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)"
-    );
-    let mut both = connection.prepare_cached(&sql)?;
+    let mut both = connection.prepare_cached(&NOW_AND_LAST_ROW)?;
     both.query_row((), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

@@ -42,13 +42,15 @@ const CLEAR: &str = "\
 DELETE FROM outbox_lane WHERE lane = ?1 AND blocked_until IS NOT NULL \
 AND ?2 = (SELECT min(id) FROM outbox WHERE lane = ?1)";
 
-/// A lane waits for as long as the longest that was said of it; a parked one
-/// stays parked.
+/// How long a lane waits is said by its first row, as it was said last; what is
+/// said of another row only makes it longer. A parked lane stays parked.
 const BLOCK: &str = "\
 INSERT INTO outbox_lane (lane, blocked_until, cause, error, since) \
 VALUES (?1, ?2, ?3, coalesce(?4, 'the outcome is not known'), ?5) \
-ON CONFLICT (lane) DO UPDATE SET blocked_until = max(blocked_until, excluded.blocked_until), \
-cause = coalesce(?3, cause), error = coalesce(?4, error)";
+ON CONFLICT (lane) DO UPDATE SET cause = coalesce(?3, cause), error = coalesce(?4, error), \
+blocked_until = iif( \
+  blocked_until IS NOT NULL AND ?6 = (SELECT min(id) FROM outbox WHERE lane = ?1), \
+  excluded.blocked_until, max(blocked_until, excluded.blocked_until))";
 
 const ANY_LANE: &str = "SELECT 1 FROM outbox_lane";
 
@@ -190,6 +192,7 @@ fn hold(
         failure.map(|failure| failure.cause.as_str()),
         failure.map(|failure| &*failure.error),
         now.as_micros(),
+        settled.row.0,
     ))?;
     crash_points::reach("sqlite.settle.blocked");
     Ok(())

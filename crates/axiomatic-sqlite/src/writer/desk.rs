@@ -92,16 +92,16 @@ impl Desk {
                 to_keep = false;
             }
             match self.execute(&mut *job) {
-                Ok(ending) => {
-                    to_keep |= ending == Ending::Keep;
+                Ok(Ending::Keep) => {
+                    to_keep = true;
                     executed.push(job);
                 }
-                Err(fault) => {
+                Ok(Ending::Undo(_)) => executed.push(job),
+                Err(lost) => {
                     begun = false;
                     self.give_up();
-                    job.answer(Err(&fault));
-                    let ruined = Fault::new(Why::Unavailable, Ruined);
-                    answer_all(&mut executed, Err(&ruined));
+                    job.answer(lost.culprit.as_ref().map_or(Ok(()), Err));
+                    answer_all(&mut executed, Err(&lost.others));
                 }
             }
         }
@@ -134,16 +134,16 @@ impl Desk {
         Ok(())
     }
 
-    /// Executes one in a savepoint. On `Err` the transaction is lost.
-    fn execute(&mut self, job: &mut dyn Job) -> Result<Ending, Fault> {
+    /// Executes one in a savepoint.
+    fn execute(&mut self, job: &mut dyn Job) -> Result<Ending, Lost> {
         let rolled_back = self.watch.rolled_back.load();
         self.statement("SAVEPOINT axiomatic")?;
         let messages = self.outgoing.mark();
         let ending = job.execute(&mut Transaction::new(&self.connection, &mut self.outgoing));
         if self.connection.is_autocommit() || self.watch.rolled_back.load() != rolled_back {
-            return Err(Fault::new(Why::Refused, Ended));
+            return Err(Lost::within(ending));
         }
-        if ending == Ending::Undo {
+        if ending != Ending::Keep {
             self.outgoing.back_to(messages);
             self.statement("ROLLBACK TO axiomatic")?;
         }
@@ -184,7 +184,43 @@ fn answer_all(jobs: &mut Vec<Box<dyn Job>>, commit: Result<(), &Fault>) {
     }
 }
 
-/// The closure ended the transaction, or made SQLite end it.
+/// The transaction is gone, and with it what the group has done.
+struct Lost {
+    /// What the closure at fault is told, unless what it said itself is true
+    /// still.
+    culprit: Option<Fault>,
+    others: Fault,
+}
+
+impl Lost {
+    /// The closure ended the transaction, or made SQLite end it: a full disk
+    /// does.
+    fn within(ending: Ending) -> Self {
+        match ending {
+            Ending::Keep => Lost {
+                culprit: Some(Fault::new(Why::Refused, Ended)),
+                others: Fault::new(Why::Unavailable, Ruined),
+            },
+            Ending::Undo(why) => Lost {
+                culprit: None,
+                others: Fault::new(why.unwrap_or(Why::Unavailable), Ruined),
+            },
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Lost {
+    /// A savepoint failed, or is not there any more.
+    fn from(error: rusqlite::Error) -> Self {
+        let fault = Fault::from(error);
+        Lost {
+            culprit: Some(fault.clone()),
+            others: fault,
+        }
+    }
+}
+
+/// The closure ended the transaction.
 #[derive(Debug)]
 struct Ended;
 
@@ -202,7 +238,9 @@ struct Ruined;
 
 impl fmt::Display for Ruined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("rolled back, because another closure of the group ended the transaction")
+        f.write_str(
+            "rolled back, because the transaction ended within another closure of the group",
+        )
     }
 }
 

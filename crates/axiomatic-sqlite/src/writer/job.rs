@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use axiomatic_coordination::{StoreError, Why};
+use axiomatic_core::BoxError;
 use tokio::sync::oneshot;
 
 use super::RunError;
-use crate::error::Fault;
+use crate::error::{Fault, why};
 use crate::transaction::Transaction;
 
 /// What a caller gets: what came of its closure, or the panic of it.
@@ -31,7 +33,9 @@ pub(crate) trait Job: Send {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Keep,
-    Undo,
+    /// It is not; with what SQLite or the disk had against it, if that is
+    /// known.
+    Undo(Option<Why>),
 }
 
 pub(super) struct Work<F, T, E> {
@@ -61,7 +65,7 @@ impl<F, T, E> Job for Work<F, T, E>
 where
     F: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send,
     T: Send,
-    E: Send,
+    E: Send + 'static,
 {
     fn is_given_up(&self) -> bool {
         self.caller.is_closed()
@@ -74,8 +78,11 @@ where
         // What a panic leaves half done is in the savepoint, and is undone.
         let (state, ending) = match catch_unwind(AssertUnwindSafe(|| closure(tx))) {
             Ok(Ok(value)) => (State::Ended(Ok(value)), Ending::Keep),
-            Ok(Err(error)) => (State::Ended(Err(error)), Ending::Undo),
-            Err(panic) => (State::Panicked(panic), Ending::Undo),
+            Ok(Err(error)) => {
+                let why = why_of(&error);
+                (State::Ended(Err(error)), Ending::Undo(why))
+            }
+            Err(panic) => (State::Panicked(panic), Ending::Undo(None)),
         };
         self.state = state;
         ending
@@ -94,4 +101,19 @@ where
         // A caller that has gone away since does not want to know.
         let _ = self.caller.send(answer);
     }
+}
+
+/// What an error says of the store, where it is of a type that says so.
+fn why_of(error: &dyn Any) -> Option<Why> {
+    if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
+        return Some(why(error));
+    }
+    if let Some(error) = error.downcast_ref::<StoreError>() {
+        return Some(error.why());
+    }
+    let error = error.downcast_ref::<BoxError>()?;
+    if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
+        return Some(why(error));
+    }
+    error.downcast_ref::<StoreError>().map(StoreError::why)
 }

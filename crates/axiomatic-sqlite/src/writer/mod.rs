@@ -53,8 +53,31 @@ impl Writer {
     /// Its future can be dropped: before its turn, the closure is not
     /// executed; afterwards it is executed whole.
     ///
-    /// The closure must not begin, commit or roll back the transaction;
-    /// savepoints of its own are its business.
+    /// The closure must not commit or roll back the transaction: that undoes
+    /// all that the group has done so far, and is an error. Savepoints of its
+    /// own are its business.
+    ///
+    /// ```
+    /// use axiomatic_coordination::outbox::Message;
+    /// use axiomatic_core::BoxError;
+    /// use axiomatic_sqlite::{Database, Options};
+    ///
+    /// # async fn example(path: &std::path::Path) -> Result<(), BoxError> {
+    /// let database = Database::open(path, Options::new())?;
+    /// let order = database
+    ///     .writer()
+    ///     .run(|tx| {
+    ///         tx.execute("INSERT INTO orders (total) VALUES (1999)", ())?;
+    ///         let order = tx.last_insert_rowid();
+    ///         let placed = Message::new("orders", format!(r#"{{"placed":{order}}}"#));
+    ///         tx.enqueue(placed.keyed(format!("order-{order}")))?;
+    ///         Ok::<_, BoxError>(order)
+    ///     })
+    ///     .await?;
+    /// # let _ = order;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -159,4 +182,14 @@ impl<E: fmt::Display> fmt::Display for RunError<E> {
     }
 }
 
-impl<E: fmt::Debug + fmt::Display> std::error::Error for RunError<E> {}
+impl<E: fmt::Debug + fmt::Display> std::error::Error for RunError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            RunError::Rejected(_) => None,
+            RunError::Store(error) => error.source(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,15 @@
 //! What the crate promises, seen from outside.
 
+mod conformance;
 mod counts;
+mod faults;
 mod group_commit;
 mod inbox;
 mod inbox_kills;
 mod inbox_laws;
 mod operate;
+mod producer;
 mod scene;
+mod schema;
 mod store;
 mod support;

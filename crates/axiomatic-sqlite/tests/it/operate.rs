@@ -98,7 +98,8 @@ async fn what_is_paused_is_not_fetched_nor_what_stands_behind_it() {
     for (scope, left) in &pauses {
         scene.outbox.pause(scope).await.unwrap();
         scene.outbox.pause(scope).await.unwrap();
-        assert_eq!(scene.outbox.paused().await.unwrap(), [scope.clone()]);
+        let paused = scene.outbox.paused().await.unwrap();
+        assert_eq!(paused, std::slice::from_ref(scope));
         let left: BTreeSet<_> = left.iter().map(|body| (*body).to_owned()).collect();
         assert_eq!(found().await, left, "{scope:?}");
         assert!(!were_woken(&mut wake_ups).await);

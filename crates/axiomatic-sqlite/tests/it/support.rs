@@ -1,10 +1,13 @@
 //! A directory for each test, and a look into the file from outside.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Waker};
 
 use axiomatic_coordination::MessageId;
-use axiomatic_sqlite::{Database, Options};
+use axiomatic_sqlite::{Database, Options, RunError, Transaction, Writer};
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 
 /// A directory of the test's own, gone when it ends.
 pub(crate) struct Place(PathBuf);
@@ -69,4 +72,52 @@ pub(crate) fn insert(connection: &Connection, name: &str) -> rusqlite::Result<()
         .prepare_cached("INSERT INTO account (name) VALUES (?1)")?
         .execute([name])
         .map(drop)
+}
+
+/// Opens a gate in the thread that writes: it stays in a closure until the
+/// gate is dropped, so that whoever comes meanwhile is one group.
+pub(crate) async fn hold(writer: &Writer) -> Gate {
+    let (entered, inside) = oneshot::channel();
+    let (gate, closed) = std::sync::mpsc::channel::<()>();
+    let writer = writer.clone();
+    let task = tokio::spawn(async move {
+        let held = writer.run(move |_| {
+            let _ = entered.send(());
+            let _ = closed.recv();
+            Ok::<_, rusqlite::Error>(())
+        });
+        held.await.expect("an empty transaction commits");
+    });
+    inside.await.expect("the closure has begun");
+    Gate { gate, task }
+}
+
+/// What holds the thread that writes.
+pub(crate) struct Gate {
+    gate: std::sync::mpsc::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Gate {
+    pub(crate) async fn open(self) {
+        drop(self.gate);
+        self.task.await.expect("ends");
+    }
+}
+
+/// Sends a closure to the writer and returns once it is queued.
+pub(crate) fn queue<T, E>(
+    writer: &Writer,
+    closure: impl FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = Result<T, RunError<E>>> + Send>>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let writer = writer.clone();
+    let mut run = Box::pin(async move { writer.run(closure).await });
+    // The first poll sends it.
+    let polled = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending(), "the thread that writes is held");
+    run
 }
