@@ -80,6 +80,9 @@ mod on {
                 let mut kill = std::process::Command::new("kill");
                 let stopped = kill.args(["-STOP", &me]).status();
                 stopped.expect("there is a command to stop processes with");
+                // The signal may reach this thread later than the command's
+                // end does: nothing is to happen in between.
+                std::thread::sleep(std::time::Duration::from_millis(100));
             }
             if let (1, Some(log)) = (*times, &self.log) {
                 let mut log = std::fs::OpenOptions::new()

@@ -48,7 +48,7 @@ fn stop_at(boundary: &str) -> (Place, u64) {
 
 #[test]
 fn a_late_write_of_a_zombie_is_refused_and_counted() {
-    let (place, fenced) = stop_at("relay.settling:3");
+    let (place, fenced) = stop_at("relay.settling:1");
     assert!(fenced > 0, "what it was about to settle was refused");
     place.check(Consumer::None);
 }
