@@ -123,7 +123,11 @@ fn wherever_a_process_ends_nothing_is_lost_and_nothing_happens_twice() {
     for expected in EXPECTED_AFTERWARDS {
         assert!(afterwards.iter().any(|name| name == expected), "{expected}");
     }
-    let times: &[u32] = if is_deep { &[1, 2, 3, 5, 8, 13] } else { &[1, 3, 7] };
+    let times: &[u32] = if is_deep {
+        &[1, 2, 3, 5, 8, 13]
+    } else {
+        &[1, 3, 7]
+    };
     let at = |name: &String, nth| format!("{name}:{nth}");
     let mut cases: Vec<Vec<String>> = Vec::new();
     for nth in times {
