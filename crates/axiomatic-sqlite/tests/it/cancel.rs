@@ -1,23 +1,22 @@
 //! Futures that are dropped at each of their awaits.
 //!
-//! A future can be dropped at once when it has been polled so often, while
-//! the thread that writes is at work for it; or when it was woken and not
-//! polled again, so that what was done for it is not heard of. Both are tried
-//! for every number of polls until it completes.
+//! A future can be dropped at once when it has been polled so often, while a
+//! thread is at work for it; or when it was woken and not polled again, so that
+//! what was done for it is not heard of. Both are tried for every number of
+//! polls until it completes. And since threads may be quick, it is dropped
+//! once more while another process keeps the thread that writes from writing.
+
+mod relaying;
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Mutex;
 use std::task::Poll;
 use std::time::Duration;
 
-use axiomatic_coordination::MessageId;
-use axiomatic_coordination::outbox::history::{Consumer, Event, History, check};
 use axiomatic_coordination::outbox::{
-    Config, Departing, Envelope, Fate, Fetch, Ids, Lane, Lease, Message, Operate, Publisher, Relay,
-    Replay, Scope, Settlement, Store, Stored, Verdict,
+    Departing, Fate, Fetch, Ids, Lane, Lease, Message, Operate, Replay, Scope, Settlement, Store,
+    Stored,
 };
-use axiomatic_core::backoff::Backoff;
 use axiomatic_sqlite::outbox::{Keep, Options};
 
 use crate::scene::{HOUR, Scene, again, failure, message, settled, under};
@@ -70,7 +69,16 @@ impl Stage {
             leases,
             stored,
         };
-        // One is dead.
+        // Nobody holds a bucket that is empty, and one message is dead.
+        let buckets = stage.scene.outbox.buckets();
+        let of_some = |lease: &&Lease| {
+            let mut stored = stage.stored.iter();
+            stored.all(|stored| buckets.of(stored.lane) != lease.bucket)
+        };
+        let empty = *stage.leases.iter().find(of_some).unwrap();
+        let (outbox, relay) = (&stage.scene.outbox, &stage.scene.relay);
+        let released = outbox.release(relay, &[empty], Departing::No).await;
+        released.unwrap();
         stage.settle(2, Fate::Buried(failure("unroutable"))).await;
         stage
     }
@@ -149,7 +157,16 @@ async fn drop_at_each_await(name: &str, operation: Operation) {
         }
         polls += 1;
     };
-    assert!(polls > 1, "{name} never waits");
+    if before != done {
+        let stage = Stage::new().await;
+        let other = stage.scene.place.look();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let completed = polled(operation(&stage), 1, Dropped::AtOnce).await;
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(completed, None, "{name} does not wait for its turn");
+        is_whole(&stage.scene).await;
+        found.push((1, Dropped::AtOnce, stage.tables()));
+    }
     for (polls, dropped, tables) in found {
         let is_one = tables == before || tables == done;
         assert!(
@@ -175,7 +192,7 @@ macro_rules! operation {
 
 #[tokio::test]
 async fn what_relays_ask_for_is_done_or_not_done() {
-    let operations: [(&str, Operation); 11] = [
+    let operations: [(&str, Operation); 12] = [
         (
             "attend",
             operation!(|stage| { stage.scene.outbox.attend(&stage.scene.relay, HOUR) }),
@@ -183,7 +200,6 @@ async fn what_relays_ask_for_is_done_or_not_done() {
         (
             "claim",
             operation!(|stage| async {
-                stage.scene.expire_leases();
                 stage.scene.claim_all().await;
                 Ok::<_, ()>(())
             }),
@@ -230,6 +246,17 @@ async fn what_relays_ask_for_is_done_or_not_done() {
             operation!(|stage| async {
                 stage.settle(0, Fate::Published).await;
                 Ok::<_, ()>(())
+            }),
+        ),
+        (
+            "settle several",
+            operation!(|stage| async {
+                let fates = [(0, Fate::Published), (1, again("no"))];
+                let rows = fates.map(|(which, fate)| settled(&stage.stored[which], fate));
+                let lease = stage.under(0, ()).lease;
+                let rows = rows.to_vec();
+                let fates = [Settlement { lease, rows }];
+                stage.scene.outbox.settle(&stage.scene.relay, &fates).await
             }),
         ),
         (
@@ -307,85 +334,4 @@ async fn a_transaction_is_executed_whole_or_not_at_all() {
         })),
     )
     .await;
-}
-
-/// Takes what is published, and gives others a turn before it says so.
-struct Broker<'a>(&'a Mutex<History>);
-
-impl Publisher for Broker<'_> {
-    async fn publish(&self, messages: &[Envelope]) -> Vec<Verdict> {
-        let mut verdicts = Vec::new();
-        for envelope in messages {
-            tokio::task::yield_now().await;
-            self.0.lock().unwrap().record(Event::Published {
-                id: envelope.id(),
-                epoch: envelope.epoch(),
-            });
-            tokio::task::yield_now().await;
-            verdicts.push(Verdict::Acked);
-        }
-        verdicts
-    }
-}
-
-/// Runs a relay until everything is published.
-async fn relay(scene: &Scene, history: &Mutex<History>) {
-    let soon = Backoff::exponential(Duration::from_millis(1), Duration::from_millis(2));
-    let config = Config::new().rows(2).wave(2).poll(soon);
-    let relay = Relay::new(scene.outbox.clone(), Broker(history), config).unwrap();
-    let drained = async {
-        while scene.outbox.backlog().await.unwrap().messages > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    relay.run(drained).await.unwrap();
-}
-
-#[tokio::test]
-async fn what_a_relay_leaves_that_is_dropped_is_published_by_the_next() {
-    for dropped in BOTH {
-        let mut polls = 0;
-        loop {
-            let scene = Scene::new(Options::new().keep(Keep::Archive(HOUR)));
-            let history = Mutex::new(History::new());
-            let messages: Vec<_> = (0..6u64)
-                .map(|order| {
-                    let key = if order % 2 == 0 { "a" } else { "b" };
-                    let id = MessageId::random();
-                    let mut history = history.lock().unwrap();
-                    history.record(Event::Committed {
-                        id,
-                        key: Some(key.into()),
-                        order,
-                    });
-                    message(key, "body").with_id(id)
-                })
-                .collect();
-            scene.enqueue(messages).await;
-            let completed = polled(relay(&scene, &history), polls, dropped).await;
-            is_whole(&scene).await;
-            if completed.is_none() {
-                // It is as if its process had ended.
-                history.lock().unwrap().record(Event::Crash);
-                scene.expire_leases();
-                scene
-                    .place
-                    .look()
-                    .execute("UPDATE outbox_relay SET until = 1", ())
-                    .unwrap();
-                relay(&scene, &history).await;
-                is_whole(&scene).await;
-            }
-            let history = history.into_inner().unwrap();
-            let violations = check(&history, Consumer::None);
-            assert_eq!(violations, [], "{dropped:?} after {polls} polls");
-            assert_eq!(scene.number("SELECT count(*) FROM outbox_archive"), 6);
-            if completed.is_some() {
-                break;
-            }
-            polls += 1;
-        }
-        println!("{dropped:?}: {polls} polls");
-        assert!(polls > 10, "it has more awaits than that");
-    }
 }
