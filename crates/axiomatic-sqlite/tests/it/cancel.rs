@@ -62,7 +62,8 @@ impl Stage {
         let messages = [message("a", "1"), message("a", "2"), message("b", "1")];
         scene.enqueue(messages).await;
         let leases = scene.claim_all().await;
-        let stored = scene.fetch(&leases).await.rows;
+        let mut stored = scene.fetch(&leases).await.rows;
+        stored.sort_by_key(|stored| stored.row);
         assert_eq!(stored.len(), 3);
         let stage = Stage {
             scene,
