@@ -59,6 +59,13 @@ pub(super) fn so_far() -> u64 {
     COUNT.get()
 }
 
+/// How often the calling thread allocates in it.
+pub(crate) fn allocations_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = so_far();
+    let done = work();
+    (done, so_far() - before)
+}
+
 /// Bytes of the heap that the calling thread asked for.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Bytes {

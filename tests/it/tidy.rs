@@ -57,6 +57,7 @@ const PATTERN_CRATES: &[&str] = &[
     "axiomatic-capacity",
     "axiomatic-placement",
     "axiomatic-sketch",
+    "axiomatic-coordination",
     "axiomatic-redis",
 ];
 

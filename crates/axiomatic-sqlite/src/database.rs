@@ -23,6 +23,25 @@ pub(crate) const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
 ///
 /// Handles are cheap to clone. When the last one is dropped, the threads do
 /// what is queued, and end.
+///
+/// ```
+/// use axiomatic_sqlite::{Database, Options};
+///
+/// # let name = format!("axiomatic-sqlite-{}.db", axiomatic_coordination::MessageId::random());
+/// # let path = std::env::temp_dir().join(name);
+/// let database = Database::open(&path, Options::new())?;
+/// let four = database.writer().run_blocking(|tx| {
+///     tx.execute_batch("CREATE TABLE square (of INTEGER PRIMARY KEY, is_ INTEGER)")?;
+///     tx.execute("INSERT INTO square VALUES (2, 4)", ())?;
+///     tx.query_row("SELECT is_ FROM square WHERE of = 2", (), |row| row.get::<_, i64>(0))
+/// })?;
+/// assert_eq!(four, 4);
+/// # drop(database);
+/// # for end in ["", "-wal", "-shm"] {
+/// #     let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+/// # }
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
@@ -62,17 +81,22 @@ impl Database {
         let (alive, ended) = watch::channel(());
         let (jobs, queue) = mpsc::channel();
         let (reads, questions) = mpsc::channel::<Read>();
-        let desk = Desk::new(writing, &options, wake.clone()).map_err(store_error)?;
-        let writer_alive = alive.clone();
+        let mut desk = Desk::new(writing, &options, wake.clone()).map_err(store_error)?;
+        let (reading_on, read_out) = mpsc::channel::<()>();
         let thread = spawn("axiomatic-sqlite-writer", move || {
             desk.work(&queue);
-            drop(writer_alive);
+            // Whoever is the last to close the file clears its log away. If
+            // both closed it at once, neither would be.
+            let _ = read_out.recv();
+            drop(desk);
+            drop(alive);
         })?;
         spawn("axiomatic-sqlite-reader", move || {
             for question in questions {
                 question(&reading);
             }
-            drop((reading, alive));
+            drop(reading);
+            drop(reading_on);
         })?;
         Ok(Database {
             inner: Arc::new(Inner {
@@ -99,7 +123,9 @@ impl Database {
     }
 
     /// Gives this handle up, and waits until the last one is gone, all that
-    /// was queued is done, and the file is closed.
+    /// was queued is done, and the file is closed. Before that, nobody may
+    /// delete or replace it: SQLite closes a file by clearing its log away,
+    /// by name.
     pub async fn close(self) {
         let mut ended = self.inner.ended.clone();
         drop(self);
@@ -166,6 +192,9 @@ fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
         },
     )?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What a savepoint would undo is kept in memory: otherwise each group
+    // makes a temporary file for it.
+    connection.pragma_update(None, "temp_store", "memory")?;
     // 16 MiB: not measured.
     connection.pragma_update(None, "cache_size", -16_384)?;
     // The user's statements share the cache with ours, of which there are a

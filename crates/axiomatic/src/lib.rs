@@ -19,12 +19,15 @@
 //! | [`bloom`] | economics | `sketch` | `axiomatic-sketch` |
 //! | [`count_min`] | economics | `sketch` | `axiomatic-sketch` |
 //! | [`hot_keys`] | economics | `sketch` | `axiomatic-sketch` |
+//! | [`outbox`] | coordination | `coordination` | `axiomatic-coordination` |
+//! | [`inbox`] | coordination | `coordination` | `axiomatic-coordination` |
 //! | [`load_shed`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`rate_limit`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
 //! | [`hedge`] | latency | `latency` | `axiomatic-latency` |
 //! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
 //! | `http`, a binding | | `http` | `axiomatic-http` |
+//! | `sqlite`, the outbox and the inbox in a file | | `sqlite` | `axiomatic-sqlite` |
 //! | `redis`, what processes share | | `redis` | `axiomatic-redis` |
 //! | the vocabulary: [`Outcome`], [`Rejected`], [`Context`], [`Mode`], [`time`], … | | always | `axiomatic-core` |
 //!
@@ -76,12 +79,15 @@
 //!
 //! # Features
 //!
-//! - `capacity`, `failure`, `latency`, `placement`, `sketch` (default), `http`: the areas.
+//! - `capacity`, `coordination`, `failure`, `latency`, `placement`, `sketch` (default), `http`: the areas.
 //! - `router`: requests to the nodes that own their keys, over tower.
 //! - `ketama`, `nginx`, `redis-slots`: what others placed by MD5 and by CRCs.
 //! - `serde`: slot maps as JSON.
 //! - `parquet`: Bloom filters as Parquet files have them.
 //! - `murmur`, `crc`, `md5`, `siphash`: hash algorithms that others agreed on.
+//! - `sqlite`: the outbox and the inbox in SQLite, which it builds.
+//! - `conformance`: suites for stores and publishers of one's own, and the
+//!   checker of histories.
 //! - `redis`: one quota for all processes, over Redis.
 //! - `http-scope`, `axum`, `h2`: parts of http with dependencies of their own.
 //! - `tokio` (default): the adapters that wait, over tokio's timers.
@@ -121,6 +127,12 @@ pub use axiomatic_capacity::load_shed;
 #[cfg(feature = "capacity")]
 #[doc(inline)]
 pub use axiomatic_capacity::rate_limit;
+
+#[cfg(feature = "coordination")]
+#[doc(inline)]
+pub use axiomatic_coordination::{
+    Memory, MemoryTransaction, MessageId, StoreError, Timestamp, TransactError, Why, inbox, outbox,
+};
 
 #[cfg(feature = "failure")]
 #[doc(inline)]
@@ -177,3 +189,7 @@ pub use axiomatic_sketch::count_min;
 #[cfg(feature = "sketch")]
 #[doc(inline)]
 pub use axiomatic_sketch::hot_keys;
+
+#[cfg(feature = "sqlite")]
+#[doc(inline)]
+pub use axiomatic_sqlite as sqlite;

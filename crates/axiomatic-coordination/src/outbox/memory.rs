@@ -197,13 +197,8 @@ impl MemoryTransaction<'_> {
         };
         self.change(
             |tables| {
-                amend(
-                    tables
-                        .outbox
-                        .rows
-                        .get_mut(&(lane, row))
-                        .expect("it is there"),
-                )
+                let stored = tables.outbox.rows.get_mut(&(lane, row));
+                amend(stored.expect("it is there"));
             },
             move |tables| drop(tables.outbox.rows.insert((lane, row), before)),
         );

@@ -33,8 +33,14 @@ impl Message {
     /// A message for a topic, with an id of its own and no key: it waits for
     /// no other, and no other for it.
     pub fn new(topic: impl Into<Box<str>>, body: impl Into<Bytes>) -> Self {
+        Self::identified(MessageId::random(), topic, body)
+    }
+
+    /// A message with an id that its producer chose, or that a store has kept:
+    /// the same id again is the same message to every inbox.
+    pub fn identified(id: MessageId, topic: impl Into<Box<str>>, body: impl Into<Bytes>) -> Self {
         Message {
-            id: MessageId::random(),
+            id,
             topic: topic.into(),
             key: None,
             tenant: None,
@@ -45,8 +51,7 @@ impl Message {
         }
     }
 
-    /// With an id that the producer chose: the same id again is the same
-    /// message to every inbox.
+    /// With another id.
     #[must_use]
     pub fn with_id(mut self, id: MessageId) -> Self {
         self.id = id;

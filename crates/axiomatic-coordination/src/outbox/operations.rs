@@ -79,6 +79,33 @@ pub struct Backlog {
     pub lag: Duration,
 }
 
+#[cfg(feature = "metrics")]
+impl Backlog {
+    /// Sets the gauges of the outbox of this name, which TELEMETRY.md lists:
+    /// for whoever asks for the backlog now and then.
+    pub fn record(&self, name: axiomatic_core::Name) {
+        let name = name.as_str();
+        let set = |gauge: metrics::Gauge, value: u64| gauge.set(value as f64);
+        set(
+            metrics::gauge!("axiomatic_outbox_backlog", "name" => name),
+            self.messages,
+        );
+        set(
+            metrics::gauge!("axiomatic_outbox_blocked_keys", "name" => name),
+            self.blocked_lanes,
+        );
+        set(
+            metrics::gauge!("axiomatic_outbox_parked_keys", "name" => name),
+            self.parked_lanes,
+        );
+        set(
+            metrics::gauge!("axiomatic_outbox_dead_letters", "name" => name),
+            self.dead,
+        );
+        metrics::gauge!("axiomatic_outbox_lag_seconds", "name" => name).set(self.lag.as_secs_f64());
+    }
+}
+
 impl fmt::Display for Backlog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Backlog {

@@ -100,8 +100,7 @@ const MORE: &str = "UPDATE outbox_backlog SET messages = messages + ?1 WHERE one
 const REPLAY_LOOKS_AT: usize = 10_000;
 
 /// How much waits, and for how long. What stands in parked lanes is counted
-/// row by row, and passed over in search of the oldest that does not: some
-/// ten milliseconds for a hundred thousand of them.
+/// row by row, and passed over in search of the oldest that does not.
 pub(super) fn backlog(connection: &Connection) -> rusqlite::Result<Backlog> {
     let now = now(connection)?;
     let mut backlog = connection.prepare_cached(BACKLOG)?;

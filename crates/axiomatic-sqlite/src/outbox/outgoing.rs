@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use axiomatic_coordination::outbox::{Message, Sequence};
+use axiomatic_coordination::outbox::{Message, Sequence, TraceContext};
 use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::enqueue_error::EnqueueError;
@@ -164,8 +164,8 @@ fn bind(
     statement.raw_bind_parameter(at(5), message.tenant())?;
     statement.raw_bind_parameter(at(6), &message.body()[..])?;
     statement.raw_bind_parameter(at(7), message.headers_to_json())?;
-    statement.raw_bind_parameter(at(8), trace.map(|trace| trace.parent()))?;
-    statement.raw_bind_parameter(at(9), trace.and_then(|trace| trace.state()))?;
+    statement.raw_bind_parameter(at(8), trace.map(TraceContext::parent))?;
+    statement.raw_bind_parameter(at(9), trace.and_then(TraceContext::state))?;
     statement.raw_bind_parameter(at(10), sequence.map(|one| one.number.cast_signed()))?;
     statement.raw_bind_parameter(at(11), sequence.map(|one| one.first))?;
     statement.raw_bind_parameter(at(12), now)

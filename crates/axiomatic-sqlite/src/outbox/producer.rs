@@ -12,6 +12,24 @@ impl Outbox {
     /// the same file: they are published if it commits. Best called once, just
     /// before the commit; and after it, [`wake`](Self::wake).
     ///
+    /// There is no group here: each such transaction has a commit of its own.
+    ///
+    /// ```
+    /// use axiomatic_coordination::outbox::Message;
+    /// use axiomatic_core::BoxError;
+    /// use axiomatic_sqlite::outbox::Outbox;
+    /// use rusqlite::TransactionBehavior;
+    ///
+    /// # fn example(own: &mut rusqlite::Connection, outbox: &Outbox) -> Result<(), BoxError> {
+    /// let tx = own.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    /// tx.execute("INSERT INTO orders (total) VALUES (1999)", ())?;
+    /// outbox.write(&tx, [Message::new("orders", "placed").keyed("order-17")])?;
+    /// tx.commit()?;
+    /// outbox.wake();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`EnqueueError`], and then none of these is written.

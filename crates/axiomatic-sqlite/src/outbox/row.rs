@@ -26,7 +26,7 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         |column| -> rusqlite::Result<Option<&str>> { Ok(row.get_ref(column)?.as_str_or_null()?) };
     let id = MessageId::from_bytes(row.get(2)?);
     let body = Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?);
-    let mut message = Message::new(row.get_ref(3)?.as_str()?, body).with_id(id);
+    let mut message = Message::identified(id, row.get_ref(3)?.as_str()?, body);
     if let Some(key) = text(4)? {
         message = message.keyed(key);
     }

@@ -117,10 +117,9 @@ pub(super) fn settle(
     Ok(kept)
 }
 
-/// Takes away the rows that are published or given up, one by one in the
-/// order of their numbers: one statement for 8 or 32 of them, or for all by
-/// `json_each`, was no faster, and the order of their places in the file was
-/// by a fifth to a half.
+/// Takes away the rows that are published or given up, one by one: one
+/// statement for 8 or 32 of them, or for all by `json_each`, was no faster. In
+/// the order of their numbers, since neighbours share a page.
 fn remove(
     connection: &Connection,
     settled: &[&Settled],

@@ -4,43 +4,13 @@
 
 use std::time::Duration;
 
+use super::fetch::Search;
+use super::{Outbox, leases, operate, settle, tidy};
 use axiomatic_coordination::StoreError;
 use axiomatic_coordination::outbox::{
     Backlog, Blocked, Bucket, Buckets, DeadLetter, Departing, Fetch, Fetched, Holding, Lane, Lease,
     Operate, RelayId, Replay, RowId, Scope, Settled, Settlement, Store, Waiting, WakeUps,
 };
-use rusqlite::Connection;
-
-use super::fetch::Search;
-use super::{Outbox, leases, operate, settle, tidy};
-
-impl Outbox {
-    /// Changes something, in a savepoint of its own.
-    async fn change<T>(
-        &self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-    {
-        let done = self.database.writer().run(move |tx| change(tx)).await;
-        Ok(done?)
-    }
-
-    /// Changes something that relays of this process wait for. If the future
-    /// is dropped they are not woken, and find it when they look next.
-    async fn change_and_wake<T>(
-        &self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-    {
-        let done = self.change(change).await?;
-        self.wake.wake();
-        Ok(done)
-    }
-}
 
 impl Store for Outbox {
     fn buckets(&self) -> Buckets {

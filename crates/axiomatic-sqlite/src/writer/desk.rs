@@ -60,7 +60,7 @@ impl Desk {
     }
 
     /// Executes what comes until there is nobody left who could send more.
-    pub(crate) fn work(mut self, queue: &mpsc::Receiver<Box<dyn Job>>) {
+    pub(crate) fn work(&mut self, queue: &mpsc::Receiver<Box<dyn Job>>) {
         let mut group = Vec::new();
         while let Ok(first) = queue.recv() {
             group.push(first);

@@ -2,7 +2,7 @@
 //! nothing half done.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -115,34 +115,17 @@ async fn a_full_disk_undoes_the_group_and_the_next_one_commits() {
     assert_eq!(place.count("account"), 1);
 }
 
-/// A file system of 1 MiB, where one can be mounted.
-struct Small(Place);
-
-impl Small {
-    fn mount() -> Option<Small> {
-        let place = Place::new();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "none"])
-            .arg(place.dir())
-            .output();
-        mount
-            .is_ok_and(|mount| mount.status.success())
-            .then(|| Small(place))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.dir()).output();
-    }
-}
-
 #[tokio::test]
 async fn a_disk_that_is_really_full_keeps_what_was_confirmed_and_nothing_else() {
-    let Some(small) = Small::mount() else {
-        return;
+    let place = match Mounted::here() {
+        Some(dir) => Place::at(dir),
+        None => {
+            let name =
+                "faults::a_disk_that_is_really_full_keeps_what_was_confirmed_and_nothing_else";
+            return Mounted::run_again(name, Place::new().dir(), "mount -t tmpfs -o size=1m none");
+        }
     };
-    let database = small.0.open(Options::new());
+    let database = place.open(Options::new());
     let mut confirmed = 0;
     let refused = loop {
         let run = database.writer().run(move |tx| {
@@ -157,10 +140,10 @@ async fn a_disk_that_is_really_full_keeps_what_was_confirmed_and_nothing_else() 
         assert!(confirmed < 200, "a mebibyte is full by then");
     };
     assert_eq!(refused, Why::NoRoom);
-    let counts = |small: &Small| (small.0.count("account"), small.0.count("outbox"));
-    assert_eq!(counts(&small), (confirmed, confirmed));
+    let counts = || (place.count("account"), place.count("outbox"));
+    assert_eq!(counts(), (confirmed, confirmed));
     database.close().await;
-    assert_eq!(counts(&small), (confirmed, confirmed));
+    assert_eq!(counts(), (confirmed, confirmed));
 }
 
 #[test]
@@ -206,50 +189,65 @@ fn a_file_that_cannot_be_made_is_unavailable() {
     }
 }
 
-#[test]
-fn a_directory_that_is_read_only_is_refused() {
-    let place = Place::new();
-    drop(place.open(Options::new()));
-    let Some(_mounted) = ReadOnly::remount(place.dir()) else {
+#[tokio::test]
+async fn a_directory_that_is_read_only_is_refused() {
+    if let Some(dir) = Mounted::here() {
+        let refused = Database::open(dir.join("test.db"), Options::new());
+        let refused = refused.expect_err("a read-only directory");
+        let expected = matches!(refused.why(), Why::Unavailable | Why::Refused);
+        assert!(expected, "{refused}");
         return;
-    };
-    let refused = Database::open(place.file(), Options::new()).expect_err("is refused");
-    assert!(
-        matches!(refused.why(), Why::Refused | Why::Unavailable),
-        "{refused}"
-    );
-}
-
-/// A directory bound onto itself, read-only, where one can do that: what the
-/// modes of files forbid, root may do all the same.
-struct ReadOnly<'a>(&'a Path);
-
-impl<'a> ReadOnly<'a> {
-    fn remount(dir: &'a Path) -> Option<Self> {
-        let mount = |options: &[&str]| {
-            let mount = Command::new("mount")
-                .args(options)
-                .args([dir, dir])
-                .output();
-            mount.is_ok_and(|mount| mount.status.success())
-        };
-        if !mount(&["--bind"]) {
-            return None;
-        }
-        let bound = ReadOnly(dir);
-        let remounted = Command::new("mount")
-            .args(["-o", "remount,ro,bind"])
-            .arg(dir)
-            .output();
-        remounted
-            .is_ok_and(|mount| mount.status.success())
-            .then_some(bound)
+    }
+    let place = Place::new();
+    let database = place.open(Options::new());
+    // As a process that died has left it, with a log; and without.
+    let left = Place::new();
+    for name in ["test.db", "test.db-wal", "test.db-shm"] {
+        fs::copy(place.dir().join(name), left.dir().join(name)).expect("copies");
+    }
+    database.close().await;
+    for place in [place, left] {
+        let name = "faults::a_directory_that_is_read_only_is_refused";
+        let bound = r#"mount --bind "$1" "$1" && mount -o remount,ro,bind"#;
+        Mounted::run_again(name, place.dir(), bound);
     }
 }
 
-impl Drop for ReadOnly<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0).output();
+/// A test that runs again in a process with mounts of its own, which are gone
+/// with it. It takes no more rights than a user namespace gives; where there
+/// are none, the test says that it is skipped.
+struct Mounted;
+
+impl Mounted {
+    const VARIABLE: &str = "AXIOMATIC_TEST_MOUNT";
+
+    /// Where something is mounted for this test, if this is that process.
+    fn here() -> Option<PathBuf> {
+        std::env::var_os(Self::VARIABLE).map(PathBuf::from)
+    }
+
+    /// Runs a test again, with this mounted onto the directory.
+    fn run_again(test: &str, dir: &Path, mount: &str) {
+        let isolated = |script: &str| {
+            let mut command = Command::new("unshare");
+            command.args(["--map-root-user", "--mount", "sh", "-c", script]);
+            command.arg("sh").arg(dir);
+            command
+        };
+        let mounted = isolated(&format!(r#"{mount} "$1""#)).status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: {test}: no mounts of its own");
+            return;
+        }
+        let script = format!(r#"{mount} "$1" && exec "$2" --exact "$3""#);
+        let ran = isolated(&script)
+            .arg(std::env::current_exe().expect("it runs"))
+            .arg(test)
+            .env(Self::VARIABLE, dir)
+            .output();
+        let ran = ran.expect("it ran before");
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && said.contains("1 passed"), "{said}");
     }
 }
 

@@ -8,6 +8,7 @@ mod group_commit;
 mod inbox;
 mod inbox_kills;
 mod inbox_laws;
+mod leases;
 mod operate;
 mod producer;
 mod scene;

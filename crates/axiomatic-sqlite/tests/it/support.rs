@@ -20,6 +20,11 @@ impl Place {
         Place(path)
     }
 
+    /// A directory that is there.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Place(path)
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         &self.0
     }

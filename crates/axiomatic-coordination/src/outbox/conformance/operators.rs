@@ -109,7 +109,7 @@ async fn what_is_paused_is_not_ready<S: StoreSubject>(subject: &S) {
         }
         assert_eq!(
             bench.store.paused().await.expect("what is paused"),
-            [scope.clone()]
+            std::slice::from_ref(&scope)
         );
         assert_eq!(ready().await, expected, "{scope:?}");
         assert!(bench.store.resume(&scope).await.expect("an end of a pause"));
@@ -140,7 +140,7 @@ async fn what_waits_can_be_seen<S: StoreSubject>(subject: &S) {
     assert!(waiting[1].blocked.is_none());
     assert_eq!(
         bench.store.blocked(10).await.expect("a look")[..],
-        [blocked.clone()]
+        *std::slice::from_ref(blocked)
     );
 }
 
@@ -167,7 +167,7 @@ async fn an_unblocked_key_has_all_its_attempts<S: StoreSubject>(subject: &S) {
             .await
             .expect("nothing to unblock")
     );
-    assert_eq!(bench.ready().await, [stored.clone()]);
+    assert_eq!(bench.ready().await, std::slice::from_ref(stored));
 }
 
 async fn dead_letters_are_requeued_behind_all_others_or_discarded<S: StoreSubject>(subject: &S) {

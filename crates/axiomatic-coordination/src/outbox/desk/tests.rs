@@ -277,7 +277,7 @@ impl World {
         let in_flight: usize = self.waves.iter().map(Vec::len).sum();
         assert_eq!(self.desk.in_flight(), in_flight);
         assert!(in_flight <= IN_FLIGHT);
-        let counted: usize = self.desk.runs.values().map(|run| run.in_hand()).sum();
+        let counted: usize = self.desk.runs.values().map(super::Run::in_hand).sum();
         assert_eq!(self.desk.rows, counted, "what is in hand is counted");
     }
 

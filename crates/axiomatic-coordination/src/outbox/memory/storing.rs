@@ -281,6 +281,10 @@ impl MemoryTransaction<'_> {
     }
 
     fn keep_waiting(&mut self, lane: Lane, until: Option<Timestamp>, failure: Option<&Failure>) {
+        let block = self.tables().outbox.blocks.get(&lane);
+        if until.is_some() && block.is_some_and(|block| block.until.is_none()) {
+            return;
+        }
         let error = failure.map(|failure| failure.error.clone());
         let blocked = Blocked {
             lane,
