@@ -15,6 +15,8 @@ use axiomatic_sqlite::inbox::{Handled, Inbox};
 use axiomatic_sqlite::outbox::{Keep, Options, Outbox};
 use axiomatic_sqlite::{Database, Durability};
 
+use rusqlite::{Connection, TransactionBehavior};
+
 use super::broker::Broker;
 use super::place::{PLACE, ROLE};
 
@@ -58,9 +60,9 @@ async fn all(place: &Path) {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let work = async {
         tokio::join!(
-            produce_into(place, &database, 0),
-            produce_into(place, &database, 1),
-            produce_into(place, &database, 2),
+            produce_into(place, &database, &outbox, 0),
+            produce_into(place, &database, &outbox, 1),
+            produce_into(place, &database, &outbox, 2),
             async {
                 consumer.work().await;
             },
@@ -81,13 +83,12 @@ async fn all(place: &Path) {
 }
 
 async fn produce(place: &Path) {
-    let (database, _) = open(place).await;
+    let (database, outbox) = open(place).await;
     tokio::join!(
-        produce_into(place, &database, 0),
-        produce_into(place, &database, 1),
-        produce_into(place, &database, 2)
+        produce_into(place, &database, &outbox, 0),
+        produce_into(place, &database, &outbox, 1),
+        produce_into(place, &database, &outbox, 2)
     );
-    database.close().await;
 }
 
 /// A relay with a short lease, until there is a file `stop`. Leaves behind
@@ -146,9 +147,10 @@ async fn until_drained(outbox: &Outbox) {
 }
 
 /// One producer's transactions: an order and its message in each; some are
-/// rolled back.
-async fn produce_into(place: &Path, database: &Database, producer: usize) {
+/// rolled back. The last producer has a connection of its own.
+async fn produce_into(place: &Path, database: &Database, outbox: &Outbox, producer: usize) {
     let history = Log::open(place.join("history")).unwrap();
+    let mut own = (producer == 2).then(|| own_connection(place));
     for number in 0..8 {
         let key = ["a", "b", "c"][(producer + number) % 3];
         let body = match producer * 8 + number {
@@ -164,23 +166,59 @@ async fn produce_into(place: &Path, database: &Database, producer: usize) {
         if key == "a" {
             message = message.ordered();
         }
-        let id = message.id();
-        let is_refused = number % 4 == 2;
-        if is_refused {
+        let refuses = number % 4 == 2;
+        if refuses {
+            let id = message.id();
             history.record(&Event::RolledBack { id }).unwrap();
         }
-        let done = database.writer().run(move |tx| {
-            let order = "INSERT INTO orders (key, message) VALUES (?1, ?2)";
-            tx.prepare_cached(order)
-                .and_then(|mut order| order.execute((message.key(), id.into_bytes())))
-                .unwrap();
-            reach("producer.written");
-            tx.enqueue(message).unwrap();
-            if is_refused { Err("refused") } else { Ok(()) }
-        });
-        assert_eq!(done.await.is_err(), is_refused);
+        let committed = match &mut own {
+            Some(own) => commit_alone(own, outbox, message, refuses),
+            None => commit_with_others(database, message, refuses).await,
+        };
+        assert_eq!(committed, !refuses);
         reach("producer.committed");
+        tokio::task::yield_now().await;
     }
+}
+
+fn order(connection: &Connection, message: &Message) {
+    let order = "INSERT INTO orders (key, message) VALUES (?1, ?2)";
+    let mut order = connection.prepare_cached(order).unwrap();
+    let inserted = order.execute((message.key(), message.id().into_bytes()));
+    inserted.unwrap();
+    reach("producer.written");
+}
+
+async fn commit_with_others(database: &Database, message: Message, refuses: bool) -> bool {
+    let done = database.writer().run(move |tx| {
+        order(tx, &message);
+        tx.enqueue(message).unwrap();
+        if refuses { Err("refused") } else { Ok(()) }
+    });
+    done.await.is_ok()
+}
+
+fn commit_alone(own: &mut Connection, outbox: &Outbox, message: Message, refuses: bool) -> bool {
+    let tx = own.transaction_with_behavior(TransactionBehavior::Immediate);
+    let tx = tx.unwrap();
+    order(&tx, &message);
+    outbox.write(&tx, [message]).unwrap();
+    reach("producer.enqueued");
+    if refuses {
+        tx.rollback().unwrap();
+        return false;
+    }
+    tx.commit().unwrap();
+    reach("producer.committed_alone");
+    outbox.wake();
+    true
+}
+
+fn own_connection(place: &Path) -> Connection {
+    let own = Connection::open(place.join("business.db")).unwrap();
+    own.busy_timeout(Duration::from_secs(10)).unwrap();
+    own.pragma_update(None, "synchronous", "normal").unwrap();
+    own
 }
 
 /// Somebody who hears of what is published, and has a database.

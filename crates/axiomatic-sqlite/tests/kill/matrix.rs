@@ -9,7 +9,7 @@ use super::place::Place;
 
 /// Boundaries that there are at least. If one is renamed or gone, so is what
 /// the matrix shows of it.
-const EXPECTED: [&str; 30] = [
+const EXPECTED: [&str; 32] = [
     "sqlite.group.begun",
     "sqlite.group.closure_done",
     "sqlite.group.messages_written",
@@ -36,6 +36,8 @@ const EXPECTED: [&str; 30] = [
     "broker.taken",
     "broker.confirming",
     "producer.written",
+    "producer.enqueued",
+    "producer.committed_alone",
     "producer.committed",
     "consumer.handled",
     "consumer.acknowledged",
@@ -135,6 +137,15 @@ fn wherever_a_process_ends_nothing_is_lost_and_nothing_happens_twice() {
         let then = afterwards.iter();
         let then = then.filter(|name| is_deep || !first.contains(name));
         cases.extend(then.map(|name| vec![IN_FLIGHT.to_owned(), at(name, nth)]));
+    }
+    if is_deep {
+        // Every pair: the second process ends where it cleans up behind the
+        // first.
+        let pairs = first.iter().flat_map(|one| {
+            let others = first.iter();
+            others.map(|other| vec![at(one, &3), at(other, &2)])
+        });
+        cases.extend(pairs);
     }
     let processes = cases.iter().map(Vec::len).sum::<usize>();
     let deaths = for_each(cases);

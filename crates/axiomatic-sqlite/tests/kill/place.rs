@@ -98,6 +98,13 @@ impl Place {
         Ok(connection)
     }
 
+    /// Whether nobody holds the lock for long.
+    pub(crate) fn can_be_written(&self) -> bool {
+        let business = self.look(&self.business()).unwrap();
+        business.busy_timeout(Duration::from_millis(500)).unwrap();
+        business.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
+    }
+
     pub(crate) fn number(&self, sql: &str) -> i64 {
         let business = self.look(&self.business()).unwrap();
         business.query_row(sql, (), |row| row.get(0)).unwrap()
