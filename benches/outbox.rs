@@ -24,7 +24,6 @@
 mod harness;
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,7 +43,7 @@ use tokio::sync::{mpsc, oneshot};
 const CALLERS: usize = 256;
 const BODY: [u8; 200] = [b'x'; 200];
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), BoxError> {
     let quick = std::env::args().any(|word| word == "--quick");
     protocol(quick)?;
     sqlite(quick)
@@ -56,7 +55,7 @@ fn message(n: usize) -> Message {
 
 // The protocol, in memory.
 
-fn protocol(quick: bool) -> Result<(), Box<dyn Error>> {
+fn protocol(quick: bool) -> Result<(), BoxError> {
     let (rounds, messages) = if quick { (5, 5_000) } else { (21, 20_000) };
     let (mut by_hand, mut relayed) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
@@ -86,7 +85,7 @@ fn protocol(quick: bool) -> Result<(), Box<dyn Error>> {
 fn in_memory(
     messages: usize,
     work: &dyn Fn(&tokio::runtime::Runtime, &MemoryOutbox, usize),
-) -> Result<(f64, f64), Box<dyn Error>> {
+) -> Result<(f64, f64), BoxError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -107,7 +106,7 @@ fn in_memory(
 
 fn relay(runtime: &tokio::runtime::Runtime, outbox: &MemoryOutbox, messages: usize) {
     runtime.block_on(async {
-        let (done, drained) = oneshot::channel();
+        let (done, drained) = oneshot::channel::<()>();
         let done = std::sync::Mutex::new((0, Some(done)));
         let publisher = publish_with(move |wave| {
             let mut done = done.lock().expect("nobody panics here");
@@ -174,7 +173,7 @@ fn hand(runtime: &tokio::runtime::Runtime, outbox: &MemoryOutbox, messages: usiz
 
 // SQLite.
 
-fn sqlite(quick: bool) -> Result<(), Box<dyn Error>> {
+fn sqlite(quick: bool) -> Result<(), BoxError> {
     let (rounds, rows) = if quick { (3, 10_240) } else { (9, 40_960) };
     let directory = tempfile::tempdir()?;
     println!(
@@ -214,7 +213,7 @@ fn sqlite(quick: bool) -> Result<(), Box<dyn Error>> {
         for turn in 0..all.len() {
             let at = (round + turn) % all.len();
             let path = directory.path().join(format!("{round}-{at}.sqlite"));
-            let took = all[at].1(&path, rows).map_err(|error| error.to_string())?;
+            let took = all[at].1(&path, rows)?;
             rates[at].push(rows as f64 / took.as_secs_f64());
         }
     }
@@ -278,7 +277,7 @@ fn grouped_inserts_and_deletes(path: &Path, rows: usize) -> Result<Duration, Box
             let delete = "DELETE FROM message WHERE id = ?1";
             connection
                 .prepare_cached(delete)?
-                .execute((group * CALLERS + n + 1,))?;
+                .execute(((group * CALLERS + n + 1) as i64,))?;
         }
         connection.execute_batch("COMMIT")?;
     }

@@ -69,7 +69,7 @@ mod service;
 mod slots;
 mod suite;
 
-pub(crate) use allocations::bytes_of;
+pub(crate) use allocations::{allocations_of, bytes_of};
 pub(crate) use goal::{allocations, instructions, ratio, time};
 pub(crate) use service::{Bare, by_hand, enter_a_runtime, poll_by_hand, runtime};
 pub(crate) use slots::{Busy, Kept, Slots, keep_ready, occupy};

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axiomatic_core::time::Clock;
 use bytes::Bytes;
 
+use crate::inbox::InboxTables;
 use crate::outbox::{MemoryTables, Wake};
 use crate::{StoreError, Timestamp, Why};
 
@@ -53,6 +54,7 @@ struct State {
 pub(crate) struct Tables {
     data: BTreeMap<Box<str>, Bytes>,
     pub(crate) outbox: MemoryTables,
+    pub(crate) inbox: InboxTables,
 }
 
 #[derive(Default)]
@@ -94,12 +96,14 @@ impl Memory {
         let State { tables, crash } = &mut *state;
         let mut transaction = MemoryTransaction {
             tables,
+            crash,
             undo: Vec::new(),
+            savepoints: Vec::new(),
             wakes: false,
             now,
         };
         let done = work(&mut transaction).map_err(TransactError::Rejected)?;
-        crash.step().map_err(TransactError::Store)?;
+        transaction.step().map_err(TransactError::Store)?;
         // Committed: nothing is left to undo.
         transaction.undo.clear();
         if transaction.wakes {
@@ -125,7 +129,8 @@ impl Memory {
     }
 
     /// Lets it crash at a step, the first being 0: every transaction has two,
-    /// before it commits and before it answers.
+    /// before it commits and before it answers, and more if it
+    /// [says so](MemoryTransaction::step) or works with an inbox.
     pub fn crash_at(&self, step: u64) {
         let mut state = self.lock();
         state.crash.steps = 0;
@@ -180,7 +185,7 @@ impl Crash {
     }
 
     fn step(&mut self) -> Result<(), StoreError> {
-        self.is_down = self.at == Some(self.steps);
+        self.is_down |= self.at == Some(self.steps);
         self.steps += 1;
         self.answers()
     }
@@ -189,7 +194,10 @@ impl Crash {
 /// What a transaction can do to a [`Memory`].
 pub struct MemoryTransaction<'a> {
     tables: &'a mut Tables,
+    crash: &'a mut Crash,
     undo: Vec<Undo>,
+    /// How many changes there were before each.
+    savepoints: Vec<usize>,
     /// Relays shall hear of it.
     wakes: bool,
     now: Timestamp,
@@ -219,6 +227,35 @@ impl MemoryTransaction<'_> {
         );
     }
 
+    /// Between two steps of the work: here the database may crash.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it has. Whatever the work says then, it is undone.
+    pub fn step(&mut self) -> Result<(), StoreError> {
+        self.crash.step()
+    }
+
+    /// A place to go [back to](Self::back_to_savepoint). They nest.
+    pub(crate) fn set_savepoint(&mut self) {
+        self.savepoints.push(self.undo.len());
+    }
+
+    /// What was done since the last savepoint stands.
+    pub(crate) fn drop_savepoint(&mut self) {
+        self.savepoints.pop();
+    }
+
+    /// What was done since the last savepoint is undone.
+    pub(crate) fn back_to_savepoint(&mut self) {
+        let changes = self.savepoints.pop().unwrap_or(0);
+        while self.undo.len() > changes {
+            if let Some(undo) = self.undo.pop() {
+                undo(self.tables);
+            }
+        }
+    }
+
     /// The time at which it began, by the database's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.now
@@ -230,6 +267,11 @@ impl MemoryTransaction<'_> {
     }
 
     pub(crate) fn tables(&self) -> &Tables {
+        self.tables
+    }
+
+    /// To look for what will be [changed](Self::change), and not to change it.
+    pub(crate) fn tables_mut(&mut self) -> &mut Tables {
         self.tables
     }
 

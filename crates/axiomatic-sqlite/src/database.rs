@@ -27,7 +27,7 @@ pub(crate) const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
 /// ```
 /// use axiomatic_sqlite::{Database, Options};
 ///
-/// # let name = format!("axiomatic-sqlite-{}.db", axiomatic_coordination::MessageId::random());
+/// # let name = format!("axiomatic-sqlite-{}.db", axiomatic_coordination::MessageId::unique());
 /// # let path = std::env::temp_dir().join(name);
 /// let database = Database::open(&path, Options::new())?;
 /// let four = database.writer().run_blocking(|tx| {

@@ -33,14 +33,21 @@ impl Counts {
         }
     }
 
-    pub(super) fn once(&self, is_duplicate: bool) {
-        match is_duplicate {
-            true => self.duplicates.count(),
-            false => self.done.count(),
-        };
+    pub(super) fn count(&self, event: Event<'_>) {
+        match event {
+            Event::Done => drop(self.done.count()),
+            Event::Duplicate => drop(self.duplicates.count()),
+            Event::Ordered(ordered) => self.ordered(ordered),
+            Event::GivenUp(gaps) => {
+                for _ in gaps {
+                    self.gaps.count();
+                }
+            }
+            Event::Quarantined => drop(self.quarantined.count()),
+        }
     }
 
-    pub(super) fn ordered(&self, ordered: &Ordered) {
+    fn ordered(&self, ordered: &Ordered) {
         for _ in 0..ordered.handled {
             self.done.count();
         }
@@ -56,17 +63,7 @@ impl Counts {
         if ordered.is_from_a_zombie {
             self.zombies.count();
         }
-        self.given_up(&ordered.given_up);
-    }
-
-    pub(super) fn given_up(&self, gaps: &[Gap]) {
-        for _ in gaps {
-            self.gaps.count();
-        }
-    }
-
-    pub(super) fn quarantined(&self) {
-        self.quarantined.count();
+        self.count(Event::GivenUp(&ordered.given_up));
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -81,6 +78,21 @@ impl Counts {
             quarantined: self.quarantined.load(),
         }
     }
+}
+
+/// What an inbox counts.
+#[derive(Copy, Clone, Debug)]
+pub enum Event<'a> {
+    /// A message was handled, by its id.
+    Done,
+    /// A message had been handled before, by its id.
+    Duplicate,
+    /// A message of a key that has an order.
+    Ordered(&'a Ordered),
+    /// Gaps were given up without a message having come.
+    GivenUp(&'a [Gap]),
+    /// A message went to quarantine.
+    Quarantined,
 }
 
 /// What an inbox has counted since it was made.

@@ -103,9 +103,10 @@ impl Delivery {
         &self.source
     }
 
-    /// Whose it is.
+    /// Whose it is: as was said, or as the header of our outbox has it.
     pub fn tenant(&self) -> Option<&str> {
-        self.tenant.as_deref()
+        let said = self.tenant.as_deref();
+        said.or_else(|| self.header(Envelope::TENANT))
     }
 
     /// What it is in order with.

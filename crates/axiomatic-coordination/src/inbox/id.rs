@@ -73,7 +73,7 @@ pub enum IdRule {
     Header(Box<str>),
     /// This function of the delivery: the number of an order, say. It finds
     /// repeats that come with another id, from a producer that was started
-    /// anew.
+    /// anew. What is a key for one tenant alone needs the tenant in it.
     BusinessKey(fn(&Delivery) -> Option<String>),
 }
 

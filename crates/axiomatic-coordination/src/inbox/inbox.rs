@@ -1,18 +1,19 @@
 //! The inbox itself: what is done in a transaction, in which order.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::config::Config;
-use super::counts::{Counts, Snapshot};
+use super::counts::{Counts, Event, Snapshot};
 use super::delivery::{Delivery, Which};
 use super::id::{Id, IdError};
-use super::outcome::{Admission, Error, Fate, Ordered, Outcome};
-use super::quarantine::{Quarantined, Start, start};
-use super::tables::{Seen, Stream, Tables};
-use super::watermark::{Gap, Verdict, Watermark};
+use super::outcome::{Error, Outcome};
+use super::quarantine::Quarantined;
+use super::tables::{Seen, Tables, Waiting};
+use super::watermark::Policy;
 use crate::StoreError;
 
 /// Has each message's effects happen once in a database, however often the
@@ -91,202 +92,36 @@ impl Inbox {
         Ok(done.map(|(result, _)| result))
     }
 
-    /// Handles a message of a key whose messages an outbox has numbered, by
-    /// its number and not by its id, if it is its turn; and behind it those
-    /// that were stored because they came ahead of it. All of them in this
-    /// transaction, one after the other.
-    ///
-    /// The caller commits in any case, and then acknowledges the message if
-    /// its [fate](Fate::is_acknowledged) says so.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]: if the work fails for one of them, nothing of what was done
-    /// here remains, and the message is not acknowledged.
-    pub fn in_order<X: Tables, E>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        delivery: &Delivery,
-        mut work: impl FnMut(&mut X, &Delivery) -> Result<(), E>,
-    ) -> Result<Ordered, Error<E>> {
-        let (Some(stream), Some(sequence)) = (Stream::of(consumer, delivery), delivery.sequence()?)
-        else {
-            return Err(Error::Unordered);
-        };
-        let id = self.id_of(delivery)?;
-        let policy = self.0.config.policy;
-        let epoch = delivery.epoch()?;
-        let ordered = self.undo_on_error(tx, |tx| {
-            let before = tx.watermark(&stream)?;
-            let judged = before.judge(sequence, epoch, policy, tx.now()?);
-            let mut due = self.take_due(tx, &stream, &before, &judged.after)?;
-            if judged.verdict == Verdict::Handle {
-                let place = due.partition_point(|(number, _)| *number < sequence.number);
-                due.insert(place, (sequence.number, delivery.clone()));
-            }
-            self.do_all(tx, &due, &mut work)?;
-            if judged.verdict == Verdict::Hold {
-                tx.hold(&stream, sequence.number, delivery)?;
-            }
-            if judged.after != before {
-                tx.remember(&stream, &judged.after)?;
-            }
-            let fate = match judged.verdict {
-                Verdict::Handle => Fate::Done,
-                Verdict::Duplicate => Fate::Duplicate,
-                Verdict::Hold => Fate::Held,
-                Verdict::Reject {
-                    because,
-                    retry_after,
-                } => Fate::Rejected {
-                    because,
-                    retry_after,
-                },
-            };
-            if fate.is_acknowledged() && delivery.may_be_a_repeat() {
-                tx.forget_starts(consumer, &id)?;
-            }
-            Ok(Ordered {
-                fate,
-                handled: due.len(),
-                given_up: judged.given_up,
-                is_late: judged.is_late,
-                is_from_a_zombie: judged.is_from_a_zombie,
-            })
-        })?;
-        self.0.counts.ordered(&ordered);
-        Ok(ordered)
-    }
-
-    /// Gives up what a key has missed for longer than the policy has
-    /// patience, and handles what was stored behind it, although no message
-    /// has come. Returns how many were handled, and what was given up.
-    ///
-    /// # Errors
-    ///
-    /// As [`in_order`](Self::in_order).
-    pub fn give_up_overdue<X: Tables, E>(
-        &self,
-        tx: &mut X,
-        stream: &Stream<'_>,
-        mut work: impl FnMut(&mut X, &Delivery) -> Result<(), E>,
-    ) -> Result<(usize, Vec<Gap>), Error<E>> {
-        let policy = self.0.config.policy;
-        let (handled, given_up) = self.undo_on_error(tx, |tx| {
-            let before = tx.watermark(stream)?;
-            let Some((after, given_up)) = before.give_up_overdue(policy, tx.now()?) else {
-                return Ok((0, Vec::new()));
-            };
-            let due = self.take_due(tx, stream, &before, &after)?;
-            self.do_all(tx, &due, &mut work)?;
-            tx.remember(stream, &after)?;
-            Ok((due.len(), given_up))
-        })?;
-        self.0.counts.given_up(&given_up);
-        Ok((handled, given_up))
-    }
-
-    /// Before the work, in a transaction of its own that commits before it:
-    /// if a process may have had this message before, it is written down that
-    /// one more attempt begins. A message of which too many attempts have
-    /// begun that nobody heard of again goes to quarantine.
-    ///
-    /// A first delivery writes nothing, and needs no commit.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Id`], or [`Error::Store`].
-    pub fn begin<X: Tables>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        delivery: &Delivery,
-    ) -> Result<Admission, Error<std::convert::Infallible>> {
-        let id = self.id_of(delivery)?;
-        if !delivery.may_be_a_repeat() {
-            return Ok(Admission::Handle);
-        }
-        self.undo_on_error(tx, |tx| {
-            if tx.quarantined(consumer, &id)?.is_some() {
-                return Ok(Admission::Quarantined);
-            }
-            let started = tx.started(consumer, &id)?;
-            let start = start(delivery, started, self.0.config.starts);
-            match start {
-                Start::AtOnce => {}
-                Start::WriteDown => tx.start(consumer, &id)?,
-                Start::Quarantine => {
-                    let reason = format!("{started} attempts began, and nobody heard of them");
-                    tx.quarantine(consumer, &id, started, &reason, delivery)?;
-                    tx.forget_starts(consumer, &id)?;
-                    self.0.counts.quarantined();
-                }
-            }
-            Ok(start.admission())
-        })
-    }
-
-    /// An attempt has failed, and the process lives: in a transaction of its
-    /// own, after that of the work was rolled back. Success says so itself.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Id`], or [`Error::Store`].
-    pub fn failed<X: Tables>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        delivery: &Delivery,
-    ) -> Result<(), Error<std::convert::Infallible>> {
-        let id = self.id_of(delivery)?;
-        if delivery.may_be_a_repeat() {
-            tx.forget_starts(consumer, &id)?;
-        }
-        Ok(())
-    }
-
-    /// Takes a message out of quarantine and handles it, in this transaction.
-    /// Nothing if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// As [`once`](Self::once): then it is in quarantine still.
-    pub fn release<X: Tables, T, E>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        id: &Id,
-        work: impl FnOnce(&mut X, &Delivery) -> Result<T, E>,
-    ) -> Result<Option<Outcome<T>>, Error<E>> {
-        let Some(Quarantined { delivery, .. }) = tx.quarantined(consumer, id)? else {
-            return Ok(None);
-        };
-        self.undo_on_error(tx, |tx| {
-            tx.leave_quarantine(consumer, id)?;
-            let work = |tx: &mut X, _: &Id| work(tx, &delivery);
-            Ok(Some(self.see_and_do(tx, consumer, id.into(), work)?))
-        })
-    }
-
-    /// Throws away a message that is in quarantine. From now on it counts as
-    /// handled: if it comes again, it is a duplicate. Returns whether it was
-    /// there.
+    /// Forgets messages that were seen longer ago than the retention, at most
+    /// so many; and attempts at messages that nobody has brought again for as
+    /// long. Returns how many messages were forgotten: if it is `at_most`,
+    /// there may be more.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
-    pub fn discard<X: Tables>(
-        &self,
-        tx: &mut X,
-        consumer: &str,
-        id: &Id,
-    ) -> Result<bool, StoreError> {
-        let was_there = tx.leave_quarantine(consumer, id)?;
-        if was_there {
-            tx.see(consumer, id)?;
-        }
-        Ok(was_there)
+    pub fn sweep<X: Tables>(&self, tx: &mut X, at_most: usize) -> Result<usize, StoreError> {
+        tx.sweep(self.retention(), at_most)
+    }
+
+    /// The messages in quarantine, the oldest first, at most this many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn peek<X: Tables>(&self, tx: &mut X, most: usize) -> Result<Vec<Quarantined>, StoreError> {
+        tx.peek(most)
+    }
+
+    /// The streams of which something is missing, the longest first, at most
+    /// this many: what a timer hands to
+    /// [`give_up_overdue`](Self::give_up_overdue), one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn waiting<X: Tables>(&self, tx: &mut X, most: usize) -> Result<Vec<Waiting>, StoreError> {
+        tx.waiting(most)
     }
 
     /// The id of a delivery, by this inbox's rule.
@@ -296,6 +131,27 @@ impl Inbox {
     /// [`IdError`] if it has none.
     pub fn id_of(&self, delivery: &Delivery) -> Result<Id, IdError> {
         self.0.config.id.id_of(delivery)
+    }
+
+    /// What becomes of a message that comes ahead: for engines that judge by
+    /// themselves, since they wait for their database.
+    pub fn policy(&self) -> Policy {
+        self.0.config.policy
+    }
+
+    /// How many attempts may begin without a word of how they ended.
+    pub fn starts(&self) -> NonZeroU32 {
+        self.0.config.starts
+    }
+
+    /// The longest result that is kept, in bytes.
+    pub fn longest_result(&self) -> usize {
+        self.0.config.longest_result
+    }
+
+    /// Counts what an engine has done by itself.
+    pub fn count(&self, event: Event<'_>) {
+        self.0.counts.count(event);
     }
 
     /// For how long ids are remembered.
@@ -309,7 +165,7 @@ impl Inbox {
         self.0.counts.snapshot()
     }
 
-    fn see_and_do<X: Tables, T, E>(
+    pub(super) fn see_and_do<X: Tables, T, E>(
         &self,
         tx: &mut X,
         consumer: &str,
@@ -337,47 +193,17 @@ impl Inbox {
             })?;
             Ok(Outcome::Done(done))
         })?;
-        self.0.counts.once(outcome.is_duplicate());
+        self.count(match outcome {
+            Outcome::Done(_) => Event::Done,
+            Outcome::Duplicate { .. } => Event::Duplicate,
+        });
         Ok(outcome)
-    }
-
-    /// Stored messages that nothing is missing before any more.
-    fn take_due<X: Tables>(
-        &self,
-        tx: &mut X,
-        stream: &Stream<'_>,
-        before: &Watermark,
-        after: &Watermark,
-    ) -> Result<Vec<(u64, Delivery)>, StoreError> {
-        // None is stored below what came ahead.
-        let Some(lowest) = before.ahead.first() else {
-            return Ok(Vec::new());
-        };
-        if after.through < lowest {
-            return Ok(Vec::new());
-        }
-        tx.take_held(stream, after.through)
-    }
-
-    fn do_all<X: Tables, E>(
-        &self,
-        tx: &mut X,
-        due: &[(u64, Delivery)],
-        work: &mut impl FnMut(&mut X, &Delivery) -> Result<(), E>,
-    ) -> Result<(), Error<E>> {
-        for (_, delivery) in due {
-            if let Err(error) = work(tx, delivery) {
-                let id = self.id_of(delivery)?;
-                return Err(Error::Work { error, id });
-            }
-        }
-        Ok(())
     }
 
     /// Does all of it or nothing, also if it panics and whoever called goes on
     /// with the transaction: a message that was seen and not handled would be
     /// lost.
-    fn undo_on_error<X: Tables, T, E>(
+    pub(super) fn undo_on_error<X: Tables, T, E>(
         &self,
         tx: &mut X,
         steps: impl FnOnce(&mut X) -> Result<T, Error<E>>,

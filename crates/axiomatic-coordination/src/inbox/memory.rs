@@ -1,8 +1,6 @@
-//! A database in memory, which can be told to crash between any two steps.
+//! The inbox's tables in a [`Memory`](crate::Memory).
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,64 +10,27 @@ use super::id::Id;
 use super::quarantine::Quarantined;
 use super::tables::{Seen, Stream, Tables, Waiting};
 use super::watermark::Watermark;
-use crate::{StoreError, Timestamp, Why};
+use crate::memory::MemoryTransaction;
+use crate::{StoreError, Timestamp};
 
-/// A database in memory: what the application keeps, of type `A`, and the
-/// tables of an inbox beside it, in one transaction.
-///
-/// For tests, and for learning what an inbox does. It can be told to
-/// [crash](Self::crash_after) between any two steps, so that a test can crash
-/// it between every two.
-///
-/// ```
-/// use axiomatic_coordination::inbox::{Config, Error, IdRule, Id, memory::Database};
-/// use std::time::Duration;
-///
-/// let inbox = Config::new(IdRule::BrokerId, Duration::from_secs(60)).build()?;
-/// let bank = Database::new(100_u64);
-/// let paid = Id::new("payment-1")?;
-/// for _ in 0..2 {
-///     bank.transact(|tx| {
-///         inbox.once(tx, "bank", &paid, |tx| {
-///             *tx.app_mut() += 20;
-///             Ok::<_, axiomatic_coordination::StoreError>(())
-///         })
-///     })
-///     .map_err(|error| error.to_string())?;
-/// }
-/// assert_eq!(bank.app(), 120, "once");
-/// # Ok::<_, Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-pub struct Database<A>(Arc<Mutex<Shared<A>>>);
-
-impl<A> Clone for Database<A> {
-    fn clone(&self) -> Self {
-        Database(self.0.clone())
-    }
-}
-
-#[derive(Debug)]
-struct Shared<A> {
-    committed: State<A>,
-    now: Timestamp,
-    steps: u64,
-    crash_after: Option<u64>,
-    is_down: bool,
-}
-
-#[derive(Clone, Debug)]
-struct State<A> {
-    app: A,
-    seen: HashMap<(Box<str>, Id), Seen>,
-    started: HashMap<(Box<str>, Id), (u32, Timestamp)>,
+/// The tables of the inbox.
+#[derive(Debug, Default)]
+pub(crate) struct InboxTables {
+    seen: BTreeMap<(Box<str>, Id), Seen>,
+    started: BTreeMap<(Box<str>, Id), Started>,
     quarantine: BTreeMap<(Box<str>, Id), Quarantined>,
     watermarks: BTreeMap<Key, Watermark>,
     held: BTreeMap<(Key, u64), Delivery>,
 }
 
+#[derive(Copy, Clone, Debug)]
+struct Started {
+    attempts: u32,
+    last: Timestamp,
+}
+
 /// Of a stream, owned.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     consumer: Box<str>,
     source: Box<str>,
@@ -88,257 +49,99 @@ impl From<&Stream<'_>> for Key {
     }
 }
 
-impl<A: Clone> Database<A> {
-    /// A database in which the application has this.
-    pub fn new(app: A) -> Self {
-        Database(Arc::new(Mutex::new(Shared {
-            committed: State {
-                app,
-                seen: HashMap::new(),
-                started: HashMap::new(),
-                quarantine: BTreeMap::new(),
-                watermarks: BTreeMap::new(),
-                held: BTreeMap::new(),
-            },
-            now: Timestamp::from_micros(0),
-            steps: 0,
-            crash_after: None,
-            is_down: false,
-        })))
+impl MemoryTransaction<'_> {
+    fn inbox(&self) -> &InboxTables {
+        &self.tables().inbox
     }
 
-    /// One transaction. It is committed if the work returns `Ok`, and leaves
-    /// nothing otherwise.
-    ///
-    /// Transactions take turns, and this one has its turn until the work
-    /// returns: work that begins another one waits for ever.
-    ///
-    /// # Errors
-    ///
-    /// What the work says; or, from the database, that it has crashed. If it
-    /// did so after the commit, what the work wrote is there all the same.
-    pub fn transact<T, E: From<StoreError>>(
-        &self,
-        work: impl FnOnce(&mut Transaction<'_, A>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let mut shared = self.lock();
-        shared.reach()?;
-        let state = shared.committed.clone();
-        let mut tx = Transaction {
-            savepoints: Vec::new(),
-            state,
-            shared: &mut shared,
-        };
-        let done = work(&mut tx)?;
-        tx.reach()?;
-        let state = tx.state;
-        shared.committed = state;
-        shared.reach()?;
-        Ok(done)
-    }
-
-    /// What the application has, as of the last commit.
-    pub fn app(&self) -> A {
-        self.lock().committed.app.clone()
-    }
-
-    /// The database ends at the so-manieth step from now, counted from zero,
-    /// and answers nothing until it is [restarted](Self::restart). What was
-    /// not committed then is gone.
-    pub fn crash_after(&self, steps: u64) {
-        let mut shared = self.lock();
-        shared.crash_after = Some(shared.steps + steps);
-    }
-
-    /// The database is there again, with all that was committed, and does not
-    /// crash. Returns whether it had crashed.
-    pub fn restart(&self) -> bool {
-        let mut shared = self.lock();
-        shared.crash_after = None;
-        std::mem::take(&mut shared.is_down)
-    }
-
-    /// So much time passes.
-    pub fn advance(&self, by: Duration) {
-        let mut shared = self.lock();
-        shared.now = shared.now.saturating_add(by);
-    }
-
-    /// Forgets messages that were seen longer ago than the retention, at most
-    /// so many. Returns how many they were.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if it has crashed.
-    pub fn sweep(&self, retention: Duration, at_most: usize) -> Result<usize, StoreError> {
-        let before = self.lock().now.saturating_sub(retention);
-        self.transact(|tx| {
-            let seen = tx.state.seen.iter();
-            let old = seen.filter(|(_, seen)| seen.first_seen < before);
-            let old: Vec<_> = old.map(|(key, _)| key.clone()).take(at_most).collect();
-            for key in &old {
-                tx.state.seen.remove(key);
-            }
-            // Attempts at what its broker has given up.
-            tx.state.started.retain(|_, (_, last)| *last >= before);
-            Ok(old.len())
-        })
-    }
-
-    /// What is in quarantine.
-    pub fn quarantined(&self) -> Vec<Quarantined> {
-        self.lock().committed.quarantine.values().cloned().collect()
-    }
-
-    /// The streams of which something is missing.
-    pub fn waiting(&self) -> Vec<Waiting> {
-        let shared = self.lock();
-        let all = shared.committed.watermarks.iter();
-        let waiting = all.filter(|(_, watermark)| watermark.missing_since.is_some());
-        let waiting = waiting.map(|(key, watermark)| Waiting {
-            consumer: key.consumer.clone(),
-            source: key.source.clone(),
-            tenant: key.tenant.clone(),
-            key: key.key.clone(),
-            watermark: watermark.clone(),
-        });
-        waiting.collect()
-    }
-
-    /// How many messages are stored because they came ahead.
-    pub fn held(&self) -> usize {
-        self.lock().committed.held.len()
-    }
-
-    /// How many messages are remembered by their ids.
-    pub fn remembered(&self) -> usize {
-        self.lock().committed.seen.len()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Shared<A>> {
-        // A panic in the work leaves what was committed as it was.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Gives a key of one of the tables this value, or none.
+    fn set<K: Ord + Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        table: fn(&mut InboxTables) -> &mut BTreeMap<K, V>,
+        key: K,
+        value: Option<V>,
+    ) {
+        let again = key.clone();
+        let before = table(&mut self.tables_mut().inbox).get(&key).cloned();
+        self.change(
+            |tables| put(table(&mut tables.inbox), key, value),
+            move |tables| put(table(&mut tables.inbox), again, before),
+        );
     }
 }
 
-impl<A> Shared<A> {
-    /// One step is done, and the next has not begun.
-    fn reach(&mut self) -> Result<(), StoreError> {
-        if self.crash_after == Some(self.steps) {
-            self.is_down = true;
-        }
-        self.steps += 1;
-        match self.is_down {
-            true => Err(StoreError::new(Why::Unavailable).because("told to crash")),
-            false => Ok(()),
-        }
-    }
-}
-
-/// A transaction of a [`Database`].
-pub struct Transaction<'a, A> {
-    shared: &'a mut Shared<A>,
-    state: State<A>,
-    savepoints: Vec<State<A>>,
-}
-
-impl<A> fmt::Debug for Transaction<'_, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let savepoints = self.savepoints.len();
-        f.debug_struct("Transaction")
-            .field("savepoints", &savepoints)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<A> Transaction<'_, A> {
-    /// What the application has.
-    pub fn app(&self) -> &A {
-        &self.state.app
-    }
-
-    /// What the application has, to change.
-    pub fn app_mut(&mut self) -> &mut A {
-        &mut self.state.app
-    }
-
-    /// A step of the application's, before which and after which the database
-    /// may crash.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if it has.
-    pub fn reach(&mut self) -> Result<(), StoreError> {
-        self.shared.reach()
-    }
+fn put<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => table.insert(key, value),
+        None => table.remove(&key),
+    };
 }
 
 fn key(consumer: &str, id: &Id) -> (Box<str>, Id) {
     (consumer.into(), id.clone())
 }
 
-impl<A: Clone> Tables for Transaction<'_, A> {
+impl Tables for MemoryTransaction<'_> {
     fn now(&mut self) -> Result<Timestamp, StoreError> {
-        self.reach()?;
-        Ok(self.shared.now)
+        Ok(MemoryTransaction::now(self))
     }
 
     fn savepoint(&mut self) -> Result<(), StoreError> {
-        self.reach()?;
-        self.savepoints.push(self.state.clone());
-        Ok(())
+        self.set_savepoint();
+        self.step()
     }
 
     fn release(&mut self) -> Result<(), StoreError> {
-        self.savepoints.pop();
-        self.reach()
+        self.drop_savepoint();
+        self.step()
     }
 
     fn roll_back(&mut self) -> Result<(), StoreError> {
-        if let Some(state) = self.savepoints.pop() {
-            self.state = state;
-        }
-        self.reach()
+        self.back_to_savepoint();
+        self.step()
     }
 
     fn see(&mut self, consumer: &str, id: &Id) -> Result<Option<Seen>, StoreError> {
         let key = key(consumer, id);
-        let seen = self.state.seen.get(&key).cloned();
+        let seen = self.inbox().seen.get(&key).cloned();
         if seen.is_none() {
             let seen = Seen {
-                first_seen: self.shared.now,
+                first_seen: MemoryTransaction::now(self),
                 result: None,
             };
-            self.state.seen.insert(key, seen);
+            self.set(|tables| &mut tables.seen, key, Some(seen));
         }
-        self.reach()?;
+        self.step()?;
         Ok(seen)
     }
 
     fn keep_result(&mut self, consumer: &str, id: &Id, result: &Bytes) -> Result<(), StoreError> {
-        if let Some(seen) = self.state.seen.get_mut(&key(consumer, id)) {
+        let key = key(consumer, id);
+        if let Some(mut seen) = self.inbox().seen.get(&key).cloned() {
             seen.result = Some(result.clone());
+            self.set(|tables| &mut tables.seen, key, Some(seen));
         }
-        self.reach()
+        self.step()
     }
 
     fn started(&mut self, consumer: &str, id: &Id) -> Result<u32, StoreError> {
-        self.reach()?;
-        let started = self.state.started.get(&key(consumer, id));
-        Ok(started.map_or(0, |(times, _)| *times))
+        let started = self.inbox().started.get(&key(consumer, id));
+        Ok(started.map_or(0, |started| started.attempts))
     }
 
     fn start(&mut self, consumer: &str, id: &Id) -> Result<(), StoreError> {
-        let started = self.state.started.entry(key(consumer, id));
-        let (times, last) = started.or_default();
-        *times += 1;
-        *last = self.shared.now;
-        self.reach()
+        let started = Started {
+            attempts: self.started(consumer, id)? + 1,
+            last: MemoryTransaction::now(self),
+        };
+        let key = key(consumer, id);
+        self.set(|tables| &mut tables.started, key, Some(started));
+        self.step()
     }
 
     fn forget_starts(&mut self, consumer: &str, id: &Id) -> Result<(), StoreError> {
-        self.state.started.remove(&key(consumer, id));
-        self.reach()
+        self.set(|tables| &mut tables.started, key(consumer, id), None);
+        self.step()
     }
 
     fn quarantine(
@@ -349,40 +152,42 @@ impl<A: Clone> Tables for Transaction<'_, A> {
         reason: &str,
         delivery: &Delivery,
     ) -> Result<(), StoreError> {
-        let since = self.shared.now;
-        let entry = self.state.quarantine.entry(key(consumer, id));
-        entry.or_insert_with(|| Quarantined {
-            consumer: consumer.into(),
-            id: id.clone(),
-            started,
-            reason: reason.into(),
-            since,
-            delivery: delivery.clone(),
-        });
-        self.reach()
+        let key = key(consumer, id);
+        if !self.inbox().quarantine.contains_key(&key) {
+            let quarantined = Quarantined {
+                consumer: consumer.into(),
+                id: id.clone(),
+                started,
+                reason: reason.into(),
+                since: MemoryTransaction::now(self),
+                delivery: delivery.clone(),
+            };
+            self.set(|tables| &mut tables.quarantine, key, Some(quarantined));
+        }
+        self.step()
     }
 
     fn quarantined(&mut self, consumer: &str, id: &Id) -> Result<Option<Quarantined>, StoreError> {
-        self.reach()?;
-        Ok(self.state.quarantine.get(&key(consumer, id)).cloned())
+        Ok(self.inbox().quarantine.get(&key(consumer, id)).cloned())
     }
 
     fn leave_quarantine(&mut self, consumer: &str, id: &Id) -> Result<bool, StoreError> {
-        let gone = self.state.quarantine.remove(&key(consumer, id));
-        self.reach()?;
-        Ok(gone.is_some())
+        let key = key(consumer, id);
+        let was_there = self.inbox().quarantine.contains_key(&key);
+        self.set(|tables| &mut tables.quarantine, key, None);
+        self.step()?;
+        Ok(was_there)
     }
 
     fn watermark(&mut self, stream: &Stream<'_>) -> Result<Watermark, StoreError> {
-        self.reach()?;
-        let watermark = self.state.watermarks.get(&stream.into());
+        let watermark = self.inbox().watermarks.get(&stream.into());
         Ok(watermark.cloned().unwrap_or_default())
     }
 
     fn remember(&mut self, stream: &Stream<'_>, watermark: &Watermark) -> Result<(), StoreError> {
-        let watermarks = &mut self.state.watermarks;
-        watermarks.insert(stream.into(), watermark.clone());
-        self.reach()
+        let watermark = Some(watermark.clone());
+        self.set(|tables| &mut tables.watermarks, stream.into(), watermark);
+        self.step()
     }
 
     fn hold(
@@ -391,9 +196,9 @@ impl<A: Clone> Tables for Transaction<'_, A> {
         number: u64,
         delivery: &Delivery,
     ) -> Result<(), StoreError> {
-        let held = &mut self.state.held;
-        held.insert((stream.into(), number), delivery.clone());
-        self.reach()
+        let place = (stream.into(), number);
+        self.set(|tables| &mut tables.held, place, Some(delivery.clone()));
+        self.step()
     }
 
     fn take_held(
@@ -402,14 +207,57 @@ impl<A: Clone> Tables for Transaction<'_, A> {
         through: u64,
     ) -> Result<Vec<(u64, Delivery)>, StoreError> {
         let key = Key::from(stream);
-        let due = (key.clone(), 0)..=(key, through);
-        let due = self.state.held.range(due);
-        let due: Vec<_> = due.map(|(key, held)| (key.clone(), held.clone())).collect();
-        for (key, _) in &due {
-            self.state.held.remove(key);
+        let places = (key.clone(), 0)..=(key, through);
+        let due = self.inbox().held.range(places);
+        let due: Vec<_> = due
+            .map(|(place, held)| (place.clone(), held.clone()))
+            .collect();
+        for (place, _) in &due {
+            self.set(|tables| &mut tables.held, place.clone(), None);
         }
-        self.reach()?;
+        self.step()?;
         let numbered = due.into_iter().map(|((_, number), held)| (number, held));
         Ok(numbered.collect())
+    }
+
+    fn sweep(&mut self, retention: Duration, at_most: usize) -> Result<usize, StoreError> {
+        let before = MemoryTransaction::now(self).saturating_sub(retention);
+        let seen = self.inbox().seen.iter();
+        let old = seen.filter(|(_, seen)| seen.first_seen < before);
+        let old: Vec<_> = old.map(|(key, _)| key.clone()).take(at_most).collect();
+        let started = self.inbox().started.iter();
+        let given_up = started.filter(|(_, started)| started.last < before);
+        let given_up: Vec<_> = given_up.map(|(key, _)| key.clone()).take(at_most).collect();
+        for key in &old {
+            self.set(|tables| &mut tables.seen, key.clone(), None);
+        }
+        for key in given_up {
+            self.set(|tables| &mut tables.started, key, None);
+        }
+        self.step()?;
+        Ok(old.len())
+    }
+
+    fn peek(&mut self, most: usize) -> Result<Vec<Quarantined>, StoreError> {
+        let mut all: Vec<_> = self.inbox().quarantine.values().cloned().collect();
+        all.sort_by_key(|quarantined| quarantined.since);
+        all.truncate(most);
+        Ok(all)
+    }
+
+    fn waiting(&mut self, most: usize) -> Result<Vec<Waiting>, StoreError> {
+        let all = self.inbox().watermarks.iter();
+        let waiting = all.filter(|(_, watermark)| watermark.missing_since.is_some());
+        let waiting = waiting.map(|(key, watermark)| Waiting {
+            consumer: key.consumer.clone(),
+            source: key.source.clone(),
+            tenant: key.tenant.clone(),
+            key: key.key.clone(),
+            watermark: watermark.clone(),
+        });
+        let mut waiting: Vec<_> = waiting.collect();
+        waiting.sort_by_key(|waiting| waiting.watermark.missing_since);
+        waiting.truncate(most);
+        Ok(waiting)
     }
 }

@@ -1,5 +1,7 @@
 //! What an inbox asks of the transaction of its database.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::delivery::Delivery;
@@ -149,6 +151,30 @@ pub trait Tables {
         stream: &Stream<'_>,
         through: u64,
     ) -> Result<Vec<(u64, Delivery)>, StoreError>;
+
+    /// Forgets messages that were seen longer ago than this, at most so many;
+    /// and attempts at messages that nobody has brought again for as long.
+    /// Returns how many messages were forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    fn sweep(&mut self, retention: Duration, at_most: usize) -> Result<usize, StoreError>;
+
+    /// The messages in quarantine, the oldest first, at most this many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    fn peek(&mut self, most: usize) -> Result<Vec<Quarantined>, StoreError>;
+
+    /// The streams of which something is missing, the longest first, at most
+    /// this many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    fn waiting(&mut self, most: usize) -> Result<Vec<Waiting>, StoreError>;
 }
 
 /// What a consumer has seen of a message.

@@ -33,7 +33,7 @@ impl Message {
     /// A message for a topic, with an id of its own and no key: it waits for
     /// no other, and no other for it.
     pub fn new(topic: impl Into<Box<str>>, body: impl Into<Bytes>) -> Self {
-        Self::identified(MessageId::random(), topic, body)
+        Self::identified(MessageId::unique(), topic, body)
     }
 
     /// A message with an id that its producer chose, or that a store has kept:

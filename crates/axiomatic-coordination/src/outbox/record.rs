@@ -78,6 +78,9 @@ impl Envelope {
     /// before this one.
     pub const FIRST: &str = "outbox-first";
 
+    /// The message's tenant, if it has one.
+    pub const TENANT: &str = "outbox-tenant";
+
     /// The trace, as the W3C names it.
     pub const TRACE_PARENT: &str = "traceparent";
 
@@ -106,6 +109,7 @@ impl Envelope {
             trace.map(|trace| (Self::TRACE_PARENT, trace.parent().into())),
             trace.and_then(|trace| Some((Self::TRACE_STATE, trace.state()?.into()))),
             Some((Self::EPOCH, self.epoch.to_string().into())),
+            message.tenant().map(|tenant| (Self::TENANT, tenant.into())),
             sequence.map(|sequence| (Self::SEQUENCE, sequence.number.to_string().into())),
             sequence.and_then(|sequence| sequence.first.then(|| (Self::FIRST, "1".into()))),
         ];

@@ -177,7 +177,7 @@ impl RelayId {
     /// A new name, which begins with what operators call the relay: a host
     /// name, for example.
     pub fn new(called: &str) -> Self {
-        RelayId(format!("{called}/{}", MessageId::random()).into())
+        RelayId(format!("{called}/{}", MessageId::unique()).into())
     }
 
     /// A name that a store has kept.

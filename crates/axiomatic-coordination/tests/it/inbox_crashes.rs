@@ -4,14 +4,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use axiomatic_coordination::inbox::memory::{Database, Transaction};
 use axiomatic_coordination::inbox::{Admission, Config, Delivery, Error, IdRule, Inbox, Policy};
 use axiomatic_coordination::outbox::Envelope;
-use axiomatic_coordination::{StoreError, Why};
+use axiomatic_coordination::{Memory, MemoryTransaction, StoreError, TransactError, Why};
 use bytes::Bytes;
 
-type Failed = Error<StoreError>;
-type Tx<'a> = Transaction<'a, Vec<u64>>;
+type Failed = TransactError<Error<StoreError>>;
+type Tx<'a> = MemoryTransaction<'a>;
 
 fn config() -> Config {
     Config::new(IdRule::BrokerId, Duration::ZERO)
@@ -30,10 +29,18 @@ fn numbered(number: u64) -> Delivery {
 
 /// Two steps of the application's, so that a crash may part them.
 fn append(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
-    let body = std::str::from_utf8(delivery.body()).expect("a number");
-    tx.reach()?;
-    tx.app_mut().push(body.parse().expect("a number"));
-    tx.reach()
+    let length = tx.read("length").map_or(0, |length| length.len());
+    tx.put("length", vec![0; length + 1]);
+    tx.step()?;
+    tx.put(format!("effect/{length:09}"), delivery.body().clone());
+    tx.step()
+}
+
+/// The numbers, in the order in which they were appended.
+fn effects(database: &Memory) -> Vec<u64> {
+    let rows = database.read_all("effect/").into_iter();
+    let number = |body: Bytes| std::str::from_utf8(&body).unwrap().parse().unwrap();
+    rows.map(|(_, body)| number(body)).collect()
 }
 
 /// Delivers all of them in turn, again and again, until they are acknowledged.
@@ -42,10 +49,10 @@ fn append(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
 fn deliver(
     numbers: &[u64],
     crash_after: u64,
-    handle: impl Fn(&Database<Vec<u64>>, &Delivery) -> Result<bool, Failed>,
+    handle: impl Fn(&Memory, &Delivery) -> Result<bool, Failed>,
 ) -> (Vec<u64>, bool) {
-    let database = Database::new(Vec::new());
-    database.crash_after(crash_after);
+    let database = Memory::new();
+    database.crash_at(crash_after);
     let mut crashed = false;
     let mut waiting: Vec<_> = numbers.iter().map(|number| (*number, 0)).collect();
     for _ in 0..100 {
@@ -55,7 +62,8 @@ fn deliver(
             match handle(&database, &delivery) {
                 Ok(acknowledged) => !acknowledged,
                 Err(error) => {
-                    assert!(database.restart(), "{error}");
+                    assert!(database.is_down(), "{error}");
+                    database.restart();
                     crashed = true;
                     true
                 }
@@ -63,7 +71,7 @@ fn deliver(
         });
     }
     assert_eq!(waiting, [], "crashed after {crash_after}");
-    (database.app(), crashed)
+    (effects(&database), crashed)
 }
 
 /// Crashes after each step in turn, until there is none more.
@@ -76,11 +84,10 @@ fn at_every_step(mut check: impl FnMut(u64) -> bool) {
 }
 
 /// As a consumer does it: begin, commit, work, commit, acknowledge.
-fn once(inbox: &Inbox, database: &Database<Vec<u64>>, delivery: &Delivery) -> Result<bool, Failed> {
+fn once(inbox: &Inbox, database: &Memory, delivery: &Delivery) -> Result<bool, Failed> {
     let begun = database.transact(|tx| match inbox.begin(tx, "bank", delivery) {
-        Ok(admission) => Ok(admission),
-        Err(Error::Store(error)) => Err(error),
-        Err(error) => panic!("{error}"),
+        Err(Error::Store(error)) => Err(Error::Store(error)),
+        begun => Ok(begun.expect("it has an id")),
     })?;
     assert_eq!(begun, Admission::Handle, "a crash or two are no poison");
     let outcome = database.transact(|tx| {
@@ -138,7 +145,7 @@ fn without_one_transaction_a_crash_repeats_effects() {
     let mut worst = 0;
     at_every_step(|steps| {
         let (effects, crashed) = deliver(&[1, 2, 1], steps, |database, delivery| {
-            let id = inbox.id_of(delivery)?;
+            let id = inbox.id_of(delivery).expect("it has an id");
             let refuse = |_: &mut Tx<'_>| Err::<(), _>(StoreError::new(Why::Refused));
             let seen = database.transact(|tx| match inbox.once(tx, "bank", &id, refuse) {
                 Err(Error::Work { .. }) => Ok(false),
@@ -146,7 +153,7 @@ fn without_one_transaction_a_crash_repeats_effects() {
                 Ok(_) => Ok(true),
             })?;
             if !seen {
-                database.transact(|tx| append(tx, delivery))?;
+                database.transact(|tx| Ok(append(tx, delivery)?))?;
                 let nothing = |_: &mut Tx<'_>| Ok::<_, StoreError>(());
                 let _ = database.transact(|tx| inbox.once(tx, "bank", &id, nothing))?;
             }

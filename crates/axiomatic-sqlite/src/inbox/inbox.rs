@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use axiomatic_coordination::StoreError;
 use axiomatic_coordination::inbox::{
-    self as protocol, Admission, Delivery, Error, Gap, Id, IdError, Ordered, Outcome, Snapshot,
-    Stream, Which,
+    self as protocol, Admission, Delivery, Error, Gap, Id, IdError, Ordered, Outcome, Quarantined,
+    Snapshot, Stream, Waiting, Which,
 };
 use bytes::Bytes;
 use rusqlite::Connection;
 
-use super::INBOX;
 use super::tables::{Connected, On};
+use super::{INBOX, rows};
 use crate::database::Database;
 use crate::schema::Tables;
 use crate::transaction::Transaction;
@@ -236,6 +236,64 @@ impl Inbox {
         self.0.release(&mut On::new(tx)?, consumer, id, work)
     }
 
+    /// Throws away a message that is in quarantine. From now on it counts as
+    /// handled: if it comes again, it is a duplicate. Returns whether it was
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn discard(
+        &self,
+        tx: &mut impl Connected,
+        consumer: &str,
+        id: &Id,
+    ) -> Result<bool, StoreError> {
+        self.0.discard(&mut On::new(tx)?, consumer, id)
+    }
+
+    /// Forgets messages that were seen longer ago than the retention, at most
+    /// so many; and attempts at messages that nobody has brought again for as
+    /// long. Returns how many messages were forgotten: if it is `at_most`,
+    /// there may be more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn sweep(&self, tx: &mut impl Connected, at_most: usize) -> Result<usize, StoreError> {
+        self.0.sweep(&mut On::new(tx)?, at_most)
+    }
+
+    /// The messages in quarantine, the oldest first, at most this many. It
+    /// only reads, and needs no transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn peek(
+        &self,
+        connection: &impl Connected,
+        most: usize,
+    ) -> Result<Vec<Quarantined>, StoreError> {
+        rows::peek(connection.connection(), most)
+    }
+
+    /// The streams of which something is missing, the longest first, at most
+    /// this many: what a timer hands to
+    /// [`give_up_overdue`](Self::give_up_overdue), one after the other. It
+    /// only reads, and needs no transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn waiting(
+        &self,
+        connection: &impl Connected,
+        most: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        rows::waiting(connection.connection(), most)
+    }
+
     /// The id of a delivery, by this inbox's rule.
     ///
     /// # Errors
@@ -254,10 +312,6 @@ impl Inbox {
     /// committed.
     pub fn snapshot(&self) -> Snapshot {
         self.0.snapshot()
-    }
-
-    pub(super) fn protocol(&self) -> &protocol::Inbox {
-        &self.0
     }
 }
 

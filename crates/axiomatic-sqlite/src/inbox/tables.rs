@@ -1,13 +1,16 @@
 //! The inbox's tables, in a transaction.
 
+use std::time::Duration;
+
 use axiomatic_coordination::crash_points::reach;
-use axiomatic_coordination::inbox::{Delivery, Id, Quarantined, Seen, Stream, Tables, Watermark};
-use axiomatic_coordination::outbox::Epoch;
+use axiomatic_coordination::inbox::{
+    Delivery, Id, Quarantined, Seen, Stream, Tables, Waiting, Watermark,
+};
 use axiomatic_coordination::{StoreError, Timestamp, Why};
-use axiomatic_core::BoxError;
 use bytes::Bytes;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
+use super::rows::{self, QUARANTINE, corrupt, quarantined, stored, watermark};
 use crate::database::NOW;
 use crate::error::store_error;
 use crate::transaction::Transaction;
@@ -307,62 +310,31 @@ impl<X: Connected> Tables for On<'_, X> {
         reach("sqlite.inbox.taken");
         Ok(due)
     }
-}
 
-/// A stream as four columns.
-fn stored<'s>(stream: &Stream<'s>) -> (&'s str, &'s str, String, &'s str) {
-    let tenant = stream.tenant_to_stored();
-    (stream.consumer, stream.source, tenant, stream.key)
-}
+    fn sweep(&mut self, retention: Duration, at_most: usize) -> Result<usize, StoreError> {
+        let retention = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX / 2);
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+        // The rows of the oldest stand together: no others are read.
+        let seen = format!(
+            "DELETE FROM inbox_seen WHERE first_seen < {NOW} - ?1 AND rowid IN \
+             (SELECT rowid FROM inbox_seen ORDER BY rowid LIMIT ?2)"
+        );
+        let forgotten = self.change(&seen, (retention, at_most))?;
+        reach("sqlite.inbox.swept");
+        // Few, or something is wrong: all of them are read.
+        let started = format!(
+            "DELETE FROM inbox_start WHERE (consumer, id) IN \
+             (SELECT consumer, id FROM inbox_start WHERE at < {NOW} - ?1 LIMIT ?2)"
+        );
+        self.change(&started, (retention, at_most))?;
+        Ok(forgotten)
+    }
 
-/// What [`quarantined`] reads.
-pub(super) const QUARANTINE: &str =
-    "SELECT consumer, id, started, reason, since, delivery, body FROM inbox_quarantine";
+    fn peek(&mut self, most: usize) -> Result<Vec<Quarantined>, StoreError> {
+        rows::peek(self.tx.connection(), most)
+    }
 
-/// A row of the quarantine. The outer result is SQLite's, the inner one says
-/// whether it is what was stored.
-pub(super) fn quarantined(row: &Row<'_>) -> rusqlite::Result<Result<Quarantined, StoreError>> {
-    let consumer: String = row.get(0)?;
-    let id: String = row.get(1)?;
-    let started = row.get(2)?;
-    let reason: String = row.get(3)?;
-    let since = Timestamp::from_micros(row.get(4)?);
-    let rest: String = row.get(5)?;
-    let body: Vec<u8> = row.get(6)?;
-    let read = || {
-        Ok(Quarantined {
-            consumer: consumer.into(),
-            id: Id::new(id).map_err(corrupt)?,
-            started,
-            reason: reason.into(),
-            since,
-            delivery: Delivery::from_stored(&rest, body).map_err(corrupt)?,
-        })
-    };
-    Ok(read())
-}
-
-/// A watermark, from the column `at` on.
-pub(super) fn watermark(
-    row: &Row<'_>,
-    at: usize,
-) -> rusqlite::Result<Result<Watermark, StoreError>> {
-    let through: i64 = row.get(at)?;
-    let epoch: i64 = row.get(at + 1)?;
-    let ahead: String = row.get(at + 2)?;
-    let rejected: Option<i64> = row.get(at + 3)?;
-    let missing_since: Option<i64> = row.get(at + 4)?;
-    let ahead = ahead.parse().map_err(corrupt);
-    Ok(ahead.map(|ahead| Watermark {
-        through: through.cast_unsigned(),
-        epoch: Epoch(epoch.cast_unsigned()),
-        ahead,
-        rejected: rejected.and_then(|number| number.cast_unsigned().try_into().ok()),
-        missing_since: missing_since.map(Timestamp::from_micros),
-    }))
-}
-
-/// What was stored is not what an inbox stores.
-fn corrupt(error: impl Into<BoxError>) -> StoreError {
-    StoreError::new(Why::Corrupt).because(error)
+    fn waiting(&mut self, most: usize) -> Result<Vec<Waiting>, StoreError> {
+        rows::waiting(self.tx.connection(), most)
+    }
 }

@@ -19,7 +19,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let id = axiomatic_coordination::MessageId::random();
+//! # let id = axiomatic_coordination::MessageId::unique();
 //! # let file = std::env::temp_dir().join(format!("axiomatic-sqlite-{id}.db"));
 //! let database = Database::open(&file, Options::new())?;
 //! let outbox = Outbox::new(&database, outbox::Options::new())?;

@@ -280,7 +280,7 @@ pub(super) fn replay(
         replayed += match what.ids {
             Ids::Same => replay.execute((id, now))?,
             Ids::New => {
-                let new = MessageId::random();
+                let new = MessageId::unique();
                 let lane = match has_key {
                     true => *lane,
                     false => Lane::of_message(new),

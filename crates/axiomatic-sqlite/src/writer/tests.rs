@@ -15,7 +15,7 @@ fn rings(wake_ups: &mut axiomatic_coordination::outbox::WakeUps) -> bool {
 fn the_bell_rings_after_a_commit_that_has_messages_and_not_otherwise() {
     let name = format!(
         "axiomatic-sqlite-{}.db",
-        axiomatic_coordination::MessageId::random()
+        axiomatic_coordination::MessageId::unique()
     );
     let path = std::env::temp_dir().join(name);
     let database = Database::open(&path, Options::new()).expect("opens");

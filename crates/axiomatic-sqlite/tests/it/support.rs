@@ -14,7 +14,7 @@ pub(crate) struct Place(PathBuf);
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let name = format!("axiomatic-sqlite-{}", MessageId::random());
+        let name = format!("axiomatic-sqlite-{}", MessageId::unique());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).expect("a directory can be made");
         Place(path)

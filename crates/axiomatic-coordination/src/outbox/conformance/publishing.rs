@@ -7,7 +7,6 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use crate::outbox::lane::Lane;
 use crate::outbox::message::Message;
 use crate::outbox::publisher::{Publisher, Verdict};
 use crate::outbox::record::{Envelope, Epoch, RowId, Sequence, Stored};
@@ -63,12 +62,13 @@ fn envelope(topic: &str, n: u128) -> Envelope {
             0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100 + n,
         ))
         .keyed(format!("key {n}"))
+        .of_tenant("tenant")
         .with_header("content-type", "text/plain")
         .event(&CloudEvent::new("/source", "type"))
         .traced(TraceContext::parse(parent).expect("a traceparent"));
     let stored = Stored {
         row: RowId(n as i64),
-        lane: Lane::of_key(None, message.key().expect("it has one")),
+        lane: message.lane(),
         sequence: Some(Sequence {
             number: 17,
             first: true,

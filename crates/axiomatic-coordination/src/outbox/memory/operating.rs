@@ -154,7 +154,7 @@ impl Operate for MemoryOutbox {
                 for mut stored in wanted {
                     if what.ids == Ids::New {
                         // A new message has no number among the old ones.
-                        stored.message = stored.message.with_id(MessageId::random());
+                        stored.message = stored.message.with_id(MessageId::unique());
                         stored.sequence = None;
                     }
                     tables.put_behind(stored, now);

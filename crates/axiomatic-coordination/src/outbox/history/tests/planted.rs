@@ -185,7 +185,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Self {
-        let name = format!("axiomatic-history-{}", MessageId::random());
+        let name = format!("axiomatic-history-{}", MessageId::unique());
         Scratch(std::env::temp_dir().join(name))
     }
 }
