@@ -28,7 +28,7 @@ impl Drop for Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let name = format!("axiomatic-kill-{}", MessageId::random());
+        let name = format!("axiomatic-kill-{}", MessageId::unique());
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap();
         Place(path)

@@ -54,7 +54,7 @@ async fn what_a_relay_leaves_that_is_dropped_is_published_by_the_next() {
             let messages: Vec<_> = (0..6u64)
                 .map(|order| {
                     let key = if order % 2 == 0 { "a" } else { "b" };
-                    let id = MessageId::random();
+                    let id = MessageId::unique();
                     let mut history = history.lock().unwrap();
                     history.record(Event::Committed {
                         id,
