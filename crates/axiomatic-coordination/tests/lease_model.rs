@@ -71,8 +71,7 @@ fn one_key() -> Protocol {
     }
 }
 
-/// What is explored where the parts of the machine that matter are all there
-/// already: one hand-over, and one of each thing that can go wrong.
+/// With one of each thing that can go wrong on the way.
 #[test]
 fn one_hand_over_keeps_the_promise() {
     holds(&Protocol {
@@ -164,6 +163,12 @@ fn an_expired_lease_that_nobody_can_take_is_found() {
 fn a_fetch_that_is_out_of_order_is_found() {
     let rule = Rule::FetchesAny;
     breaks(&Protocol { rule, ..one_key() }, ORDER);
+}
+
+#[test]
+fn a_fetch_of_what_has_not_committed_is_found() {
+    let rule = Rule::FetchesUncommitted;
+    breaks(&Protocol { rule, ..one_key() }, COMMITTED);
 }
 
 #[test]

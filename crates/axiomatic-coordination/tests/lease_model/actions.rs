@@ -118,7 +118,7 @@ impl Protocol {
             }
         }
         for message in 0..self.messages.len() as u8 {
-            if world.rows[usize::from(message)] == Row::Waiting {
+            if self.can_see(world.rows[usize::from(message)]) {
                 actions.push(Action::Fetch { relay, message });
             }
         }

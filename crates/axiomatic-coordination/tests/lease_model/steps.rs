@@ -115,7 +115,7 @@ impl Protocol {
         let lane = self.messages[usize::from(message)];
         let mut waiting = self
             .of_lane(lane)
-            .filter(|message| world.rows[usize::from(*message)] == Row::Waiting);
+            .filter(|message| self.can_see(world.rows[usize::from(*message)]));
         let is_next = match self.rule {
             Rule::FetchesAny => waiting.any(|other| other == message),
             _ => waiting.next() == Some(message),
@@ -132,6 +132,15 @@ impl Protocol {
                 stage,
             });
         })
+    }
+
+    /// Whether a fetch finds this row.
+    pub(crate) fn can_see(&self, row: Row) -> bool {
+        match row {
+            Row::Waiting => true,
+            Row::Uncommitted => self.rule == Rule::FetchesUncommitted,
+            Row::Gone => false,
+        }
     }
 
     fn arrive(&self, world: &mut World, sent: Sent) -> Option<()> {

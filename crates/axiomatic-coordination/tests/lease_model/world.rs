@@ -34,6 +34,8 @@ pub(crate) enum Rule {
     NeverTakesExpired,
     /// Any row of a lane is fetched, not only the oldest.
     FetchesAny,
+    /// A row is fetched before its transaction has committed.
+    FetchesUncommitted,
     /// Buckets are released while messages of theirs are in flight.
     ReleasesInFlight,
     /// A message of which nobody knows is settled as published.
