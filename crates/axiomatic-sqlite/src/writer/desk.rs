@@ -178,6 +178,15 @@ impl Desk {
     }
 }
 
+impl Drop for Desk {
+    /// A connection that is closed within a transaction rolls it back, and
+    /// tells the hook of it, which rusqlite has freed by then. That is so if
+    /// the thread panics.
+    fn drop(&mut self) {
+        let _ = self.connection.rollback_hook(None::<fn()>);
+    }
+}
+
 fn answer_all(jobs: &mut Vec<Box<dyn Job>>, commit: Result<(), &Fault>) {
     for job in jobs.drain(..) {
         job.answer(commit);
@@ -245,3 +254,21 @@ impl fmt::Display for Ruined {
 }
 
 impl std::error::Error for Ruined {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when the thread panics. With the hook in place, this ended the
+    /// process: it was called after it had been freed.
+    #[test]
+    fn a_connection_can_be_closed_within_a_transaction() {
+        let connection = Connection::open_in_memory().expect("opens");
+        let desk = Desk::new(connection, &Options::new(), Wake::new());
+        let mut desk = desk.expect("has its hooks");
+        desk.begin().expect("begins");
+        let watch = Arc::downgrade(&desk.watch);
+        drop(desk);
+        assert_eq!(watch.strong_count(), 0);
+    }
+}

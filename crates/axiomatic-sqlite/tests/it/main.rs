@@ -1,5 +1,6 @@
 //! What the crate promises, seen from outside.
 
+mod cancel;
 mod conformance;
 mod counts;
 mod faults;
