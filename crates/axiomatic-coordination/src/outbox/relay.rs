@@ -1,6 +1,8 @@
 //! The relay: takes messages from a store to a publisher.
 
+mod asking;
 mod running;
+mod state;
 mod tending;
 
 use std::error::Error;

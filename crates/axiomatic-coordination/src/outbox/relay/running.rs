@@ -1,5 +1,5 @@
-//! The loop of a relay: asks the [`Desk`] what to do next, does it, and tells
-//! it what came of it.
+//! The loop of a relay: asks the [`Desk`](crate::outbox::desk::Desk) what to do
+//! next, does it, and tells it what came of it.
 //!
 //! Five things go on at once, each at most once, but for waves, of which there
 //! are as many as are in flight: leases are tended, messages are fetched, it
@@ -9,26 +9,18 @@
 //! before it was committed.
 
 use std::pin::pin;
-use std::time::Duration;
 
-use axiomatic_core::backoff::Delays;
-use axiomatic_core::time::Instant;
 use futures::FutureExt;
 use futures::future::{Fuse, FusedFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 
-use super::tending::{Appetite, Tended, tend};
+use super::asking::{fetch, publish, release, settle, start};
+use super::state::State;
+use super::tending::tend;
 use super::{Relay, RelayError};
-use crate::StoreError;
-use crate::crash_points::reach;
-use crate::outbox::desk::{Desk, FetchPlan};
-use crate::outbox::lane::Bucket;
-use crate::outbox::publisher::{Publisher, Verdict};
-use crate::outbox::record::{Envelope, RowId};
-use crate::outbox::store::{
-    Cause, Departing, Fate, Fetch, Fetched, Lease, RelayId, Settled, Settlement, Store,
-};
+use crate::outbox::publisher::Publisher;
+use crate::outbox::store::{Departing, RelayId, Store};
 
 /// Runs a relay.
 pub(super) async fn run<S: Store, P: Publisher>(
@@ -59,35 +51,31 @@ pub(super) async fn run<S: Store, P: Publisher>(
     loop {
         let now = clock.now();
         state.pass(now);
-        if tending.is_terminated() && now >= state.tend_at {
-            let held = state.desk.tenure().all();
-            state.tend_at = now + config.lease;
-            tending.set(tend(store, &me, clock, config.lease, held, state.appetite()).fuse());
-        }
-        if !state.is_draining() {
-            if fetching.is_terminated() && state.hungry && now >= state.store_until {
-                if let Some(plan) = state.desk.plan_fetch(now) {
-                    state.hungry = false;
-                    fetching.set(fetch(store, plan).fuse());
-                }
-            }
-            if starting.is_terminated() && now >= state.store_until && now >= state.outage_until {
-                if let Some(rows) = state.desk.next_start(now) {
-                    starting.set(start(store, &me, rows).fuse());
-                }
-            }
-            while let Some(wave) = state.next_wave(now) {
-                waves.push(publish(publisher, wave, config.publish_timeout));
+        if tending.is_terminated() {
+            if let Some((held, appetite)) = state.next_tending(now) {
+                tending.set(tend(store, &me, clock, config.lease, held, appetite).fuse());
             }
         }
-        if settling.is_terminated() && now >= state.store_until {
-            if let Some(fates) = state.desk.next_settlement() {
+        if fetching.is_terminated() {
+            if let Some(plan) = state.next_fetch(now) {
+                fetching.set(fetch(store, plan).fuse());
+            }
+        }
+        if starting.is_terminated() {
+            if let Some(rows) = state.next_start(now) {
+                starting.set(start(store, &me, rows).fuse());
+            }
+        }
+        while let Some(wave) = state.next_wave(now) {
+            waves.push(publish(publisher, wave, config.publish_timeout));
+        }
+        if settling.is_terminated() {
+            if let Some(fates) = state.next_settlement(now) {
                 settling.set(settle(store, &me, fates).fuse());
             }
         }
         if releasing.is_terminated() {
-            let left = state.desk.take_left();
-            if !left.is_empty() {
+            if let Some(left) = state.next_release() {
                 releasing.set(release(store, &me, left).fuse());
             }
         }
@@ -126,7 +114,7 @@ pub(super) async fn run<S: Store, P: Publisher>(
                     tidying.set(store.tidy().fuse());
                 }
             }
-            () = wake_ups.next(), if !state.hungry && !state.is_draining() => state.hungry = true,
+            () = wake_ups.next(), if state.listens() => state.woken(),
             () = &mut timer => {}
         }
     }
@@ -136,350 +124,4 @@ pub(super) async fn run<S: Store, P: Publisher>(
         Err(error) if !error.why().is_transient() => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-/// What the loop keeps between two turns.
-struct State<'a, S, P> {
-    relay: &'a Relay<S, P>,
-    desk: Desk,
-    /// There may be something to fetch.
-    hungry: bool,
-    polls: Delays,
-    poll_at: Instant,
-    /// When a lane that failed is ready again.
-    due_at: Option<Instant>,
-    tend_at: Instant,
-    outages: Delays,
-    outage_until: Instant,
-    /// The store failed, and is asked again from then on.
-    store_until: Instant,
-    store_errors: Delays,
-    drain_until: Option<Instant>,
-}
-
-impl<'a, S: Store, P> State<'a, S, P> {
-    fn new(relay: &'a Relay<S, P>, now: Instant) -> Self {
-        let config = &relay.config;
-        State {
-            relay,
-            desk: Desk::new(config.clone(), relay.store.buckets()),
-            hungry: true,
-            polls: config.poll.start(),
-            poll_at: now,
-            due_at: None,
-            tend_at: now,
-            outages: config.outage.start(),
-            outage_until: now,
-            store_until: now,
-            store_errors: config.outage.start(),
-            drain_until: None,
-        }
-    }
-
-    /// Time has passed.
-    fn pass(&mut self, now: Instant) {
-        let lost = self.desk.expire(now);
-        self.lost(lost);
-        if self.due_at.is_some_and(|due| now >= due) {
-            self.due_at = None;
-            self.hungry = true;
-        }
-        if now >= self.poll_at {
-            self.hungry = true;
-            self.poll_at = now + self.polls.next_after(None);
-        }
-    }
-
-    fn next_timer(&self, now: Instant) -> Instant {
-        let times = [
-            Some(self.poll_at),
-            Some(self.tend_at),
-            self.due_at,
-            self.drain_until,
-            // These matter only while they are to come.
-            Some(self.outage_until).filter(|until| *until > now),
-            Some(self.store_until).filter(|until| *until > now),
-        ];
-        let next = times.into_iter().flatten().min();
-        // A time that has passed is acted upon when what is under way returns:
-        // the timer is for what is to come.
-        next.unwrap_or(now).max(now + TICK)
-    }
-
-    fn appetite(&self) -> Appetite {
-        match self.drain_until {
-            None => Appetite::Share,
-            Some(_) => Appetite::Nothing,
-        }
-    }
-
-    fn is_draining(&self) -> bool {
-        self.drain_until.is_some()
-    }
-
-    fn drain(&mut self, now: Instant) {
-        self.drain_until = Some(now + self.relay.config.drain);
-        for lease in self.desk.tenure().all() {
-            self.desk.leave(lease.bucket);
-        }
-    }
-
-    /// All is given back and nothing is under way, or it has taken too long.
-    fn is_drained(&self, now: Instant, is_idle: bool) -> bool {
-        let is_empty = is_idle && self.desk.is_quiet() && self.desk.tenure().len() == 0;
-        self.drain_until
-            .is_some_and(|until| is_empty || now >= until)
-    }
-
-    fn next_wave(&mut self, now: Instant) -> Option<Vec<Envelope>> {
-        if now < self.outage_until {
-            return None;
-        }
-        self.desk.next_wave(now)
-    }
-
-    fn tended(
-        &mut self,
-        tended: Result<Tended, StoreError>,
-        now: Instant,
-    ) -> Result<(), RelayError> {
-        let lease = self.relay.config.lease;
-        let Some(tended) = self.heed(tended, now)? else {
-            self.tend_at = self.store_until;
-            return Ok(());
-        };
-        let lost = self
-            .desk
-            .renewed(&tended.asked, &tended.kept, tended.kept_until);
-        self.lost(lost);
-        self.desk.hold(&tended.claimed, tended.claimed_until);
-        self.hungry |= !tended.claimed.is_empty();
-        let leave = if self.is_draining() {
-            self.desk
-                .tenure()
-                .all()
-                .iter()
-                .map(|lease| lease.bucket)
-                .collect()
-        } else {
-            tended.others
-        };
-        for bucket in leave {
-            self.desk.leave(bucket);
-        }
-        // Who waits for another relay to give a bucket back looks more often.
-        let every = if tended.is_settled {
-            lease / 3
-        } else {
-            lease / 10
-        };
-        self.tend_at = now + every;
-        Ok(())
-    }
-
-    fn fetched(
-        &mut self,
-        plan: &FetchPlan,
-        fetched: Result<Fetched, StoreError>,
-        now: Instant,
-    ) -> Result<(), RelayError> {
-        let Some(fetched) = self.heed(fetched, now)? else {
-            self.hungry = true;
-            return Ok(());
-        };
-        self.relay.counts.fetches.count();
-        if !fetched.rows.is_empty() || !fetched.came_round {
-            self.hungry = true;
-        }
-        if !fetched.rows.is_empty() {
-            self.polls = self.relay.config.poll.start();
-            self.poll_at = now + self.polls.next_after(None);
-        }
-        self.desk.fetched(plan, fetched);
-        Ok(())
-    }
-
-    fn started(
-        &mut self,
-        rows: &[Settlement<RowId>],
-        kept: Result<Vec<Bucket>, StoreError>,
-        now: Instant,
-    ) -> Result<(), RelayError> {
-        match self.heed(kept, now)? {
-            Some(kept) => {
-                self.count_fenced(rows, &kept);
-                let lost = self.desk.started(rows, &kept);
-                self.lost(lost);
-            }
-            None => self.desk.not_started(rows),
-        }
-        Ok(())
-    }
-
-    fn answered(&mut self, wave: &[Envelope], verdicts: Vec<Verdict>, now: Instant) {
-        self.relay.telemetry.answered(wave, &verdicts);
-        let answered = self.desk.answered(wave, verdicts);
-        let counts = &self.relay.counts;
-        counts.published.add(answered.acked + answered.duplicates);
-        counts.duplicates.add(answered.duplicates);
-        counts.unknown.add(answered.unknown);
-        counts.rejected.add(answered.rejected);
-        counts.discarded.add(answered.discarded);
-        if answered.outage {
-            counts.outages.count();
-            self.outage_until = now + self.outages.next_after(None);
-            self.relay
-                .telemetry
-                .outage(self.outage_until.saturating_duration_since(now));
-        } else {
-            self.outages = self.relay.config.outage.start();
-        }
-    }
-
-    fn settled(
-        &mut self,
-        fates: Vec<Settlement<Settled>>,
-        kept: Result<Vec<Bucket>, StoreError>,
-        now: Instant,
-    ) -> Result<(), RelayError> {
-        let Some(kept) = self.heed(kept, now)? else {
-            self.desk.not_settled(fates);
-            return Ok(());
-        };
-        self.relay.counts.settlements.count();
-        self.count_fenced(&fates, &kept);
-        let settled = fates
-            .iter()
-            .filter(|fates| kept.contains(&fates.lease.bucket));
-        for settled in settled.flat_map(|fates| &fates.rows) {
-            self.count(settled);
-            // The store counted from an earlier time: by then it is ready.
-            if let Fate::Again { after, .. } = settled.fate {
-                let due = now + after;
-                self.due_at = Some(self.due_at.map_or(due, |earlier| earlier.min(due)));
-            }
-        }
-        let lost = self.desk.settled(&fates, &kept);
-        self.lost(lost);
-        // Lanes are free that the last fetch left out.
-        self.hungry = true;
-        Ok(())
-    }
-
-    fn count(&self, settled: &Settled) {
-        let counts = &self.relay.counts;
-        let failure = match &settled.fate {
-            Fate::Published | Fate::Again { .. } => return,
-            Fate::Buried(failure) => {
-                counts.buried.add(1);
-                failure
-            }
-            Fate::Parked(failure) => {
-                counts.parked.add(1);
-                failure
-            }
-        };
-        if failure.cause == Cause::Poison {
-            counts.poison.add(1);
-        }
-        self.relay.telemetry.given_up(settled, failure);
-    }
-
-    fn count_fenced<T>(&self, asked: &[Settlement<T>], kept: &[Bucket]) {
-        let refused = asked
-            .iter()
-            .filter(|of_bucket| !kept.contains(&of_bucket.lease.bucket));
-        let rows: usize = refused.map(|of_bucket| of_bucket.rows.len()).sum();
-        self.relay.counts.fenced.add(rows as u64);
-        self.relay.telemetry.fenced(rows as u64);
-    }
-
-    fn lost(&self, leases: usize) {
-        self.relay.counts.leases_lost.add(leases as u64);
-        self.relay.telemetry.leases_lost(leases as u64);
-    }
-
-    /// What the store said, or nothing if it is to be asked again.
-    fn heed<T>(
-        &mut self,
-        said: Result<T, StoreError>,
-        now: Instant,
-    ) -> Result<Option<T>, RelayError> {
-        match said {
-            Ok(said) => {
-                self.store_errors = self.relay.config.outage.start();
-                Ok(Some(said))
-            }
-            Err(error) => {
-                self.relay.counts.store_errors.count();
-                self.relay.telemetry.store_error(&error);
-                if !error.why().is_transient() {
-                    return Err(error.into());
-                }
-                self.store_until = now + self.store_errors.next_after(None);
-                Ok(None)
-            }
-        }
-    }
-
-    fn report(&self) {
-        let counts = &self.relay.counts;
-        counts.buckets.store(self.desk.tenure().len() as u64);
-        counts.in_flight.store(self.desk.in_flight() as u64);
-    }
-}
-
-/// The resolution of tokio's timers.
-const TICK: Duration = Duration::from_millis(1);
-
-async fn fetch<S: Store>(store: &S, plan: FetchPlan) -> (FetchPlan, Result<Fetched, StoreError>) {
-    let fetched = store
-        .fetch(&Fetch {
-            leases: &plan.leases,
-            after: plan.after,
-            busy: &plan.busy,
-            rows: plan.rows,
-            per_lane: plan.per_lane,
-            lanes: plan.lanes,
-        })
-        .await;
-    reach("relay.fetched");
-    (plan, fetched)
-}
-
-async fn start<S: Store>(
-    store: &S,
-    me: &RelayId,
-    rows: Vec<Settlement<RowId>>,
-) -> (Vec<Settlement<RowId>>, Result<Vec<Bucket>, StoreError>) {
-    let kept = store.start(me, &rows).await;
-    reach("relay.started");
-    (rows, kept)
-}
-
-async fn publish<P: Publisher>(
-    publisher: &P,
-    wave: Vec<Envelope>,
-    within: Duration,
-) -> (Vec<Envelope>, Vec<Verdict>) {
-    reach("relay.publishing");
-    // Too late is not known: what is missing is unknown.
-    let verdicts = timeout(within, publisher.publish(&wave)).await;
-    reach("relay.published");
-    (wave, verdicts.unwrap_or_default())
-}
-
-async fn settle<S: Store>(
-    store: &S,
-    me: &RelayId,
-    fates: Vec<Settlement<Settled>>,
-) -> (Vec<Settlement<Settled>>, Result<Vec<Bucket>, StoreError>) {
-    reach("relay.settling");
-    let kept = store.settle(me, &fates).await;
-    reach("relay.settled");
-    (fates, kept)
-}
-
-async fn release<S: Store>(store: &S, me: &RelayId, left: Vec<Lease>) -> Result<(), StoreError> {
-    store.release(me, &left, Departing::No).await
 }
