@@ -83,7 +83,7 @@ impl Database {
         let (reads, questions) = mpsc::channel::<Read>();
         let mut desk = Desk::new(writing, &options, wake.clone()).map_err(store_error)?;
         let (reading_on, read_out) = mpsc::channel::<()>();
-        let thread = spawn("axiomatic-sqlite-writer", move || {
+        let thread = spawn("sqlite-writer", move || {
             desk.work(&queue);
             // Whoever is the last to close the file clears its log away. If
             // both closed it at once, neither would be.
@@ -91,7 +91,7 @@ impl Database {
             drop(desk);
             drop(alive);
         })?;
-        spawn("axiomatic-sqlite-reader", move || {
+        spawn("sqlite-reader", move || {
             for question in questions {
                 question(&reading);
             }
