@@ -130,8 +130,16 @@ pub use axiomatic_capacity::rate_limit;
 
 #[cfg(feature = "coordination")]
 #[doc(inline)]
+pub use axiomatic_coordination::inbox;
+
+#[cfg(feature = "coordination")]
+#[doc(inline)]
+pub use axiomatic_coordination::outbox;
+
+#[cfg(feature = "coordination")]
+#[doc(inline)]
 pub use axiomatic_coordination::{
-    Memory, MemoryTransaction, MessageId, StoreError, Timestamp, TransactError, Why, inbox, outbox,
+    Memory, MemoryTransaction, MessageId, StoreError, Timestamp, TransactError, Why,
 };
 
 #[cfg(feature = "failure")]

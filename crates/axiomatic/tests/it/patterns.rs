@@ -44,9 +44,10 @@ fn patterns() -> Vec<(String, String)> {
         let krate = entry.file_name().to_string_lossy().into_owned();
         let lib = fs::read_to_string(entry.path().join("src/lib.rs")).unwrap_or_default();
         if lib.starts_with("//! Patterns for the axiom of ") {
-            let modules = lib
-                .lines()
-                .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+            let lines: Vec<&str> = lib.lines().collect();
+            let shown = lines.windows(2).filter(|pair| pair[0] != "#[doc(hidden)]");
+            let modules =
+                shown.filter_map(|pair| pair[1].strip_prefix("pub mod ")?.strip_suffix(';'));
             patterns.extend(modules.map(|module| (krate.clone(), module.to_owned())));
         }
     }
