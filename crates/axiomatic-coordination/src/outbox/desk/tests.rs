@@ -143,6 +143,11 @@ impl World {
                 .lease(self.buckets.of(stored.lane))
                 .unwrap();
             assert_eq!(lease.epoch, envelope.epoch());
+            if self.leases.get(&lease.bucket) == Some(&lease) {
+                // Who lost the lease may not know. Who holds it knows all.
+                let is_there = self.rows.contains_key(&(stored.lane, stored.row));
+                assert!(is_there, "what another has settled is not published");
+            }
             if stored.row <= lease.suspect_through {
                 assert!(self.begun.contains(&stored.row), "a suspect begins durably");
             }
@@ -242,10 +247,15 @@ impl World {
             .hold(&[lease], self.now + Duration::from_nanos(1000));
     }
 
-    /// Another relay takes it, without ours noticing.
+    /// Another relay takes it, without ours noticing, and publishes something.
     fn take_away(&mut self, bucket: Bucket) {
         if let Some(lease) = self.leases.get_mut(&bucket) {
             lease.epoch.0 += 1;
+            let lanes = self.buckets.lanes(bucket);
+            let mut rows = self.rows.keys();
+            if let Some(row) = rows.find(|(lane, _)| lanes.contains(lane)).copied() {
+                self.rows.remove(&row);
+            }
         }
     }
 
