@@ -36,6 +36,9 @@ use axiomatic_capacity::load_shed::{
 use axiomatic_capacity::rate_limit::{
     Algorithm, Config as RateLimitConfig, Quota, RateLimitLayer, RateLimiter, WhenLimited,
 };
+use axiomatic_coordination::inbox::{Policy, Watermark};
+use axiomatic_coordination::outbox::{Epoch, Lane, Message, Sequence};
+use axiomatic_coordination::{MessageId, Timestamp};
 use axiomatic_core::backoff::Backoff;
 use axiomatic_core::budget::{Budget, Call, Class, Deposits, RetryBudget};
 use axiomatic_core::context::{AdmissionLevel, Priority};
@@ -1224,6 +1227,50 @@ const CLAIMS: &[Claim] = &[
             let filter = windowed_bloom();
             filter.insert_hash(KNOWN, now());
             Box::new(move || assert!(filter.may_contain_hash(black_box(KNOWN), now())))
+        },
+    },
+    Claim {
+        operation: "outbox, a message of a key",
+        allocations: 2,
+        instructions: 700,
+        subject: || {
+            let id = MessageId::from_u128(17);
+            Box::new(move || {
+                let message = Message::identified(id, "orders", &b"placed"[..]);
+                black_box(message.keyed("order-17"));
+            })
+        },
+    },
+    Claim {
+        operation: "outbox, the lane of a key",
+        allocations: 1,
+        instructions: 600,
+        subject: || {
+            Box::new(|| {
+                black_box(Lane::of_key(None, black_box("order-17")));
+            })
+        },
+    },
+    Claim {
+        operation: "inbox, the next number of a key",
+        allocations: 0,
+        instructions: 300,
+        subject: || {
+            let policy = Policy::Reject {
+                patience: Duration::from_secs(60),
+            };
+            let mut watermark = Watermark::default();
+            let mut sequence = Sequence {
+                number: 1,
+                first: true,
+            };
+            Box::new(move || {
+                let epoch = Some(Epoch(7));
+                let judged = watermark.judge(sequence, epoch, policy, Timestamp::default());
+                watermark = judged.after;
+                sequence.number += 1;
+                sequence.first = false;
+            })
         },
     },
     Claim {

@@ -252,7 +252,8 @@ impl Desk {
     }
 
     /// What the fetch brought. Of buckets whose lease is another than when it
-    /// was planned, nothing counts: it may have been published meanwhile.
+    /// was planned, nothing counts: it may have been published meanwhile. Nor
+    /// of those that are left by now.
     pub(super) fn fetched(&mut self, plan: &FetchPlan, fetched: Fetched) {
         if let Some(reached) = fetched.reached {
             self.reached = reached;
@@ -260,7 +261,7 @@ impl Desk {
         let mut fresh = Vec::new();
         for stored in fetched.rows {
             let lane = stored.lane;
-            let lease = self.tenure.lease(self.buckets.of(lane));
+            let lease = self.tenure.lease_to_begin(self.buckets.of(lane));
             let Some(lease) = lease.filter(|lease| plan.leases.contains(lease)) else {
                 continue;
             };

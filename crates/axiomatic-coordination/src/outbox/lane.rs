@@ -27,7 +27,8 @@ impl Lane {
 
     /// The lane of a tenant's key.
     pub fn of_key(tenant: Option<&str>, key: &str) -> Self {
-        let mut part = Encoder::new();
+        let bytes = tenant.map_or(1, |tenant| 9 + tenant.len()) + 9 + key.len();
+        let mut part = Encoder::with_capacity(bytes);
         match tenant {
             Some(tenant) => part.text(tenant),
             None => part.absent(),
@@ -38,7 +39,7 @@ impl Lane {
 
     /// The lane of a message that has no key.
     pub fn of_message(id: MessageId) -> Self {
-        let mut part = Encoder::new();
+        let mut part = Encoder::with_capacity(17);
         part.wide(id.as_u128());
         Lane(HASHER.hash(part.as_bytes()))
     }

@@ -31,6 +31,12 @@ impl Encoder {
         Self::default()
     }
 
+    /// An empty key with room for so many bytes: a text or bytes take nine
+    /// more than they are long.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Encoder(Vec::with_capacity(bytes))
+    }
+
     /// Adds a text.
     pub fn text(&mut self, part: &str) -> &mut Self {
         self.long(1, part.as_bytes())

@@ -33,6 +33,12 @@ impl Tenure {
         Some(self.0.get(&bucket)?.lease)
     }
 
+    /// The lease of a bucket, unless the bucket is left.
+    pub(super) fn lease_to_begin(&self, bucket: Bucket) -> Option<Lease> {
+        let held = self.0.get(&bucket).filter(|held| !held.leaving);
+        Some(held?.lease)
+    }
+
     pub(super) fn hold(&mut self, lease: Lease, until: Instant) {
         let leaving = false;
         let held = Held {
