@@ -59,6 +59,7 @@ const PATTERN_CRATES: &[&str] = &[
     "axiomatic-sketch",
     "axiomatic-coordination",
     "axiomatic-redis",
+    "axiomatic-sqlite",
 ];
 
 /// Applies a rule to files and fails with all complaints at once, and also

@@ -66,6 +66,12 @@ pub(crate) const OUTBOX: Component = Component {
 /// connection.execute_batch(&axiomatic_sqlite::outbox::schema())?;
 /// # Ok::<_, rusqlite::Error>(())
 /// ```
+///
+/// Version 1:
+///
+/// ```sql
+#[doc = include_str!("schema/outbox_1.sql")]
+/// ```
 pub fn outbox() -> String {
     OUTBOX.to_sql()
 }

@@ -120,6 +120,12 @@ const INBOX: Component = Component {
 /// connection.execute_batch(&axiomatic_sqlite::inbox::schema())?;
 /// # Ok::<_, rusqlite::Error>(())
 /// ```
+///
+/// Version 1:
+///
+/// ```sql
+#[doc = include_str!("../schema/inbox_1.sql")]
+/// ```
 pub fn schema() -> String {
     INBOX.to_sql()
 }

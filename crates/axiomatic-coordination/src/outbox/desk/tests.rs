@@ -1,5 +1,6 @@
 //! Random scripts: a store of the simplest kind, a broker that answers
 //! anything, leases that come and go, and what must hold whatever happens.
+//! One file, because the world is nothing without the rules that it is held to.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
