@@ -93,7 +93,8 @@ impl Message {
     }
 
     /// Part of a trace: what the consumer does is linked to what the producer
-    /// did.
+    /// did. The trace is that of whoever asks for the transaction, so it is
+    /// taken there, and not in a closure that another thread executes.
     #[must_use]
     pub fn traced(mut self, trace: TraceContext) -> Self {
         self.trace = Some(trace);
