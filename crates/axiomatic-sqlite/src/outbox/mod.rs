@@ -83,6 +83,16 @@
 //! nobody from writing. (Two cores that others used too; 50 000 keys with a
 //! message each.)
 //!
+//! End to end (a business row of 200 bytes and a message of as much from each
+//! of 256 callers, a relay to nobody, and its acknowledgement) `cargo xtask
+//! bench outbox` measured 98,000 a second. That is 0.17 of what rusqlite
+//! inserts by hand into one table, 256 rows a commit; 0.38 of the same inserts
+//! by way of the [`Writer`](crate::Writer), whose savepoints and answers cost
+//! each caller 2.4 µs; and 0.62 of the same three statements a message by hand.
+//! While nobody publishes, inserting becomes slower with what waits, since each
+//! message is on a page of its own of the index of lanes: 69,000 a second at
+//! 40,000 messages.
+//!
 //! # When not to use it
 //!
 //! When more than one machine needs the database: SQLite's locks do not cross
