@@ -47,6 +47,9 @@ pub(super) struct Desk {
     rows: usize,
     in_flight: usize,
     reached: Lane,
+    /// How far fetches have walked along the lanes since they found something:
+    /// once around is 2⁶⁴.
+    walked: u128,
     /// Nothing of the last wave came through, and that was the broker's fault.
     outage: bool,
 }
@@ -119,6 +122,7 @@ impl Desk {
             rows: 0,
             in_flight: 0,
             reached: Lane::LAST,
+            walked: 0,
             outage: false,
         }
     }
@@ -254,10 +258,10 @@ impl Desk {
     /// What the fetch brought. Of buckets whose lease is another than when it
     /// was planned, nothing counts: it may have been published meanwhile. Nor
     /// of those that are left by now.
-    pub(super) fn fetched(&mut self, plan: &FetchPlan, fetched: Fetched) {
-        if let Some(reached) = fetched.reached {
-            self.reached = reached;
-        }
+    ///
+    /// Returns whether the next one may find something at once.
+    pub(super) fn fetched(&mut self, plan: &FetchPlan, fetched: Fetched) -> bool {
+        let may_find_more = self.walk(&fetched);
         let mut fresh = Vec::new();
         for stored in fetched.rows {
             let lane = stored.lane;
@@ -286,6 +290,23 @@ impl Desk {
         for lane in fresh {
             self.line_up(lane);
         }
+        may_find_more
+    }
+
+    /// Goes on along the lanes. A fetch that has found nothing may have met its
+    /// limit among lanes that are not ready; but once around without finding
+    /// anything is enough, until something happens.
+    fn walk(&mut self, fetched: &Fetched) -> bool {
+        if let Some(reached) = fetched.reached {
+            self.walked += u128::from(reached.behind(self.reached));
+            self.reached = reached;
+        }
+        let has_found = !fetched.rows.is_empty();
+        let came_round = fetched.came_round || self.walked > u128::from(u64::MAX);
+        if has_found || came_round {
+            self.walked = 0;
+        }
+        has_found || !came_round
     }
 
     /// Puts a lane where its first message belongs.

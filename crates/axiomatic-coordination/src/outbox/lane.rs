@@ -52,6 +52,11 @@ impl Lane {
         }
     }
 
+    /// How far this lane is behind another, around the end if it must be.
+    pub(super) const fn behind(self, other: Lane) -> u64 {
+        self.0.wrapping_sub(other.0)
+    }
+
     /// The lane before this one; before the first comes the last.
     pub const fn before(self) -> Self {
         Lane(self.0.wrapping_sub(1))

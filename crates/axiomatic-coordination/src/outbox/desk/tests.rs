@@ -407,3 +407,28 @@ fn what_a_fetch_brings_of_a_bucket_that_is_left_is_not_taken() {
     world.fetch();
     assert_eq!(world.desk.take_left().len(), 4);
 }
+
+/// Ten thousand keys wait, and a fetch looks at a thousand: ten of them find
+/// out that nothing is ready, and the eleventh is for later.
+#[test]
+fn once_around_without_finding_anything_is_enough() {
+    let mut world = World::new(0);
+    world.claim(Bucket(0));
+    let tenth = u64::MAX / 10;
+    let mut fetches = 0;
+    let mut reached = Lane::LAST;
+    loop {
+        let plan = world.desk.plan_fetch(world.now).unwrap();
+        assert_eq!(plan.after, reached);
+        fetches += 1;
+        reached = Lane::from_stored(reached.to_stored().wrapping_add_unsigned(tenth));
+        let fetched = Fetched {
+            reached: Some(reached),
+            ..Fetched::default()
+        };
+        if !world.desk.fetched(&plan, fetched) {
+            break;
+        }
+    }
+    assert_eq!(fetches, 11, "ten are just short of the whole");
+}

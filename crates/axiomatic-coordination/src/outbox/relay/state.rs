@@ -210,14 +210,11 @@ impl<'a, S: Store, P> State<'a, S, P> {
             return Ok(());
         };
         self.relay.counts.fetches.count();
-        if !fetched.rows.is_empty() || !fetched.came_round {
-            self.hungry = true;
-        }
         if !fetched.rows.is_empty() {
             self.polls = self.relay.config.poll.start();
             self.poll_at = now + self.polls.next_after(None);
         }
-        self.desk.fetched(plan, fetched);
+        self.hungry |= self.desk.fetched(plan, fetched);
         Ok(())
     }
 

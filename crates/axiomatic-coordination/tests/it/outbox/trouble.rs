@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axiomatic_coordination::outbox::{
     Cause, Class, Config, Envelope, HeadPolicy, MemoryOutbox, Message, Operate, Publisher, Relay,
-    Verdict, in_process, publish_with,
+    Scope, Verdict, in_process, publish_with,
 };
 use axiomatic_coordination::{Memory, StoreError, Why};
 use axiomatic_core::backoff::{Backoff, Jitter};
@@ -264,4 +264,26 @@ async fn a_backlog_is_not_paced_by_looks() {
     let before = tokio::time::Instant::now();
     relay.run(drained(&outbox)).await.unwrap();
     assert!(before.elapsed() < hour, "250 rounds in less than one look");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_keys_that_are_not_ready_are_looked_at_once() {
+    let (_, outbox) = with((0..100).map(|n| Message::new("t", "").keyed(format!("{n}"))));
+    outbox.pause(&Scope::Topic("t".into())).await.unwrap();
+    let publisher = publish_with(|messages| vec![Verdict::Acked; messages.len()]);
+    let hour = Duration::from_secs(3600);
+    let poll = Backoff::constant(hour).jitter(Jitter::Off);
+    let config = Config::new().lease(hour * 24).poll(poll).keys_looked_at(10);
+    let relay = Relay::new(outbox.clone(), publisher, config).unwrap();
+    let handle = relay.handle();
+    let running = tokio::spawn(relay.run(std::future::pending()));
+    until(async || handle.snapshot().fetches > 0).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    until(async || handle.snapshot().fetches >= 10).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let fetches = handle.snapshot().fetches;
+    assert!(fetches <= 25, "once around, or twice: {fetches}");
+    outbox.resume(&Scope::Topic("t".into())).await.unwrap();
+    drained(&outbox).await;
+    running.abort();
 }
