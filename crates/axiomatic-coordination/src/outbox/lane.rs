@@ -53,6 +53,7 @@ impl Lane {
     }
 
     /// How far this lane is behind another, around the end if it must be.
+    #[cfg(feature = "tokio")]
     pub(super) const fn behind(self, other: Lane) -> u64 {
         self.0.wrapping_sub(other.0)
     }
