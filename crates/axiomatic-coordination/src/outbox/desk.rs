@@ -24,6 +24,7 @@ use super::lane::{Bucket, Buckets, Lane};
 use super::record::{RowId, Stored};
 use super::store::{Fate, Fetched, Lease, Settled, Settlement};
 
+mod leasing;
 mod publishing;
 mod settling;
 mod tenure;
@@ -139,100 +140,6 @@ impl Desk {
     pub(super) fn is_quiet(&self) -> bool {
         self.in_flight == 0 && self.fates.is_empty() && self.ghosts.is_empty()
     }
-
-    // Leases.
-
-    /// These leases are ours until then. What was in hand of an earlier
-    /// holding of the same bucket is not.
-    pub(super) fn hold(&mut self, leases: &[Lease], until: Instant) {
-        for lease in leases {
-            if self
-                .tenure
-                .lease(lease.bucket)
-                .is_some_and(|held| held != *lease)
-            {
-                self.lose(lease.bucket);
-            }
-            self.tenure.hold(*lease, until);
-        }
-    }
-
-    /// Of these leases, those of these buckets were renewed until then, and
-    /// the others are lost. Returns how many.
-    pub(super) fn renewed(&mut self, asked: &[Lease], kept: &[Bucket], until: Instant) -> usize {
-        let lost = asked.iter().filter(|lease| !kept.contains(&lease.bucket));
-        let lost: Vec<_> = lost.map(|lease| lease.bucket).collect();
-        for lease in asked {
-            if kept.contains(&lease.bucket) {
-                self.tenure.prolong(*lease, until);
-            }
-        }
-        self.lose_all(&lost)
-    }
-
-    /// Leases that were not renewed in time are not relied on any more.
-    /// Returns how many.
-    pub(super) fn expire(&mut self, now: Instant) -> usize {
-        let expired = self.tenure.expired(now);
-        self.lose_all(&expired)
-    }
-
-    /// This bucket shall be another relay's: nothing of it is begun any more.
-    pub(super) fn leave(&mut self, bucket: Bucket) {
-        self.tenure.leave(bucket);
-        for (lane, run) in &mut self.runs {
-            if run.lease.bucket != bucket {
-                continue;
-            }
-            self.rows -= run.rows.len();
-            run.rows.clear();
-            if run.stage != Stage::InFlight {
-                run.stage = Stage::Done;
-                if self.solo == Some(*lane) {
-                    self.solo = None;
-                }
-            }
-        }
-        self.forget_idle_runs();
-    }
-
-    /// Leases of buckets that are left, of which nothing is in hand any more:
-    /// to be released. They are not ours from now on.
-    pub(super) fn take_left(&mut self) -> Vec<Lease> {
-        let runs = self.runs.values().map(|run| run.lease.bucket);
-        let ghosts = self.ghosts.iter().map(|lane| self.buckets.of(*lane));
-        let in_use: HashSet<_> = runs.chain(ghosts).collect();
-        self.tenure.take_left(|bucket| !in_use.contains(&bucket))
-    }
-
-    fn lose_all(&mut self, buckets: &[Bucket]) -> usize {
-        let held = buckets.iter().filter(|bucket| self.lose(**bucket));
-        held.count()
-    }
-
-    /// The bucket is not ours any more: what is in hand of it is dropped.
-    fn lose(&mut self, bucket: Bucket) -> bool {
-        if !self.tenure.lose(bucket) {
-            return false;
-        }
-        self.runs.retain(|lane, run| {
-            if run.lease.bucket != bucket {
-                return true;
-            }
-            self.rows -= run.rows.len() + run.unsettled;
-            if run.stage == Stage::InFlight {
-                self.rows -= 1;
-                self.ghosts.insert(*lane);
-            } else if self.solo == Some(*lane) {
-                self.solo = None;
-            }
-            false
-        });
-        self.fates.remove(&bucket);
-        true
-    }
-
-    // Fetching.
 
     /// What to fetch, if there is room and a bucket to fetch from.
     pub(super) fn plan_fetch(&self, now: Instant) -> Option<FetchPlan> {

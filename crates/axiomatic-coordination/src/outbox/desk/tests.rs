@@ -432,3 +432,36 @@ fn once_around_without_finding_anything_is_enough() {
     }
     assert_eq!(fetches, 11, "ten are just short of the whole");
 }
+
+#[test]
+fn what_was_to_begin_in_a_bucket_that_is_left_has_not_begun() {
+    let mut world = World::new(5);
+    for bucket in world.buckets.all().collect::<Vec<_>>() {
+        world.claim(bucket);
+        world.leases.get_mut(&bucket).unwrap().epoch.0 += 1;
+        world.claim(bucket);
+    }
+    (0..2).for_each(|_| world.fetch());
+    (0..2).for_each(|_| world.start());
+    assert_eq!(
+        world
+            .rows
+            .values()
+            .map(|stored| stored.started)
+            .sum::<u32>(),
+        5
+    );
+    for bucket in world.buckets.all().collect::<Vec<_>>() {
+        world.desk.leave(bucket);
+    }
+    (0..2).for_each(|_| world.settle(1));
+    assert_eq!(
+        world
+            .rows
+            .values()
+            .map(|stored| stored.started)
+            .sum::<u32>(),
+        0
+    );
+    assert_eq!(world.desk.take_left().len(), 4);
+}

@@ -17,6 +17,8 @@ pub(crate) enum When {
     After,
 }
 
+// Boxed, since each test's hook has futures of a type of its own, and a store of
+// one type goes into helpers that do not care.
 type Waiting = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 type Hook = dyn Fn(&'static str, When) -> Waiting + Send + Sync;
 
