@@ -1,0 +1,182 @@
+//! What statements of this crate are executed on: connections of the user's.
+
+use axiomatic_coordination::StoreError;
+
+use crate::wire::{Param, Row};
+
+/// A transaction of the user's: one of tokio-postgres, or, with the feature
+/// `sqlx`, a connection of sqlx within one, which is what its transactions
+/// lend (`&mut *tx`).
+///
+/// What is done through it commits with all else that the transaction does, or
+/// not at all. If a statement fails, PostgreSQL has aborted the transaction, as
+/// after any other error: the caller rolls it back.
+#[expect(
+    private_bounds,
+    reason = "it is sealed: what is asked of it is this crate's own"
+)]
+pub trait Connected: Session {}
+
+impl<S: Session> Connected for S {}
+
+/// Executes statements, one at a time.
+pub(crate) trait Session: Send {
+    /// Executes a statement and returns its rows.
+    fn query(
+        &mut self,
+        sql: &str,
+        params: &[Param],
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+}
+
+pub(crate) mod by_tokio {
+    //! By tokio-postgres. A statement is parsed and planned each time: what
+    //! the user's connection has prepared is the user's, and the server
+    //! forgets it behind a pool that lends transactions.
+
+    use std::error::Error;
+
+    use bytes::{Bytes, BytesMut};
+    use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+    use tokio_postgres::{Client, Transaction};
+
+    use super::*;
+    use crate::error::store_error;
+
+    impl Session for Transaction<'_> {
+        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
+            let rows = self.query_typed(sql, &typed(params)).await;
+            rows.map_err(store_error)?.iter().map(row).collect()
+        }
+    }
+
+    impl Session for Client {
+        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
+            let rows = self.query_typed(sql, &typed(params)).await;
+            rows.map_err(store_error)?.iter().map(row).collect()
+        }
+    }
+
+    fn typed(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+        let typed = params.iter().map(|param| {
+            let kind = Type::from_oid(param.oid).expect("all that are bound are built in");
+            (param as &(dyn ToSql + Sync), kind)
+        });
+        typed.collect()
+    }
+
+    /// A row with its values as they came.
+    pub(crate) fn row(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
+        let values = (0..row.len()).map(|column| {
+            let value = row.try_get::<_, Option<Raw>>(column);
+            Ok(value.map_err(store_error)?.map(|Raw(value)| value))
+        });
+        Ok(Row(values.collect::<Result<_, StoreError>>()?))
+    }
+
+    struct Raw(Bytes);
+
+    impl<'a> FromSql<'a> for Raw {
+        fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+            Ok(Raw(Bytes::copy_from_slice(raw)))
+        }
+
+        fn accepts(_: &Type) -> bool {
+            true
+        }
+    }
+
+    impl ToSql for Param {
+        fn to_sql(
+            &self,
+            _: &Type,
+            out: &mut BytesMut,
+        ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+            Ok(match &self.value {
+                Some(value) => {
+                    out.extend_from_slice(value);
+                    IsNull::No
+                }
+                None => IsNull::Yes,
+            })
+        }
+
+        fn accepts(_: &Type) -> bool {
+            true
+        }
+
+        to_sql_checked!();
+    }
+}
+
+#[cfg(feature = "sqlx")]
+mod by_sqlx {
+    //! By sqlx, whose connections remember which statements they prepared.
+
+    use bytes::Bytes;
+    use sqlx_core::encode::{Encode, IsNull};
+    use sqlx_core::error::BoxDynError;
+    use sqlx_core::query::query_with;
+    use sqlx_core::row::Row as _;
+    use sqlx_core::sql_str::AssertSqlSafe;
+    use sqlx_core::types::Type;
+    use sqlx_core::value::ValueRef;
+    use sqlx_postgres::types::Oid;
+    use sqlx_postgres::{PgArgumentBuffer, PgArguments, PgConnection, PgRow, PgTypeInfo, Postgres};
+
+    use super::*;
+    use crate::error::sqlx_store_error;
+    use crate::wire::damaged;
+
+    impl Session for PgConnection {
+        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
+            use sqlx_core::arguments::Arguments;
+            let mut arguments = PgArguments::default();
+            for param in params {
+                let added = arguments.add(param);
+                added.map_err(|error| sqlx_store_error(sqlx_core::Error::Encode(error)))?;
+            }
+            // The texts are this crate's own, and all values are bound.
+            let query = query_with::<Postgres, _>(AssertSqlSafe(sql), arguments);
+            let rows = query.fetch_all(self).await;
+            rows.map_err(sqlx_store_error)?.iter().map(row).collect()
+        }
+    }
+
+    fn row(row: &PgRow) -> Result<Row, StoreError> {
+        let values = (0..row.len()).map(|column| {
+            let value = row.try_get_raw(column).map_err(sqlx_store_error)?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            let bytes = value
+                .as_bytes()
+                .map_err(|error| damaged(error.to_string()))?;
+            Ok(Some(Bytes::copy_from_slice(bytes)))
+        });
+        Ok(Row(values.collect::<Result<_, StoreError>>()?))
+    }
+
+    impl Encode<'_, Postgres> for Param {
+        fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+            Ok(match &self.value {
+                Some(value) => {
+                    buffer.extend_from_slice(value);
+                    IsNull::No
+                }
+                None => IsNull::Yes,
+            })
+        }
+
+        fn produces(&self) -> Option<PgTypeInfo> {
+            Some(PgTypeInfo::with_oid(Oid(self.oid)))
+        }
+    }
+
+    impl Type<Postgres> for Param {
+        fn type_info() -> PgTypeInfo {
+            // Each value says what it is.
+            PgTypeInfo::with_oid(Oid(0))
+        }
+    }
+}

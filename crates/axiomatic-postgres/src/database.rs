@@ -1,0 +1,134 @@
+//! The connections of relays and operators.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axiomatic_coordination::{StoreError, Why};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Config, NoTls, Socket};
+
+use crate::connected::by_tokio::row;
+use crate::error::{no_connection, store_error};
+use crate::options::{Options, Schema};
+use crate::schema::{Component, Tables};
+use crate::wire::{Param, Row};
+
+/// What the server's list of sessions calls those of this crate, unless the
+/// configuration says otherwise.
+const APPLICATION: &str = "axiomatic";
+
+/// A PostgreSQL database: a handful of connections, and the schema in which
+/// the tables are. Cheap to clone; the connections close with the last one.
+///
+/// Every operation of a relay is one statement, which is a transaction of its
+/// own: whoever is dropped while it waits for the answer leaves no transaction
+/// open, and the statement is done or not done.
+#[derive(Clone, Debug)]
+pub struct Database(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pool: Pool,
+    options: Options,
+}
+
+impl Database {
+    /// The database at this address, such as `postgres://user@host/name`,
+    /// without TLS. No connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Why::Refused`] if it is no address.
+    pub fn new(url: &str, options: Options) -> Result<Self, StoreError> {
+        let config: Config = url.parse().map_err(store_error)?;
+        Self::with_tls(config, NoTls, options)
+    }
+
+    /// The database that this configuration of tokio-postgres describes, over
+    /// this TLS.
+    ///
+    /// # Errors
+    ///
+    /// [`Why::Refused`] if the pool cannot be made.
+    pub fn with_tls<T>(mut config: Config, tls: T, options: Options) -> Result<Self, StoreError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+        T::Stream: Sync + Send,
+        T::TlsConnect: Sync + Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        if config.get_application_name().is_none() {
+            config.application_name(APPLICATION);
+        }
+        let recycling_method = RecyclingMethod::Fast;
+        let manager = ManagerConfig { recycling_method };
+        let manager = Manager::from_config(config, tls, manager);
+        let pool = Pool::builder(manager).max_size(options.connections).build();
+        let pool = pool.map_err(|error| StoreError::new(Why::Refused).because(error))?;
+        Ok(Database(Arc::new(Inner { pool, options })))
+    }
+
+    /// Where the tables are.
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.0.options.schema
+    }
+
+    /// What is done about tables that are missing.
+    pub(crate) fn tables(&self) -> Tables {
+        self.0.options.tables
+    }
+
+    /// Makes sure that the tables of a component are there.
+    pub(crate) async fn prepare(&self, component: &Component) -> Result<(), StoreError> {
+        // Not within the patience of a statement: an index may take its time.
+        let mut connection = self.connection().await?;
+        let (schema, tables) = (self.schema(), self.tables());
+        component.prepare(&mut connection, schema, tables).await?;
+        if tables == Tables::Migrate {
+            // A session of its own, whose lock ends with it.
+            let connection = Object::take(connection);
+            component.build_indexes(&connection, schema).await?;
+        }
+        Ok(())
+    }
+
+    /// Executes one statement, and returns its rows.
+    ///
+    /// Can be dropped while it waits: then the statement is done or not done.
+    pub(crate) async fn query(&self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
+        let patience = self.0.options.patience;
+        let mut taken = None;
+        let answered = tokio::time::timeout(patience, async {
+            let connection = taken.insert(self.connection().await?);
+            let statement = connection.prepare_cached(sql).await.map_err(store_error)?;
+            let rows = connection.query_raw(&statement, params.iter()).await;
+            collect(rows.map_err(store_error)?).await
+        });
+        match answered.await {
+            Ok(answer) => answer,
+            Err(_) => {
+                // It may answer late, or never: nobody else is to wait for it.
+                if let Some(connection) = taken {
+                    drop(Object::take(connection));
+                }
+                Err(unanswered(patience))
+            }
+        }
+    }
+
+    /// A connection, for the time until it is dropped.
+    pub(crate) async fn connection(&self) -> Result<Object, StoreError> {
+        self.0.pool.get().await.map_err(no_connection)
+    }
+}
+
+async fn collect(rows: tokio_postgres::RowStream) -> Result<Vec<Row>, StoreError> {
+    use futures::TryStreamExt;
+    let rows = rows.map_err(store_error);
+    rows.and_then(async |found| row(&found)).try_collect().await
+}
+
+fn unanswered(patience: Duration) -> StoreError {
+    StoreError::new(Why::Unavailable).because(format!("no answer within {patience:?}"))
+}

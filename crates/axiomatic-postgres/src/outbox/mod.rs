@@ -1,0 +1,20 @@
+//! The outbox in PostgreSQL: messages commit with the business, and wait in
+//! the same database until a relay has published them.
+
+mod enqueue_error;
+mod fetch;
+mod handle;
+mod leases;
+mod operate;
+mod options;
+mod outgoing;
+mod row;
+mod settle;
+mod statements;
+mod tidy;
+
+pub use axiomatic_coordination::outbox::Keep;
+
+pub use self::enqueue_error::EnqueueError;
+pub use self::handle::Outbox;
+pub use self::options::{Notify, Options, WhenFull};

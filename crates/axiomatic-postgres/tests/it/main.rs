@@ -1,0 +1,5 @@
+//! Behaviour against a real PostgreSQL: the one at `AXIOMATIC_POSTGRES_URL` or
+//! on this machine.
+
+mod migration;
+mod support;
