@@ -11,6 +11,7 @@ mod outgoing;
 mod row;
 mod settle;
 mod statements;
+mod store;
 mod tidy;
 
 pub use axiomatic_coordination::outbox::Keep;
