@@ -12,7 +12,7 @@ use crate::connected::by_tokio::row;
 use crate::error::{no_connection, store_error};
 use crate::options::{Options, Schema};
 use crate::schema::{Component, Tables};
-use crate::session::Connector;
+use crate::session::{Connector, unanswered};
 use crate::wire::{Param, Row};
 
 /// What the server's list of sessions calls those of this crate, unless the
@@ -144,8 +144,4 @@ async fn collect(rows: tokio_postgres::RowStream) -> Result<Vec<Row>, StoreError
     use futures::TryStreamExt;
     let rows = rows.map_err(store_error);
     rows.and_then(async |found| row(&found)).try_collect().await
-}
-
-fn unanswered(patience: Duration) -> StoreError {
-    StoreError::new(Why::Unavailable).because(format!("no answer within {patience:?}"))
 }

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::Stream;
+use axiomatic_coordination::{StoreError, Why};
 use futures::future::BoxFuture;
+use futures::{Stream, StreamExt};
+use tokio::task::JoinHandle;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, Client, Config, Error, Socket};
+
+use crate::error::store_error;
 
 /// What the server says on its own. The session makes progress while somebody
 /// polls this, and ends with it.
@@ -63,4 +68,46 @@ impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connector").finish_non_exhaustive()
     }
+}
+
+/// A session that makes progress by itself, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Driven {
+    client: Client,
+    driver: JoinHandle<()>,
+}
+
+impl Driven {
+    /// To be called on a runtime.
+    pub(crate) fn new(client: Client, mut messages: Messages) -> Self {
+        let driver = tokio::spawn(async move { while let Some(Ok(_)) = messages.next().await {} });
+        Driven { client, driver }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        // It would wait for an answer that may never come.
+        self.driver.abort();
+    }
+}
+
+/// What a session is asked, unless it takes longer than this.
+pub(crate) async fn within<T>(
+    patience: Duration,
+    asked: impl Future<Output = Result<T, Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(patience, asked).await {
+        Ok(answer) => answer.map_err(store_error),
+        Err(_) => Err(unanswered(patience)),
+    }
+}
+
+/// The server does not answer.
+pub(crate) fn unanswered(patience: Duration) -> StoreError {
+    StoreError::new(Why::Unavailable).because(format!("no answer within {patience:?}"))
 }

@@ -13,6 +13,7 @@ mod row;
 mod settle;
 mod statements;
 mod tidy;
+mod waking;
 
 pub use axiomatic_coordination::outbox::Keep;
 
