@@ -6,6 +6,7 @@ mod fetch;
 mod handle;
 mod leases;
 mod operate;
+mod operating;
 mod options;
 mod outgoing;
 mod row;
@@ -13,6 +14,7 @@ mod settle;
 mod statements;
 mod store;
 mod tidy;
+mod waking;
 
 pub use axiomatic_coordination::outbox::Keep;
 
