@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axiomatic_coordination::outbox::Wake;
 use axiomatic_coordination::{StoreError, Why};
 
+use super::backlog_gauge::BacklogGauge;
 use super::leases;
 use super::options::Options;
 use super::statements::Statements;
@@ -18,6 +19,7 @@ pub struct Outbox {
     pub(super) database: Database,
     pub(super) sql: Arc<Statements>,
     pub(super) wake: Wake,
+    pub(super) backlog: BacklogGauge,
     pub(super) options: Options,
 }
 
@@ -40,6 +42,7 @@ impl Outbox {
             database: database.clone(),
             sql: Arc::new(Statements::new(database.schema())),
             wake: Wake::new(),
+            backlog: BacklogGauge::new(&options),
             options,
         })
     }

@@ -2,5 +2,6 @@
 //! on this machine.
 
 mod migration;
+mod ordered;
 mod producer;
 mod support;
