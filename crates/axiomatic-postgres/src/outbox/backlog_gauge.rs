@@ -231,3 +231,6 @@ fn full(backlog: u64, cap: u64) {
     #[cfg(not(feature = "tracing"))]
     let _ = (backlog, cap);
 }
+
+#[cfg(test)]
+mod tests;
