@@ -27,7 +27,7 @@ const APPLICATION: &str = "axiomatic";
 /// rows are found by indexes and joined by looking them up, always; what is to
 /// read a whole table says so (`TABLESAMPLE SYSTEM (100)`). Compiling a plan
 /// takes longer than any of them runs.
-const SETTINGS: &str = "\
+pub(crate) const SETTINGS: &str = "\
 SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
 SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
 SET enable_memoize = off";

@@ -6,6 +6,10 @@
 //! feature `sqlx`, of sqlx ([`Connected`]).
 #![forbid(unsafe_code)]
 
+// What tests of a private part share with those of the whole.
+#[cfg(test)]
+extern crate self as axiomatic_postgres;
+
 mod connected;
 mod database;
 mod error;

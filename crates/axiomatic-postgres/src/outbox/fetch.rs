@@ -204,3 +204,6 @@ fn from(after: Lane, ranges: impl Iterator<Item = Range>) -> Vec<Range> {
     });
     behind.chain(before).collect()
 }
+
+#[cfg(test)]
+mod tests;

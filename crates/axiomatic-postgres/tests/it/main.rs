@@ -3,8 +3,12 @@
 
 mod conformance;
 mod enqueue_cancel;
+mod fetch;
+mod leases;
 mod migration;
 mod operate;
 mod ordered;
 mod producer;
+mod scene;
+mod store;
 mod support;
