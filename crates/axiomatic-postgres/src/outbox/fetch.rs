@@ -51,7 +51,7 @@ WITH RECURSIVE paused AS MATERIALIZED (
   FROM ranges AS r
   UNION ALL
   SELECT w.step + 1, w.range + s.ends, CASE s.ends WHEN 1 THEN r.firsts[w.range + 1] ELSE s.next END,
-    greatest($4::int8, 16, CASE
+    greatest($4::int8, 4, CASE
       WHEN c.entries < w.size THEN w.size
       WHEN u.unread = 1 AND c.useful * 4 >= c.entries
         THEN least(w.size * 4, greatest($3::int8 - w.seen - c.useful, 64))

@@ -91,11 +91,7 @@ async fn hot_and_cold(tested: &Tested, hot: Lane, behind: usize) {
         rows.replace("{many}", &many.to_string())
     };
     let hot = rows(&hot.to_stored().to_string(), "hot", behind);
-    let cold = rows(
-        "n * 180000000000000000::int8 - 9100000000000000000",
-        "cold",
-        100,
-    );
+    let cold = rows("(n - 50) * 180000000000000000", "cold", 100);
     tested.execute(&format!("{hot} {cold}")).await;
 }
 
@@ -143,7 +139,8 @@ async fn what_stands_behind_one_key_costs_the_others_nothing() {
         }
         let (few, many) = (cost[0], cost[1]);
         assert!(
-            many <= few + few / 10,
+            // An index of more pages may have a level more.
+            many <= few + few / 4,
             "{state}: {few} pages with 200, {many} with 100 000"
         );
     }
