@@ -40,7 +40,7 @@ pub(crate) mod by_tokio {
 
     use std::error::Error;
 
-    use bytes::{Bytes, BytesMut};
+    use bytes::BytesMut;
     use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
     use tokio_postgres::{Client, Transaction};
 
@@ -84,20 +84,30 @@ pub(crate) mod by_tokio {
         typed.collect()
     }
 
-    /// A row with its values as they came.
+    /// A row with its values as they came, all in one piece of memory.
     pub(crate) fn row(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
-        let values = (0..row.len()).map(|column| {
-            let value = row.try_get::<_, Option<Raw>>(column);
-            Ok(value.map_err(store_error)?.map(|Raw(value)| value))
+        let mut all = BytesMut::with_capacity(row.raw_size_bytes());
+        let places = (0..row.len()).map(|column| {
+            let value = row.try_get::<_, Option<Raw<'_>>>(column);
+            let value = value.map_err(store_error)?;
+            Ok(value.map(|Raw(value)| {
+                let from = all.len();
+                all.extend_from_slice(value);
+                from..all.len()
+            }))
         });
-        Ok(Row(values.collect::<Result<_, StoreError>>()?))
+        let places = places.collect::<Result<Vec<_>, StoreError>>()?;
+        let all = all.freeze();
+        let values = places.into_iter();
+        let values = values.map(|place| place.map(|place| all.slice(place)));
+        Ok(Row(values.collect()))
     }
 
-    struct Raw(Bytes);
+    struct Raw<'a>(&'a [u8]);
 
-    impl<'a> FromSql<'a> for Raw {
+    impl<'a> FromSql<'a> for Raw<'a> {
         fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-            Ok(Raw(Bytes::copy_from_slice(raw)))
+            Ok(Raw(raw))
         }
 
         fn accepts(_: &Type) -> bool {

@@ -1,4 +1,49 @@
 //! What waits and is ready, found without looking at what stands behind it.
+//!
+//! One statement, and so one snapshot. It walks along the primary key, lane by
+//! lane, in steps of a recursion:
+//!
+//! - A step reads some entries of the index, one behind the other, from where
+//!   the last ended: 16 at first; four times as many as the step before, where
+//!   that found many lanes with few rows; and only a few more than are taken of
+//!   one lane, where it found that one is deep. So a lane in which a hundred
+//!   thousand rows stand costs one seek, and many lanes with a row each cost
+//!   one scan. Of a step that broke off within a lane that lane is read again
+//!   by the next, unless it was the only one: then enough of it was read.
+//! - A step keeps of each row its lane and where it is (`ctid`), which is valid
+//!   within the snapshot. The rows are loaded by that, those that are taken
+//!   only: not those of lanes that are busy or blocked, and none behind the
+//!   limit, since a recursion stops as soon as nobody asks for more.
+//! - Whether there is a lane that was not looked at is one more seek at the
+//!   end, if a limit was reached.
+//!
+//! # Cost
+//!
+//! What the server's process computed for one fetch of 500 rows with bodies of
+//! 200 bytes, on a busy machine with two processors (PostgreSQL 15, everything
+//! in memory, 16 rows of a lane unless said):
+//!
+//! | what waits | ms |
+//! |---|---|
+//! | 50,000 lanes with a row each | 3.9 |
+//! | the same, by a bare `SELECT … ORDER BY lane, id LIMIT 500` | 2.0 |
+//! | 100,000 rows in a lane that is parked, and 50,000 lanes with one | 5.1 |
+//! | 1000 lanes with 50 rows each | 3.7 |
+//! | the same, one row of a lane | 9.3 |
+//! | 50,000 lanes with a row each, among 300,000 dead rows | 8.2 |
+//! | the same, by the bare `SELECT` | 5.7 |
+//! | nothing | 0.2 |
+//!
+//! Loading a row a second time by the primary key, instead of by `ctid`, made
+//! it slower by half. A recursion with one step for each lane costs 4 µs a
+//! step, and twice that with what a step has to know; one scan without steps
+//! reads all of a lane that is deep.
+//!
+//! Rows that are deleted are passed over until they are vacuumed, which waits
+//! for the oldest transaction of the server: a fetch passes those between the
+//! rows it finds, and those up to the next row behind them. A transaction that
+//! stays open for hours makes every round longer by all that was published
+//! since.
 
 use axiomatic_coordination::StoreError;
 use axiomatic_coordination::outbox::{Bucket, Buckets, Fetch, Fetched, Lane};
@@ -163,7 +208,7 @@ pub(super) fn fetched(rows: &[Row]) -> Result<Fetched, StoreError> {
     Ok(fetched)
 }
 
-/// A number of rows or lanes; half of what there is is as good as all.
+/// A number of rows or lanes; more than any table holds is as good as all.
 fn number(of: usize) -> i64 {
     i64::try_from(of).unwrap_or(i64::MAX).min(i64::MAX >> 8)
 }
