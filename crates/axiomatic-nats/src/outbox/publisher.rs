@@ -9,6 +9,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::context::GetStreamByNameErrorKind;
 use async_nats::{Client, Request, Subject};
 use axiomatic_coordination::outbox::{Class, Envelope, Publisher, Verdict};
+use futures::future::Either;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{sleep, timeout};
 
@@ -73,22 +74,28 @@ impl JetStream {
             // The client would keep them all and send them when it is
             // connected again, however often each was given up since.
             if is_connected {
-                waiting.push(self.request(at, subject, request));
+                waiting.push(Either::Left(self.request(at, subject, request)));
             }
         }
+        // Of each subject for which nobody answers is asked once, whose it is.
         let mut nobody: HashMap<String, Vec<usize>> = HashMap::new();
-        while let Some((at, subject, answer)) = waiting.next().await {
-            if let Some(answer) = answer {
-                verdicts[at] = answer;
-                continue;
-            }
-            verdicts[at] = Verdict::rejected(Class::Transient, "nobody answers for its subject");
-            nobody.entry(subject.into_string()).or_default().push(at);
-        }
-        for (subject, of_subject) in nobody {
-            let refused = self.nobody_answers(&subject).await;
-            for at in of_subject {
-                verdicts[at] = refused.clone();
+        while let Some(heard) = waiting.next().await {
+            match heard {
+                Heard::Verdict { at, verdict } => verdicts[at] = verdict,
+                Heard::Nobody { at, subject } => {
+                    verdicts[at] =
+                        Verdict::rejected(Class::Transient, "nobody answers for its subject");
+                    let subject = subject.into_string();
+                    if !nobody.contains_key(&subject) {
+                        waiting.push(Either::Right(self.whose(subject.clone())));
+                    }
+                    nobody.entry(subject).or_default().push(at);
+                }
+                Heard::Whose { subject, verdict } => {
+                    for at in nobody.remove(&subject).into_iter().flatten() {
+                        verdicts[at] = verdict.clone();
+                    }
+                }
             }
         }
     }
@@ -106,33 +113,24 @@ impl JetStream {
         Ok((Subject::from(&*subject), request))
     }
 
-    /// The verdict on one message; none if nobody subscribes to its subject.
-    async fn request(
-        &self,
-        at: usize,
-        subject: Subject,
-        request: Request,
-    ) -> (usize, Subject, Option<Verdict>) {
-        let verdict = match self.client.send_request(subject.clone(), request).await {
-            Ok(answer) => Some(verdict(&answer.payload)),
+    async fn request(&self, at: usize, subject: Subject, request: Request) -> Heard {
+        let answer = self.client.send_request(subject.clone(), request).await;
+        let verdict = match answer {
+            Ok(answer) => verdict(&answer.payload),
             Err(error) => match error.kind() {
-                RequestErrorKind::NoResponders => None,
-                RequestErrorKind::MaxPayloadExceeded => {
-                    Some(Verdict::rejected(Class::TooLarge, error))
-                }
-                RequestErrorKind::InvalidSubject => {
-                    Some(Verdict::rejected(Class::Permanent, error))
-                }
-                RequestErrorKind::TimedOut | RequestErrorKind::Other => Some(Verdict::Unknown),
+                RequestErrorKind::NoResponders => return Heard::Nobody { at, subject },
+                RequestErrorKind::MaxPayloadExceeded => Verdict::rejected(Class::TooLarge, error),
+                RequestErrorKind::InvalidSubject => Verdict::rejected(Class::Permanent, error),
+                RequestErrorKind::TimedOut | RequestErrorKind::Other => Verdict::Unknown,
             },
         };
-        (at, subject, verdict)
+        Heard::Verdict { at, verdict }
     }
 
     /// Whether there is no stream for a subject, or one that has no leader at
     /// the moment, which looks the same to a message.
-    async fn nobody_answers(&self, subject: &str) -> Verdict {
-        match self.context.stream_by_subject(subject).await {
+    async fn whose(&self, subject: String) -> Heard {
+        let verdict = match self.context.stream_by_subject(&*subject).await {
             Ok(stream) => Verdict::rejected(
                 Class::Transient,
                 format_args!("the stream {stream} of {subject} does not answer"),
@@ -145,7 +143,8 @@ impl JetStream {
                 Class::Transient,
                 format_args!("nobody answers for {subject}, nor whose it is: {error}"),
             ),
-        }
+        };
+        Heard::Whose { subject, verdict }
     }
 
     /// Waits until what is confirmed is old enough, and forgets the
@@ -197,4 +196,14 @@ impl Publisher for JetStream {
 
 fn is_confirmed(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Acked | Verdict::Duplicate)
+}
+
+/// What is heard of a wave.
+enum Heard {
+    /// What became of a message.
+    Verdict { at: usize, verdict: Verdict },
+    /// Nobody subscribes to its subject.
+    Nobody { at: usize, subject: Subject },
+    /// What that means for all messages of the subject.
+    Whose { subject: String, verdict: Verdict },
 }
