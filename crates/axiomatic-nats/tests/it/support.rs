@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{Context, consumer, stream};
 use axiomatic_coordination::outbox::{Envelope, Epoch, Message, RowId, Stored, Verdict};
@@ -42,7 +43,7 @@ pub(crate) async fn connect(address: &str) -> Result<async_nats::Client, async_n
     async_nats::ConnectOptions::new()
         .reconnect_delay_callback(|_| Duration::from_millis(20))
         .connection_timeout(Duration::from_secs(2))
-        .request_timeout(Some(Duration::from_secs(5)))
+        .request_timeout(Some(Duration::from_secs(1)))
         .connect(address)
         .await
 }
@@ -162,7 +163,22 @@ pub(crate) fn sent(message: Message) -> Envelope {
 
 /// How many messages a stream has.
 pub(crate) async fn count(stream: &stream::Stream) -> u64 {
-    stream.get_info().await.expect("it is there").state.messages
+    loop {
+        // A question is lost with the server that was asked.
+        if let Ok(info) = stream.get_info().await {
+            return info.state.messages;
+        }
+    }
+}
+
+/// Waits until a client is connected to another server than this one, which
+/// was started anew.
+pub(crate) async fn reconnected(client: &async_nats::Client, before: &str) {
+    until("it is back", async || {
+        let is_connected = client.connection_state() == State::Connected;
+        is_connected && client.server_info().server_id != before
+    })
+    .await;
 }
 
 /// All messages that a stream has, in its order.
