@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{Context, consumer, stream};
-use axiomatic_coordination::outbox::{Envelope, Epoch, Message, RowId, Stored, Verdict};
+use axiomatic_coordination::outbox::{Envelope, Epoch, Message, Publisher, RowId, Stored, Verdict};
 use axiomatic_coordination::{MessageId, Timestamp};
 use axiomatic_nats::outbox::{Config, JetStream, Subjects};
 use futures::StreamExt;
@@ -207,4 +207,25 @@ pub(crate) async fn contents(stream: &stream::Stream) -> Vec<async_nats::Message
 
 pub(crate) fn is_confirmed(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Acked | Verdict::Duplicate)
+}
+
+/// A pull consumer that waits so long for acknowledgements.
+pub(crate) async fn pull(stream: &stream::Stream, ack_wait: Duration) -> PullConsumer {
+    let config = consumer::pull::Config {
+        durable_name: Some("consumer".to_owned()),
+        ack_wait,
+        ..consumer::pull::Config::default()
+    };
+    stream.create_consumer(config).await.expect("a consumer")
+}
+
+/// Publishes so many messages of a topic.
+pub(crate) async fn publish(publisher: &JetStream, topic: &str, count: u128) {
+    let verdicts = publisher.publish(&envelopes(topic, count)).await;
+    assert!(verdicts.iter().all(is_confirmed), "{verdicts:?}");
+}
+
+/// How many messages a consumer has delivered and not heard of.
+pub(crate) async fn unacknowledged(pull: &PullConsumer) -> usize {
+    pull.get_info().await.expect("it is there").num_ack_pending
 }
