@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axiomatic_coordination::{StoreError, Why};
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use futures::TryFutureExt;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Config, NoTls, Socket};
 
@@ -12,11 +13,24 @@ use crate::connected::by_tokio::row;
 use crate::error::{no_connection, store_error};
 use crate::options::{Options, Schema};
 use crate::schema::{Component, Tables};
+use crate::session::{Connector, unanswered};
 use crate::wire::{Param, Row};
 
 /// What the server's list of sessions calls those of this crate, unless the
 /// configuration says otherwise.
 const APPLICATION: &str = "axiomatic";
+
+/// What sessions of the pool are set to. Every statement on them is prepared,
+/// planned once, and executed ten thousand times with that plan, while tables
+/// go from empty to a million rows and back. What is best for a table of one
+/// page, to read it all, is a disaster by then, and statistics come late. So
+/// rows are found by indexes and joined by looking them up, always; what is to
+/// read a whole table says so (`TABLESAMPLE SYSTEM (100)`). Compiling a plan
+/// takes longer than any of them runs.
+const SETTINGS: &str = "\
+SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
+SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+SET enable_memoize = off";
 
 /// A PostgreSQL database: a handful of connections, and the schema in which
 /// the tables are. Cheap to clone; the connections close with the last one.
@@ -30,6 +44,7 @@ pub struct Database(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     pool: Pool,
+    connector: Connector,
     options: Options,
 }
 
@@ -63,15 +78,35 @@ impl Database {
         }
         let recycling_method = RecyclingMethod::Fast;
         let manager = ManagerConfig { recycling_method };
+        let connector = Connector::new(config.clone(), tls.clone());
         let manager = Manager::from_config(config, tls, manager);
-        let pool = Pool::builder(manager).max_size(options.connections).build();
+        let pool = Pool::builder(manager).max_size(options.connections);
+        let pool = pool.post_create(Hook::async_fn(|connection, _| {
+            let set = connection.batch_execute(SETTINGS);
+            Box::pin(set.map_err(HookError::Backend))
+        }));
+        let pool = pool.build();
         let pool = pool.map_err(|error| StoreError::new(Why::Refused).because(error))?;
-        Ok(Database(Arc::new(Inner { pool, options })))
+        Ok(Database(Arc::new(Inner {
+            pool,
+            connector,
+            options,
+        })))
     }
 
     /// Where the tables are.
     pub(crate) fn schema(&self) -> &Schema {
         &self.0.options.schema
+    }
+
+    /// Makes sessions that are not of the pool.
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.0.connector
+    }
+
+    /// How long a statement may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.0.options.patience
     }
 
     /// What is done about tables that are missing.
@@ -97,7 +132,7 @@ impl Database {
     ///
     /// Can be dropped while it waits: then the statement is done or not done.
     pub(crate) async fn query(&self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
-        let patience = self.0.options.patience;
+        let patience = self.patience();
         let mut taken = None;
         let answered = tokio::time::timeout(patience, async {
             let connection = taken.insert(self.connection().await?);
@@ -127,8 +162,4 @@ async fn collect(rows: tokio_postgres::RowStream) -> Result<Vec<Row>, StoreError
     use futures::TryStreamExt;
     let rows = rows.map_err(store_error);
     rows.and_then(async |found| row(&found)).try_collect().await
-}
-
-fn unanswered(patience: Duration) -> StoreError {
-    StoreError::new(Why::Unavailable).because(format!("no answer within {patience:?}"))
 }

@@ -1,5 +1,10 @@
 //! Behaviour against a real PostgreSQL: the one at `AXIOMATIC_POSTGRES_URL` or
 //! on this machine.
 
+mod conformance;
+mod enqueue_cancel;
 mod migration;
+mod operate;
+mod ordered;
+mod producer;
 mod support;
