@@ -22,10 +22,11 @@ pub(crate) trait Broker: Sync {
 
     fn publisher(&self) -> impl Future<Output = Result<Self::Publisher, Failure>> + Send;
 
+    /// How many were published: soon asked again.
+    fn count(&self) -> impl Future<Output = Result<usize, Failure>> + Send;
+
     /// What was published, in its order, and under which epochs.
-    fn received(
-        &self,
-    ) -> impl Future<Output = Result<Vec<(MessageId, Epoch)>, Failure>> + Send;
+    fn received(&self) -> impl Future<Output = Result<Vec<(MessageId, Epoch)>, Failure>> + Send;
 
     /// Removes what was made.
     fn remove(&self) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -46,6 +47,10 @@ impl Broker for InFile {
     async fn publisher(&self) -> Result<ToFile, Failure> {
         let file = OpenOptions::new().append(true).create(true).open(&self.0)?;
         Ok(ToFile(Mutex::new(file)))
+    }
+
+    async fn count(&self) -> Result<usize, Failure> {
+        Ok(self.received().await?.len())
     }
 
     /// A line that was cut off by a kill is not there.
@@ -123,12 +128,17 @@ impl Broker for InStream {
         Ok(publisher)
     }
 
-    async fn received(&self) -> Result<Vec<(MessageId, Epoch)>, Failure> {
+    async fn count(&self) -> Result<usize, Failure> {
         // The relay makes the stream.
-        let Ok(mut stream) = self.context.get_stream(&self.name).await else {
-            return Ok(Vec::new());
-        };
-        let count = stream.info().await?.state.messages as usize;
+        match self.context.get_stream(&self.name).await {
+            Ok(stream) => Ok(stream.cached_info().state.messages as usize),
+            Err(_) => Ok(0),
+        }
+    }
+
+    async fn received(&self) -> Result<Vec<(MessageId, Epoch)>, Failure> {
+        let stream = self.context.get_stream(&self.name).await?;
+        let count = stream.cached_info().state.messages as usize;
         let config = OrderedConfig::default();
         let consumer = stream.create_consumer(config).await?;
         let mut messages = consumer.messages().await?.take(count);
@@ -136,7 +146,9 @@ impl Broker for InStream {
         while let Some(message) = messages.try_next().await? {
             let arrival = Arrival::of(&message);
             let delivery = arrival.delivery();
-            let id = delivery.broker_id().ok_or("the publisher gives each an id")?;
+            let id = delivery
+                .broker_id()
+                .ok_or("the publisher gives each an id")?;
             let epoch = delivery.epoch()?.ok_or("the relay writes its epoch")?;
             received.push((id.parse()?, epoch));
         }

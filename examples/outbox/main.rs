@@ -74,25 +74,24 @@ async fn main() -> Result<(), Failure> {
     let made = tempfile::Builder::new()
         .prefix("axiomatic_outbox_")
         .tempdir()?;
-    let places = &mut options.places;
-    let directory = &*places
-        .directory
-        .get_or_insert_with(|| made.path().to_owned());
+    let directory = options.places.directory.take();
+    let directory = directory.unwrap_or_else(|| made.path().to_owned());
+    options.places.directory = Some(directory.clone());
     let name = directory.file_name().ok_or("a directory has a name")?;
     let name = name.to_string_lossy().to_lowercase();
     // The kinds of database and of broker are chosen here, and nowhere else.
-    match (&places.postgres, &places.nats) {
+    match (&options.places.postgres, &options.places.nats) {
         (None, None) => {
-            let shop = InSqlite::open(directory).await?;
-            play(&options, &shop, &InFile::new(directory)).await
+            let shop = InSqlite::open(&directory).await?;
+            play(&options, &shop, &InFile::new(&directory)).await
         }
         (None, Some(nats)) => {
-            let shop = InSqlite::open(directory).await?;
+            let shop = InSqlite::open(&directory).await?;
             play(&options, &shop, &InStream::open(nats, &name).await?).await
         }
         (Some(postgres), None) => {
             let shop = InPostgres::open(postgres, &name).await?;
-            play(&options, &shop, &InFile::new(directory)).await
+            play(&options, &shop, &InFile::new(&directory)).await
         }
         (Some(postgres), Some(nats)) => {
             let shop = InPostgres::open(postgres, &name).await?;
@@ -121,13 +120,13 @@ async fn show(places: &Places, shop: &impl Shop, broker: &impl Broker) -> Result
     );
 
     let mut first = start_relay(places)?;
-    while broker.received().await?.len() <= messages / 2 {
+    while broker.count().await? <= messages / 2 {
         // No broker tells when it is half full.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     first.kill()?;
     first.wait()?;
-    let half = broker.received().await?.len();
+    let half = broker.count().await?;
     println!(
         "The relay was killed after {half} messages; {}",
         outbox.backlog().await?

@@ -57,7 +57,10 @@ impl InSqlite {
         let outbox = axiomatic_sqlite::outbox::Outbox::new(&database, options)?;
         let table = "CREATE TABLE IF NOT EXISTS orders \
                      (number INTEGER PRIMARY KEY, state TEXT NOT NULL) STRICT";
-        database.writer().run(move |tx| tx.execute_batch(table)).await?;
+        database
+            .writer()
+            .run(move |tx| tx.execute_batch(table))
+            .await?;
         Ok(InSqlite { database, outbox })
     }
 }
@@ -109,7 +112,9 @@ impl InPostgres {
         let outbox = axiomatic_postgres::outbox::Outbox::new(&database, options).await?;
         // The shop's own connections, which know nothing of the outbox's.
         let manager = deadpool_postgres::Manager::new(url.parse()?, tokio_postgres::NoTls);
-        let pool = deadpool_postgres::Pool::builder(manager).max_size(8).build()?;
+        let pool = deadpool_postgres::Pool::builder(manager)
+            .max_size(8)
+            .build()?;
         let table = format!(
             "CREATE TABLE IF NOT EXISTS {schema}.orders \
              (number integer PRIMARY KEY, state text NOT NULL)"
@@ -134,7 +139,8 @@ impl Shop for InPostgres {
         let mut connection = self.pool.get().await?;
         let mut tx = connection.transaction().await?;
         let order = format!("INSERT INTO {}.orders VALUES ($1, $2)", self.schema);
-        tx.execute(&order, &[&number.cast_signed(), &STEPS[2]]).await?;
+        tx.execute(&order, &[&number.cast_signed(), &STEPS[2]])
+            .await?;
         let (messages, said) = said_of(number);
         self.outbox.enqueue(&mut *tx, messages).await?;
         if !is_in_stock(number) {
