@@ -335,7 +335,7 @@ async fn no_claim_comes_between_what_a_settlement_compares_and_its_commit() {
     )];
     let settling = tokio::spawn(async move { outbox.settle(&relay, &fates).await.unwrap() });
     waits_for_a_lock(&scene).await;
-    // Whoever takes it looks at the clock of another century.
+    // As a claim takes those that have expired.
     let take = "UPDATE {s}.outbox_lease SET owner = NULL, until = 'epoch' WHERE bucket = \
                 (SELECT bucket FROM {s}.outbox_lease FOR UPDATE SKIP LOCKED)";
     let taken = scene.client.execute(&scene.sql(take), &[]).await.unwrap();
