@@ -4,3 +4,4 @@
 mod migration;
 mod operate;
 mod support;
+mod waking;
