@@ -4,6 +4,7 @@
 mod enqueue_error;
 mod fetch;
 mod handle;
+mod health;
 mod leases;
 mod operate;
 mod operating;
@@ -19,4 +20,7 @@ pub use axiomatic_coordination::outbox::Keep;
 
 pub use self::enqueue_error::EnqueueError;
 pub use self::handle::Outbox;
+#[cfg(feature = "metrics")]
+pub use self::health::record_leases;
+pub use self::health::{Health, Held, Holder, Who, owner_number};
 pub use self::options::{Notify, Options, WhenFull};
