@@ -7,7 +7,7 @@ mod handle;
 mod health;
 mod leases;
 mod operate;
-mod operating;
+mod operations;
 mod options;
 mod outgoing;
 mod row;
@@ -15,6 +15,9 @@ mod settle;
 mod statements;
 mod tidy;
 mod waking;
+
+#[doc = include_str!("../../docs/operating-the-outbox.md")]
+pub mod operating {}
 
 pub use axiomatic_coordination::outbox::Keep;
 
