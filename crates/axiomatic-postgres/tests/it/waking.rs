@@ -147,14 +147,14 @@ async fn a_process_does_not_wake_its_own_relays_twice() {
     let mut notifications = site.notifications().await;
     let mut wake_ups = site.outbox.wake_ups();
     hear(&mut wake_ups).await;
-    site.outbox.wake();
-    hear(&mut wake_ups).await;
-    next(&mut notifications).await;
-    // What is notified later is heard later: by then the own one was there.
-    let producer = site.other(Notify::Debounced(SHORT)).await;
-    producer.wake();
-    hear(&mut wake_ups).await;
-    assert!(!were_woken(&mut wake_ups).await, "that was the producer");
+    for _ in 0..20 {
+        site.outbox.wake();
+        hear(&mut wake_ups).await;
+        // Its own session hears it when the test's does, or soon after.
+        next(&mut notifications).await;
+        tokio::time::sleep(SHORT).await;
+        assert!(!were_woken(&mut wake_ups).await, "it knew");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
