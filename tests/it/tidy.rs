@@ -60,6 +60,8 @@ const PATTERN_CRATES: &[&str] = &[
     "axiomatic-coordination",
     "axiomatic-redis",
     "axiomatic-sqlite",
+    "axiomatic-postgres",
+    "axiomatic-nats",
 ];
 
 /// Applies a rule to files and fails with all complaints at once, and also

@@ -4,9 +4,13 @@ use axiomatic_coordination::StoreError;
 
 use crate::wire::{Param, Row};
 
-/// A transaction of the user's: one of tokio-postgres, or, with the feature
-/// `sqlx`, a connection of sqlx within one, which is what its transactions
-/// lend (`&mut *tx`).
+/// A transaction of the user's: one of tokio-postgres or of deadpool, or, with
+/// the feature `sqlx`, one of sqlx, or a connection of sqlx within one, which
+/// is what its transactions lend (`&mut *tx`).
+///
+/// Deadpool's and sqlx's remember the statements that they prepared, and so
+/// are faster with a few messages: without that the server parses and plans
+/// each time.
 ///
 /// What is done through it commits with all else that the transaction does, or
 /// not at all. If a statement fails, PostgreSQL has aborted the transaction, as
@@ -54,6 +58,21 @@ pub(crate) mod by_tokio {
         async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
             let rows = self.query_typed(sql, &typed(params)).await;
             rows.map_err(store_error)?.iter().map(row).collect()
+        }
+    }
+
+    /// With what its connection has prepared, for as long as the pool has it.
+    impl Session for deadpool_postgres::Transaction<'_> {
+        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
+            use futures::TryStreamExt;
+            let statement = self.prepare_cached(sql).await.map_err(store_error)?;
+            let rows = self.query_raw(&statement, params.iter()).await;
+            let rows: Vec<_> = rows
+                .map_err(store_error)?
+                .try_collect()
+                .await
+                .map_err(store_error)?;
+            rows.iter().map(row).collect()
         }
     }
 
@@ -119,6 +138,7 @@ mod by_sqlx {
     use sqlx_core::query::query_with;
     use sqlx_core::row::Row as _;
     use sqlx_core::sql_str::AssertSqlSafe;
+    use sqlx_core::transaction::Transaction;
     use sqlx_core::types::Type;
     use sqlx_core::value::ValueRef;
     use sqlx_postgres::types::Oid;
@@ -140,6 +160,12 @@ mod by_sqlx {
             let query = query_with::<Postgres, _>(AssertSqlSafe(sql), arguments);
             let rows = query.fetch_all(self).await;
             rows.map_err(sqlx_store_error)?.iter().map(row).collect()
+        }
+    }
+
+    impl Session for Transaction<'_, Postgres> {
+        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
+            PgConnection::query(self, sql, params).await
         }
     }
 

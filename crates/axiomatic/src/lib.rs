@@ -28,6 +28,8 @@
 //! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
 //! | `http`, a binding | | `http` | `axiomatic-http` |
 //! | `sqlite`, the outbox and the inbox in a file | | `sqlite` | `axiomatic-sqlite` |
+//! | `postgres`, the outbox and the inbox in a server | | `postgres` | `axiomatic-postgres` |
+//! | `nats`, what takes messages to JetStream and from it | | `nats` | `axiomatic-nats` |
 //! | `redis`, what processes share | | `redis` | `axiomatic-redis` |
 //! | the vocabulary: [`Outcome`], [`Rejected`], [`Context`], [`Mode`], [`time`], … | | always | `axiomatic-core` |
 //!
@@ -86,6 +88,9 @@
 //! - `parquet`: Bloom filters as Parquet files have them.
 //! - `murmur`, `crc`, `md5`, `siphash`: hash algorithms that others agreed on.
 //! - `sqlite`: the outbox and the inbox in SQLite, which it builds.
+//! - `postgres`: the outbox and the inbox in PostgreSQL; `sqlx`: in transactions
+//!   of sqlx too.
+//! - `nats`: a publisher and a consumer for NATS JetStream.
 //! - `conformance`: suites for stores and publishers of one's own, and the
 //!   checker of histories.
 //! - `redis`: one quota for all processes, over Redis.
@@ -181,6 +186,14 @@ pub use axiomatic_placement::shuffle_shard;
 #[cfg(feature = "placement")]
 #[doc(inline)]
 pub use axiomatic_placement::slot_map;
+
+#[cfg(feature = "nats")]
+#[doc(inline)]
+pub use axiomatic_nats as nats;
+
+#[cfg(feature = "postgres")]
+#[doc(inline)]
+pub use axiomatic_postgres as postgres;
 
 #[cfg(feature = "redis")]
 #[doc(inline)]

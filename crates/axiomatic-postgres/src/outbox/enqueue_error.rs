@@ -17,12 +17,13 @@ pub enum EnqueueError {
     },
     /// A name has a NUL, which PostgreSQL's texts cannot hold.
     Nul {
-        /// Of what: `topic`, `key`, `tenant` or `header`.
+        /// Of what: `topic`, `key`, `tenant`, `header` or `trace`.
         what: &'static str,
     },
     /// As many messages wait as [may](super::Options::backlog).
     Full {
-        /// How many waited when they were counted last.
+        /// How many waited when they were counted last, with those that this
+        /// process has enqueued since.
         backlog: u64,
         /// How many may.
         cap: u64,

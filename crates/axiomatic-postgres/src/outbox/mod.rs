@@ -1,6 +1,8 @@
 //! The outbox in PostgreSQL: messages commit with the business, and wait in
 //! the same database until a relay has published them.
 
+mod backlog_gauge;
+mod buffered;
 mod enqueue_error;
 mod fetch;
 mod handle;
@@ -10,9 +12,11 @@ mod operate;
 mod operations;
 mod options;
 mod outgoing;
+mod producer;
 mod row;
 mod settle;
 mod statements;
+mod store;
 mod tidy;
 mod waking;
 
@@ -21,6 +25,7 @@ pub mod operating {}
 
 pub use axiomatic_coordination::outbox::Keep;
 
+pub use self::buffered::{Buffered, Transaction};
 pub use self::enqueue_error::EnqueueError;
 pub use self::handle::Outbox;
 #[cfg(feature = "metrics")]

@@ -1,8 +1,12 @@
 //! Behaviour against a real PostgreSQL: the one at `AXIOMATIC_POSTGRES_URL` or
 //! on this machine.
 
+mod conformance;
+mod enqueue_cancel;
 mod health;
 mod migration;
 mod operate;
+mod ordered;
+mod producer;
 mod support;
 mod waking;
