@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use axiomatic_coordination::outbox::WakeUps;
+use axiomatic_coordination::outbox::{
+    Config as Relaying, Envelope, Message, Operate, Relay, Verdict, WakeUps, publish_with,
+};
+use axiomatic_core::backoff::Backoff;
 use axiomatic_postgres::Database;
 use axiomatic_postgres::outbox::{Notify, Options, Outbox};
 use futures::StreamExt;
@@ -261,6 +264,42 @@ async fn a_listener_whose_session_was_ended_comes_back_and_wakes_for_what_it_mis
         producer.wake();
         hear(&mut wake_ups).await;
     }
+}
+
+/// It looks by itself once an hour: whatever it finds it was woken for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_finds_what_was_committed_while_its_session_was_away() {
+    let Some(site) = Site::find(SHORT).await else {
+        return;
+    };
+    let broker = publish_with(|wave: &[Envelope]| vec![Verdict::Acked; wave.len()]);
+    let config = Relaying::new().poll(Backoff::constant(HOUR));
+    let relay = Relay::new(site.outbox.clone(), broker, config).unwrap();
+    let relaying = tokio::spawn(relay.run(std::future::pending::<()>()));
+    let mut writer = site.place.client().await;
+    let mut enqueue = async || {
+        let mut tx = writer.transaction().await.unwrap();
+        let message = Message::new("orders", "order");
+        site.outbox.enqueue(&mut tx, [message]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let published = async || site.outbox.backlog().await.unwrap().messages == 0;
+    enqueue().await;
+    let producer = site.other(Notify::Debounced(SHORT)).await;
+    until("the first is published", async || {
+        producer.wake();
+        published().await
+    })
+    .await;
+    for _ in 0..3 {
+        let session = site.listener().await;
+        // Nobody is told of it.
+        enqueue().await;
+        let end = "SELECT pg_terminate_backend($1, 30000)";
+        site.client.query_one(end, &[&session]).await.unwrap();
+        until("the message is published", published).await;
+    }
+    relaying.abort();
 }
 
 /// The relay must not look before it can hear: what commits between the look
