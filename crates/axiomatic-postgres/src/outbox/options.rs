@@ -64,7 +64,8 @@ impl Options {
     /// the table of numbers would grow with every key there ever was. The next
     /// message of the key is the [first](axiomatic_coordination::outbox::Sequence::first)
     /// of new numbers, greater than all it has had. It should be longer than
-    /// consumers wait for one that is missing.
+    /// consumers wait for one that is missing. Its last message may be dated a
+    /// thirty-second of this too early, and a day at most.
     #[must_use]
     pub const fn forget_sequences_after(mut self, quiet: Duration) -> Self {
         self.forget_sequences_after = quiet;

@@ -7,6 +7,9 @@
 //!
 //! # Ordered messages
 //!
+//! The sequence of the ids must not be given a CACHE: sessions would draw from
+//! numbers that they have put by.
+//!
 //! The row of a key in outbox_sequence is its lock: the upsert that counts its
 //! messages holds it until the transaction ends. Rows are locked in the order
 //! of their keys, so two calls never wait for each other in a circle; locks in
@@ -24,6 +27,7 @@
 //! its next message.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axiomatic_coordination::outbox::{Message, TraceContext};
 
@@ -73,7 +77,9 @@ impl Sql {
                    SELECT tenant, key, -count, clock_timestamp() FROM keys ORDER BY place \
                    ON CONFLICT (tenant, key) DO UPDATE SET \
                    last = CASE WHEN known.last > 0 THEN known.last - excluded.last \
-                   ELSE excluded.last END, at = clock_timestamp() \
+                   ELSE excluded.last END, \
+                   at = CASE WHEN known.at < clock_timestamp() - $15::int8 * \
+                   interval '1 microsecond' THEN clock_timestamp() ELSE known.at END \
                    RETURNING tenant, key, last\
                  ), begun AS MATERIALIZED (\
                    SELECT place, counted.last <= 0 AS is_new, \
@@ -146,7 +152,15 @@ impl Outgoing {
     }
 
     /// The statements that write them, one after the other.
-    pub(super) fn inserts<'a>(&'a self, sql: &'a Sql) -> impl Iterator<Item = Insert<'a>> + Send {
+    ///
+    /// When a key had its last message is written down if what is written is
+    /// older than `at_every`: the column has an index, and a row that changes
+    /// in it costs more than twice as much.
+    pub(super) fn inserts<'a>(
+        &'a self,
+        sql: &'a Sql,
+        at_every: Duration,
+    ) -> impl Iterator<Item = Insert<'a>> + Send {
         let mut rest = &self.messages[..];
         std::iter::from_fn(move || {
             let (chunk, behind) = rest.split_at(chunk_len(rest));
@@ -158,7 +172,7 @@ impl Outgoing {
                 chunk
             };
             rest = behind;
-            (!chunk.is_empty()).then(|| insert(sql, chunk, to_lock))
+            (!chunk.is_empty()).then(|| insert(sql, chunk, to_lock, at_every))
         })
     }
 }
@@ -175,8 +189,13 @@ fn chunk_len(messages: &[Message]) -> usize {
     fit.max(1).min(messages.len())
 }
 
-fn insert<'a>(sql: &'a Sql, messages: &'a [Message], to_lock: &'a [Message]) -> Insert<'a> {
-    let mut params = Vec::with_capacity(14);
+fn insert<'a>(
+    sql: &'a Sql,
+    messages: &'a [Message],
+    to_lock: &'a [Message],
+    at_every: Duration,
+) -> Insert<'a> {
+    let mut params = Vec::with_capacity(15);
     params.extend([
         Param::array(messages.iter().map(|message| message.lane().to_stored())),
         Param::array(messages.iter().map(Message::id)),
@@ -216,6 +235,7 @@ fn insert<'a>(sql: &'a Sql, messages: &'a [Message], to_lock: &'a [Message]) -> 
         Param::array(keys.iter().map(Key::stored_tenant)),
         Param::array(keys.iter().map(|key| key.key)),
         Param::array(keys.iter().map(|key| key.count)),
+        Param::new(i64::try_from(at_every.as_micros()).unwrap_or(i64::MAX)),
     ]);
     Insert {
         sql: &sql.ordered,
@@ -231,7 +251,6 @@ fn is_plain(message: &Message) -> bool {
 /// The keys to be locked, in their order, with how many of these messages each
 /// has; and for each message that is ordered the place of its key, from 1 on,
 /// and how many of the key come before it.
-#[expect(clippy::type_complexity, reason = "it has one caller")]
 fn keys<'a>(
     messages: &'a [Message],
     to_lock: &'a [Message],

@@ -1,5 +1,7 @@
 //! The producer, in a transaction of the user's own.
 
+use std::time::Duration;
+
 use axiomatic_coordination::StoreError;
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::outbox::Message;
@@ -8,6 +10,11 @@ use super::Outbox;
 use super::enqueue_error::EnqueueError;
 use super::outgoing::Outgoing;
 use crate::connected::Connected;
+
+/// How much of the time for which a key is remembered may pass before a
+/// message of it is taken note of: a thirty-second, and a day at most.
+const AT_PARTS: u32 = 32;
+const AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Outbox {
     /// Writes messages in a transaction of the user's own: they are published
@@ -95,7 +102,9 @@ impl Outbox {
         let (gauge, count) = (&self.backlog, &self.sql.backlog_gauge);
         gauge.admit(outgoing.len(), &self.database, count).await?;
         let sql = &self.sql.outgoing;
-        for insert in outgoing.inserts(sql) {
+        let quiet = self.options.forget_sequences_after;
+        let at_every = (quiet / AT_PARTS).min(AT_MOST);
+        for insert in outgoing.inserts(sql, at_every) {
             reach("postgres.enqueue.asked");
             let new = tx.query(insert.sql, &insert.params).await?;
             reach("postgres.enqueue.done");

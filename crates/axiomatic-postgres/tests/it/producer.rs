@@ -1,28 +1,25 @@
 //! What is enqueued, and what is written of it.
 
-use std::num::NonZeroU64;
-use std::time::Duration;
-
 use axiomatic_coordination::outbox::{Message, TraceContext};
 use axiomatic_coordination::{MessageId, Why};
-use axiomatic_postgres::outbox::{EnqueueError, Options, Outbox, WhenFull};
+use axiomatic_postgres::outbox::{EnqueueError, Options, Outbox};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use sqlx_core::connection::Connection;
 use sqlx_postgres::PgConnection;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{FOR_EVER, Place};
+use crate::support::Place;
 
 /// A schema of the test's own, and an outbox in it.
-async fn outbox(options: Options) -> Option<(Place, Outbox)> {
+pub(crate) async fn outbox(options: Options) -> Option<(Place, Outbox)> {
     let place = Place::find().await?;
     let outbox = Outbox::new(&place.database(), options).await;
     Some((place, outbox.expect("an outbox")))
 }
 
 /// Bodies, in the order of the rows.
-async fn bodies(client: &Client, place: &Place) -> Vec<String> {
+pub(crate) async fn bodies(client: &Client, place: &Place) -> Vec<String> {
     let sql = format!("SELECT body FROM {}.outbox ORDER BY id", place.schema);
     let rows = client.query(&sql, &[]).await.expect("reads");
     let body = |row: &tokio_postgres::Row| String::from_utf8(row.get(0)).expect("text");
@@ -331,8 +328,9 @@ fn all_that_a_message_says_is_written() {
             .iter()
             .map(|message| (message.clone(), message.lane().to_stored()));
         let expected: Vec<_> = expected.collect();
+        let (mut client, mut own) = (client.borrow_mut(), own.borrow_mut());
+        let (client, own) = (&mut **client, &mut **own);
         runtime.block_on(async {
-            let (client, own) = (&mut **client.borrow_mut(), &mut **own.borrow_mut());
             let sql = format!("DELETE FROM {}.outbox", place.schema);
             client.batch_execute(&sql).await.unwrap();
             if by_sqlx {
@@ -349,65 +347,4 @@ fn all_that_a_message_says_is_written() {
         })
     });
     ran.unwrap();
-}
-
-#[tokio::test]
-async fn a_full_outbox_rejects_until_there_is_room() {
-    let two = NonZeroU64::new(2).unwrap();
-    let options = Options::new().backlog(two, WhenFull::Reject);
-    let Some((place, outbox)) = outbox(options).await else {
-        return;
-    };
-    let mut client = place.client().await;
-    let mut enqueue = async |count: usize| {
-        let mut tx = client.transaction().await.unwrap();
-        let messages = (0..count).map(|_| Message::new("t", ""));
-        let enqueued = outbox.enqueue(&mut tx, messages).await;
-        // Nothing was sent: the transaction can go on either way.
-        tx.commit().await.unwrap();
-        enqueued
-    };
-    enqueue(1).await.unwrap();
-    // All of a call, or nothing of it.
-    let refused = enqueue(2).await;
-    let is_full = |refused: &Result<(), _>, waiting| {
-        let Err(EnqueueError::Full { backlog, cap: 2 }) = refused else {
-            panic!("{refused:?}");
-        };
-        assert_eq!(*backlog, waiting);
-    };
-    is_full(&refused, 1);
-    enqueue(1).await.unwrap();
-    is_full(&enqueue(1).await, 2);
-    // Another process, which has enqueued nothing, counts what is there.
-    let other = Outbox::new(&place.database(), options).await.unwrap();
-    let mut own = place.client().await;
-    let mut tx = own.transaction().await.unwrap();
-    is_full(&other.enqueue(&mut tx, [Message::new("t", "")]).await, 2);
-    tx.rollback().await.unwrap();
-    let publish = format!("DELETE FROM {}.outbox", place.schema);
-    own.batch_execute(&publish).await.unwrap();
-    let has_room = tokio::time::timeout(FOR_EVER, async {
-        while enqueue(2).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    });
-    has_room.await.expect("there is room again");
-}
-
-#[tokio::test]
-async fn a_full_outbox_that_only_warns_takes_everything() {
-    let two = NonZeroU64::new(2).unwrap();
-    let options = Options::new().backlog(two, WhenFull::Warn);
-    let Some((place, outbox)) = outbox(options).await else {
-        return;
-    };
-    let mut client = place.client().await;
-    for _ in 0..3 {
-        let mut tx = client.transaction().await.unwrap();
-        let messages = (0..3).map(|_| Message::new("t", ""));
-        outbox.enqueue(&mut tx, messages).await.unwrap();
-        tx.commit().await.unwrap();
-    }
-    assert_eq!(bodies(&client, &place).await.len(), 9);
 }
