@@ -93,6 +93,15 @@ async fn the_session_that_holds_back_the_vacuum_is_named_while_it_does() {
         &**state == "idle in transaction"
     })
     .await;
+    let later = format!("later than {called}");
+    let younger = session(&place, None, &later).await;
+    execute(&younger, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await;
+    transact(&client, 1).await;
+    until("both are named", async || {
+        let health = outbox.health().await.unwrap();
+        of_application(&health, &later).is_some()
+    })
+    .await;
     let health = outbox.health().await.unwrap();
     let ages = health
         .holders
