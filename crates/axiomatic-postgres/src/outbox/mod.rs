@@ -6,9 +6,10 @@ mod buffered;
 mod enqueue_error;
 mod fetch;
 mod handle;
+mod health;
 mod leases;
 mod operate;
-mod operating;
+mod operations;
 mod options;
 mod outgoing;
 mod producer;
@@ -19,9 +20,15 @@ mod store;
 mod tidy;
 mod waking;
 
+#[doc = include_str!("../../docs/operating-the-outbox.md")]
+pub mod operating {}
+
 pub use axiomatic_coordination::outbox::Keep;
 
 pub use self::buffered::{Buffered, Transaction};
 pub use self::enqueue_error::EnqueueError;
 pub use self::handle::Outbox;
+#[cfg(feature = "metrics")]
+pub use self::health::record_leases;
+pub use self::health::{Health, Held, Holder, Who, owner_number};
 pub use self::options::{Notify, Options, WhenFull};

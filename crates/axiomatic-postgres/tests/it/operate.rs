@@ -8,7 +8,7 @@ use axiomatic_coordination::outbox::{
     Backlog, Bucket, Buckets, Cause, Class, Holding, Ids, Lane, Message, Operate, RelayId, Replay,
     RowId, Scope, WakeUps,
 };
-use axiomatic_postgres::outbox::{Options, Outbox};
+use axiomatic_postgres::outbox::{Notify, Options, Outbox};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
@@ -24,7 +24,9 @@ struct Desk {
 impl Desk {
     async fn find() -> Option<Desk> {
         let place = Place::find().await?;
-        let outbox = Outbox::new(&place.database(), Options::new()).await;
+        // Nobody rings but the operator: no session that has connected.
+        let quiet = Options::new().notify(Notify::Off);
+        let outbox = Outbox::new(&place.database(), quiet).await;
         Some(Desk {
             outbox: outbox.expect("there is no relay yet"),
             client: place.client().await,
