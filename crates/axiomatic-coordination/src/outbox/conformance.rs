@@ -21,7 +21,7 @@ use super::lane::{Bucket, Buckets, Lane};
 use super::memory::Keep;
 use super::message::Message;
 use super::operations::Operate;
-use super::record::{RowId, Stored};
+use super::record::Stored;
 use super::store::{Fate, Fetch, Fetched, Lease, RelayId, Settled, Settlement, Store};
 
 /// How a test makes a store.
@@ -174,10 +174,10 @@ impl<'a, S: StoreSubject> Bench<'a, S> {
             .expect("a settlement")
     }
 
-    async fn start_as(&self, relay: &RelayId, lease: Lease, row: RowId) -> Vec<Bucket> {
+    async fn start_as(&self, relay: &RelayId, lease: Lease, stored: &Stored) -> Vec<Bucket> {
         let rows = [Settlement {
             lease,
-            rows: vec![row],
+            rows: vec![stored.place()],
         }];
         self.store.start(relay, &rows).await.expect("a start")
     }

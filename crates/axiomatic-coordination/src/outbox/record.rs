@@ -13,6 +13,15 @@ use crate::Timestamp;
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowId(pub i64);
 
+/// Where a row stands.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Its lane.
+    pub lane: Lane,
+    /// Its number.
+    pub row: RowId,
+}
+
 /// Which holding of a bucket this is: it grows with each relay that takes the
 /// bucket, so a greater epoch is a later one.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +67,16 @@ pub struct Stored {
     pub enqueued_at: Timestamp,
     /// What the producer wrote.
     pub message: Message,
+}
+
+impl Stored {
+    /// Where its row stands.
+    pub fn place(&self) -> Place {
+        Place {
+            lane: self.lane,
+            row: self.row,
+        }
+    }
 }
 
 /// A message as a publisher gets it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::lane::{Bucket, Buckets, Lane};
 use super::publisher::Class;
-use super::record::{Epoch, RowId, Stored};
+use super::record::{Epoch, Place, RowId, Stored};
 use super::wake::WakeUps;
 use crate::{MessageId, StoreError};
 
@@ -83,7 +83,7 @@ pub trait Store: Send + Sync {
     fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<RowId>],
+        rows: &[Settlement<Place>],
     ) -> impl Future<Output = Result<Vec<Bucket>, StoreError>> + Send;
 
     /// Writes down what became of messages: only in buckets whose lease is
@@ -149,7 +149,7 @@ impl<S: Store> Store for Arc<S> {
     async fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<RowId>],
+        rows: &[Settlement<Place>],
     ) -> Result<Vec<Bucket>, StoreError> {
         S::start(self, relay, rows).await
     }

@@ -12,9 +12,7 @@
 //! Rows are locked in this order, by whatever statement: leases by bucket,
 //! then rows of `outbox`, then those of `outbox_lane`.
 
-use axiomatic_coordination::outbox::{
-    Buckets, Failure, Fate, Lease, RelayId, RowId, Settled, Settlement,
-};
+use axiomatic_coordination::outbox::{Buckets, Failure, Fate, Place, RelayId, Settled, Settlement};
 
 use super::Keep;
 use super::leases::{self, held, micros};
@@ -39,9 +37,7 @@ impl Sql {
     }
 }
 
-/// Counts that publishing begins. A row comes without its lane, and no index
-/// begins with its id: that of the lanes is read for it along the bucket,
-/// without a row being loaded.
+/// Counts that publishing begins.
 fn start(schema: &Schema) -> String {
     let held = held(schema, "SHARE");
     format!(
@@ -163,25 +159,20 @@ SELECT bucket::int4 FROM held"
 /// What to count with.
 pub(super) fn start_params(
     relay: &RelayId,
-    rows: &[Settlement<RowId>],
+    rows: &[Settlement<Place>],
     buckets: Buckets,
 ) -> Vec<Param> {
-    let all = |of: fn(Buckets, &Lease, RowId) -> i64| {
-        let all = rows.iter().flat_map(|Settlement { lease, rows }| {
-            rows.iter().map(move |row| of(buckets, lease, *row))
-        });
-        Param::array(all.collect::<Vec<_>>())
-    };
-    let numbers = rows
-        .iter()
-        .flat_map(|Settlement { lease, rows }| rows.iter().map(|_| i32::from(lease.bucket.0)));
-    let numbers = Param::array(numbers.collect::<Vec<_>>());
+    let places = rows.iter().flat_map(|Settlement { lease, rows }| {
+        let is_of_it = |place: &&Place| buckets.of(place.lane) == lease.bucket;
+        let of_it = rows.iter().filter(is_of_it);
+        of_it.map(|place| (lease.bucket, place))
+    });
+    let places: Vec<_> = places.collect();
     let mut params = Vec::from(leases::params(relay, rows.iter().map(|of| &of.lease)));
     params.extend([
-        numbers,
-        all(|buckets, lease, _| buckets.lanes(lease.bucket).start().to_stored()),
-        all(|buckets, lease, _| buckets.lanes(lease.bucket).end().to_stored()),
-        all(|_, _, row| row.0),
+        Param::array(places.iter().map(|(bucket, _)| i32::from(bucket.0))),
+        Param::array(places.iter().map(|(_, place)| place.lane.to_stored())),
+        Param::array(places.iter().map(|(_, place)| place.row.0)),
     ]);
     params
 }

@@ -1,7 +1,7 @@
 //! What became of messages, under the lease that their bucket is held by.
 
 use axiomatic_coordination::outbox::{
-    Bucket, Buckets, Failure, Fate, RelayId, RowId, Settled, Settlement,
+    Bucket, Buckets, Failure, Fate, Place, RelayId, Settled, Settlement,
 };
 use axiomatic_coordination::{Timestamp, crash_points};
 use rusqlite::Connection;
@@ -11,7 +11,7 @@ use super::leases::is_held;
 use super::row::{columns, now};
 
 const START: &str = "\
-UPDATE outbox SET started = started + 1 WHERE id = ?1 AND lane BETWEEN ?2 AND ?3";
+UPDATE outbox SET started = started + 1 WHERE id = ?1 AND lane = ?2";
 
 const ARCHIVE: &str = concat!(
     "INSERT INTO outbox_archive (",
@@ -61,7 +61,7 @@ const FEWER: &str = "UPDATE outbox_backlog SET messages = messages - ?1 WHERE on
 pub(super) fn start(
     connection: &Connection,
     relay: &RelayId,
-    rows: &[Settlement<RowId>],
+    rows: &[Settlement<Place>],
     buckets: Buckets,
 ) -> rusqlite::Result<Vec<Bucket>> {
     let now = now(connection)?;
@@ -72,10 +72,9 @@ pub(super) fn start(
             continue;
         }
         kept.push(lease.bucket);
-        let lanes = buckets.lanes(lease.bucket);
-        let (first, last) = (lanes.start().to_stored(), lanes.end().to_stored());
-        for row in rows {
-            start.execute((row.0, first, last))?;
+        let is_of_it = |place: &&Place| buckets.of(place.lane) == lease.bucket;
+        for Place { lane, row } in rows.iter().filter(is_of_it) {
+            start.execute((row.0, lane.to_stored()))?;
             crash_points::reach("sqlite.start.counted");
         }
     }

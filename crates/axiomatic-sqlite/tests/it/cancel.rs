@@ -238,7 +238,7 @@ async fn what_relays_ask_for_is_done_or_not_done() {
         (
             "start",
             operation!(|stage| async {
-                let rows = [0, 1].map(|which| stage.under(which, stage.stored[which].row));
+                let rows = [0, 1].map(|which| stage.under(which, stage.stored[which].place()));
                 stage.scene.outbox.start(&stage.scene.relay, &rows).await
             }),
         ),

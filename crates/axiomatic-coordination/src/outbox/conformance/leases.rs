@@ -134,7 +134,7 @@ async fn who_lost_a_lease_changes_nothing<S: StoreSubject>(subject: &S) {
             .settle_as(zombie, lease, stored, Fate::Published)
             .await;
         assert_eq!(settled, [], "a late settlement is refused");
-        let started = bench.start_as(zombie, lease, stored.row).await;
+        let started = bench.start_as(zombie, lease, stored).await;
         assert_eq!(started, [], "so is a late start");
         // The same relay under a forged epoch, and the other under an old one.
         let settled = bench

@@ -149,7 +149,7 @@ async fn an_unblocked_key_has_all_its_attempts<S: StoreSubject>(subject: &S) {
     bench.commit([keyed("a", 1)]).await;
     let stored = &bench.ready().await[0];
     bench
-        .start_as(&bench.relay, bench.lease(stored.lane), stored.row)
+        .start_as(&bench.relay, bench.lease(stored.lane), stored)
         .await;
     bench.settle(stored, Fate::Parked(poison())).await;
     assert!(bench.ready().await.is_empty());

@@ -256,7 +256,7 @@ async fn starts_are_counted_until_an_attempt_ends<S: StoreSubject>(subject: &S) 
     for started in 1..=3 {
         let lease = bench.lease(stored.lane);
         assert_eq!(
-            bench.start_as(&bench.relay, lease, stored.row).await,
+            bench.start_as(&bench.relay, lease, stored).await,
             [lease.bucket]
         );
         assert_eq!(bench.ready().await[0].started, started);

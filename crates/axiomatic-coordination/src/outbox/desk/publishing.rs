@@ -9,13 +9,13 @@ use super::{Answered, Desk, Stage};
 use crate::outbox::fate;
 use crate::outbox::lane::{Bucket, Lane};
 use crate::outbox::publisher::Verdict;
-use crate::outbox::record::{Envelope, RowId};
+use crate::outbox::record::{Envelope, Place};
 use crate::outbox::store::{Fate, Lease, Settled, Settlement};
 
 impl Desk {
     /// Rows of which must be written down that they begin, before they do.
-    pub(in crate::outbox) fn next_start(&mut self, now: Instant) -> Option<Vec<Settlement<RowId>>> {
-        let mut rows: BTreeMap<Bucket, Settlement<RowId>> = BTreeMap::new();
+    pub(in crate::outbox) fn next_start(&mut self, now: Instant) -> Option<Vec<Settlement<Place>>> {
+        let mut rows: BTreeMap<Bucket, Settlement<Place>> = BTreeMap::new();
         while let Some(lane) = self.suspects.pop_front() {
             self.begin(lane, Stage::Suspect, now, &mut rows);
         }
@@ -38,7 +38,7 @@ impl Desk {
         lane: Lane,
         stage: Stage,
         now: Instant,
-        rows: &mut BTreeMap<Bucket, Settlement<RowId>>,
+        rows: &mut BTreeMap<Bucket, Settlement<Place>>,
     ) -> bool {
         let Some(run) = self.runs.get_mut(&lane) else {
             return false;
@@ -54,7 +54,7 @@ impl Desk {
             lease,
             rows: Vec::new(),
         });
-        of_bucket.rows.push(first.row);
+        of_bucket.rows.push(first.place());
         run.stage = Stage::Starting;
         true
     }
@@ -63,7 +63,7 @@ impl Desk {
     /// are ours still. Returns how many leases are lost.
     pub(in crate::outbox) fn started(
         &mut self,
-        rows: &[Settlement<RowId>],
+        rows: &[Settlement<Place>],
         kept: &[Bucket],
     ) -> usize {
         for lane in self.lanes_starting(rows) {
@@ -87,7 +87,7 @@ impl Desk {
     }
 
     /// Whether it was written down is not known: it is asked for again.
-    pub(in crate::outbox) fn not_started(&mut self, rows: &[Settlement<RowId>]) {
+    pub(in crate::outbox) fn not_started(&mut self, rows: &[Settlement<Place>]) {
         for lane in self.lanes_starting(rows) {
             if self.solo == Some(lane) {
                 self.solo = None;
@@ -96,8 +96,8 @@ impl Desk {
         }
     }
 
-    fn lanes_starting(&self, rows: &[Settlement<RowId>]) -> Vec<Lane> {
-        let asked: HashSet<(Lease, RowId)> = rows
+    fn lanes_starting(&self, rows: &[Settlement<Place>]) -> Vec<Lane> {
+        let asked: HashSet<(Lease, Place)> = rows
             .iter()
             .flat_map(|of_bucket| of_bucket.rows.iter().map(|row| (of_bucket.lease, *row)))
             .collect();
@@ -106,7 +106,7 @@ impl Desk {
                 && run
                     .rows
                     .front()
-                    .is_some_and(|first| asked.contains(&(run.lease, first.row)))
+                    .is_some_and(|first| asked.contains(&(run.lease, first.place())))
         });
         starting.map(|(lane, _)| *lane).collect()
     }

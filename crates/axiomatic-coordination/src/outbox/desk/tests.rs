@@ -13,8 +13,8 @@ use crate::outbox::lane::Lane;
 use crate::outbox::publisher::Class;
 use crate::outbox::store::Lease;
 use crate::outbox::{
-    Bucket, Buckets, Config, Envelope, Epoch, Fate, Fetched, HeadPolicy, Message, RowId, Settled,
-    Settlement, Stored, Verdict,
+    Bucket, Buckets, Config, Envelope, Epoch, Fate, Fetched, HeadPolicy, Message, Place, RowId,
+    Settled, Settlement, Stored, Verdict,
 };
 use crate::{MessageId, Timestamp};
 
@@ -28,7 +28,7 @@ struct World {
     rows: BTreeMap<(Lane, RowId), Stored>,
     leases: HashMap<Bucket, Lease>,
     fetching: Option<(FetchPlan, Fetched)>,
-    starting: Option<Vec<Settlement<RowId>>>,
+    starting: Option<Vec<Settlement<Place>>>,
     settling: Option<Vec<Settlement<Settled>>>,
     waves: Vec<Vec<Envelope>>,
     /// Rows whose start is in the store, since their last verdict there.

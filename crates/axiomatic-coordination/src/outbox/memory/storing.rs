@@ -6,7 +6,7 @@ use super::{Block, Held, Keep, MemoryOutbox, MemoryTables, put_back};
 use crate::memory::MemoryTransaction;
 use crate::outbox::lane::{Bucket, Buckets, Lane};
 use crate::outbox::operations::{Blocked, DeadLetter, Scope};
-use crate::outbox::record::{Epoch, RowId};
+use crate::outbox::record::{Epoch, Place, RowId};
 use crate::outbox::store::{
     Departing, Failure, Fate, Fetch, Fetched, Lease, RelayId, Settled, Settlement, Store,
 };
@@ -138,21 +138,16 @@ impl Store for MemoryOutbox {
     async fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<RowId>],
+        rows: &[Settlement<Place>],
     ) -> Result<Vec<Bucket>, StoreError> {
         let rows = rows
             .iter()
             .map(|of_bucket| (of_bucket.lease, &of_bucket.rows));
         self.transact(|tx| {
             tx.of_those_held(relay, rows, |tx, lease, rows| {
-                let lanes = self.buckets.lanes(lease.bucket);
-                let range = (*lanes.start(), RowId(i64::MIN))..=(*lanes.end(), RowId(i64::MAX));
-                let of_bucket = tx.tables().outbox.rows.range(range);
-                let begun = of_bucket
-                    .map(|(at, _)| *at)
-                    .filter(|(_, row)| rows.contains(row));
-                for (lane, row) in begun.collect::<Vec<_>>() {
-                    tx.amend(lane, row, |stored| stored.started += 1);
+                let is_of_it = |place: &&Place| self.buckets.of(place.lane) == lease.bucket;
+                for Place { lane, row } in rows.iter().filter(is_of_it) {
+                    tx.amend(*lane, *row, |stored| stored.started += 1);
                 }
             })
         })

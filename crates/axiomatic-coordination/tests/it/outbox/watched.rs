@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axiomatic_coordination::StoreError;
 use axiomatic_coordination::outbox::{
-    Bucket, Buckets, Departing, Fetch, Fetched, Lease, RelayId, RowId, Settled, Settlement, Store,
+    Bucket, Buckets, Departing, Fetch, Fetched, Lease, Place, RelayId, Settled, Settlement, Store,
     WakeUps,
 };
 
@@ -115,7 +115,7 @@ impl<S: Store> Store for Watched<S> {
     async fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<RowId>],
+        rows: &[Settlement<Place>],
     ) -> Result<Vec<Bucket>, StoreError> {
         self.around("start", self.store.start(relay, rows)).await
     }
