@@ -1,5 +1,6 @@
 //! What an operator asks of the outbox, and is promised. Rows are made by
 //! hand, so that each is what the test says.
+//! One file, because all of it goes by the one desk on top.
 
 use std::time::Duration;
 

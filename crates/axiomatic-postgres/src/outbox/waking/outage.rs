@@ -7,8 +7,8 @@ use axiomatic_core::backoff::{Backoff, Delays};
 
 use crate::options::Schema;
 
-/// Between two attempts: a thousand processes that lost one server come back
-/// at 200 a second at most.
+/// Between two attempts: a thousand processes that have lost one server for
+/// long try at 200 a second.
 const RECONNECT: Backoff =
     Backoff::exponential(Duration::from_millis(100), Duration::from_secs(10));
 
