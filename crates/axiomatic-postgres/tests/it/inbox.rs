@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use axiomatic_coordination::inbox::{Config, Delivery, IdRule};
 use axiomatic_postgres::Database;
-use axiomatic_postgres::Options as Connections;
 use axiomatic_postgres::inbox::{Inbox, Options};
 use sqlx_core::connection::Connection;
 use sqlx_core::query::query;

@@ -110,9 +110,9 @@ async fn wherever_handling_by_sqlx_is_cancelled_the_effect_happens_once() {
                 .inbox
                 .handle_with_sqlx(&mut sqlx, "bank", &second, work);
             let complete = polled(handling, polls, dropped).await;
-            // As a pool does with a connection that comes back.
-            sqlx.ping().await.unwrap();
-            is_whole(&scene, id, &what).await;
+            // Not before this is the connection out of its transaction: sqlx
+            // rolls back when it is used again, and if it was dropped while it
+            // began a transaction, when the next one ends.
             let third = paid.attempted(3);
             let handled = scene
                 .inbox
@@ -143,6 +143,7 @@ async fn what_is_cancelled_leaves_nothing_even_if_its_transaction_commits() {
     );
     let mut id = 0;
     let mut kept = 0;
+    let mut around_by_sqlx = 0;
     for dropped in [Dropped::AtOnce, Dropped::WhenWoken] {
         for polls in 0.. {
             let what = format!("{dropped:?} after {polls} polls");
@@ -156,7 +157,8 @@ async fn what_is_cancelled_leaves_nothing_even_if_its_transaction_commits() {
             };
             let once = scene.inbox.once(&mut tx, "bank", &paid, work);
             let complete = polled(once, polls, dropped).await;
-            let _ = tx.commit().await;
+            tx.execute(&text, &[&"around"]).await.unwrap();
+            tx.commit().await.unwrap();
             is_whole(&scene, id, &what).await;
 
             let mut sqlx = scene.sqlx().await;
@@ -167,12 +169,16 @@ async fn what_is_cancelled_leaves_nothing_even_if_its_transaction_commits() {
             );
             let work = async |tx: &mut PgConnection| {
                 insert_by_sqlx(tx, &both).await?;
-                insert_by_sqlx(tx, &both.replace(&name, "more")).await
+                insert_by_sqlx(tx, &both.replace(&format!("'{id}'"), "'more'")).await
             };
             let again = message(id.to_string()).attempted(2);
             let once = scene.inbox.once(&mut *tx, "bank", &again, work);
             polled(once, polls, dropped).await;
-            let _ = tx.commit().await;
+            let around = both.replace(&format!("'{id}'"), "'around by sqlx'");
+            let went_on = insert_by_sqlx(&mut tx, &around).await;
+            if tx.commit().await.is_ok() && went_on.is_ok() {
+                around_by_sqlx += 1;
+            }
             let _ = sqlx.ping().await;
             is_whole(&scene, id, &what).await;
             kept += scene.count(&format!("account WHERE name = '{id}'")).await;
@@ -184,6 +190,18 @@ async fn what_is_cancelled_leaves_nothing_even_if_its_transaction_commits() {
         }
     }
     assert_eq!(scene.count("account WHERE name = 'more'").await, kept);
+    let around = scene.count("account WHERE name = 'around'").await;
+    assert_eq!(
+        around,
+        i64::try_from(id).unwrap(),
+        "what was done around it"
+    );
+    let around = scene.count("account WHERE name = 'around by sqlx'").await;
+    assert_eq!(
+        around, around_by_sqlx,
+        "none is lost that was said to be there"
+    );
+    assert!(around + 2 >= i64::try_from(id).unwrap(), "{around} of {id}");
     assert!(
         kept > 0 && kept < i64::try_from(id).unwrap(),
         "{kept} of {id}"
