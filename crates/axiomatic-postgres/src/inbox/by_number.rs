@@ -17,7 +17,13 @@ impl Inbox {
     /// transaction, one after the other.
     ///
     /// The caller commits in any case, and then acknowledges the message if
-    /// its [fate](Fate::is_acknowledged) says so.
+    /// its [fate](Fate::is_acknowledged) says so. If its future is dropped, or
+    /// the work panics, what was done here is undone, as by
+    /// [`once`](Self::once).
+    ///
+    /// The work is called for each message, on a clone, so it cannot change
+    /// what it has borrowed: its task may be one that moves between threads,
+    /// and that is how the compiler is told.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use axiomatic_coordination::inbox::{
 };
 use axiomatic_coordination::{StoreError, Why};
 
-use super::options::Options;
+use super::options::{LONGEST, Options};
 use super::rows::{self, Turn};
 use super::tables::Tables;
 use crate::database::Database;
@@ -196,8 +196,8 @@ fn busy_or<T>(result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
 }
 
 fn micros(time: Duration) -> i64 {
-    // Half of it, since it is taken from a time.
-    i64::try_from(time.as_micros()).map_or(i64::MAX / 2, |micros| micros.min(i64::MAX / 2))
+    let micros = u64::try_from(time.as_micros()).unwrap_or(LONGEST);
+    micros.min(LONGEST).cast_signed()
 }
 
 fn limit(most: usize) -> Param {

@@ -67,13 +67,13 @@ impl Options {
             .width
             .unwrap_or_else(|| (retention / 7).max(Options::SHORTEST));
         let micros = u64::try_from(width.as_micros()).unwrap_or(u64::MAX);
-        // A million years and more are as good as for ever, and overflow.
         Duration::from_micros(micros.clamp(1, LONGEST))
     }
 }
 
-/// A thousand years, in microseconds.
-const LONGEST: u64 = 1000 * 365 * 24 * 60 * 60 * 1_000_000;
+/// A hundred years, in microseconds: what is longer is as good as that, and
+/// leaves the times that PostgreSQL knows.
+pub(super) const LONGEST: u64 = 100 * 365 * 24 * 60 * 60 * 1_000_000;
 
 impl Default for Options {
     fn default() -> Self {

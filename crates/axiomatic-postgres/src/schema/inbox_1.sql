@@ -169,15 +169,14 @@ CREATE FUNCTION {schema}.inbox_make_partitions(
 DECLARE
   step constant interval := width * interval '1 microsecond';
   made integer := 0;
-  ready integer;
-  last timestamptz;
-  newest timestamptz;
-  begins timestamptz;
-  ends timestamptz;
+  base timestamptz;
+  lowest timestamptz;
+  behind timestamptz;
   name text;
 BEGIN
-  SELECT count(*) INTO ready FROM {schema}.inbox_partitions() p WHERE p.ends > clock_timestamp();
-  IF ready > ahead THEN
+  IF EXISTS (
+    SELECT FROM {schema}.inbox_partitions() p WHERE p.ends > clock_timestamp() + ahead * step
+  ) THEN
     RETURN 0;
   END IF;
   PERFORM set_config('lock_timeout', patience, true);
@@ -185,32 +184,27 @@ BEGIN
   -- Nobody adds to the default meanwhile: a partition cannot be made for
   -- times of which rows stand there.
   LOCK TABLE ONLY {schema}.inbox_seen IN ACCESS EXCLUSIVE MODE;
-  SELECT count(*) FILTER (WHERE p.ends > clock_timestamp()), max(p.ends) INTO ready, last
-  FROM {schema}.inbox_partitions() p;
-  SELECT max(d.first_seen) INTO newest FROM {schema}.inbox_seen_default d;
-  begins := timestamptz 'epoch'
+  base := timestamptz 'epoch'
     + div((extract(epoch FROM clock_timestamp()) * 1000000)::numeric, width) * step;
-  IF newest >= begins THEN
-    begins := timestamptz 'epoch'
-      + (div((extract(epoch FROM newest) * 1000000)::numeric, width) + 1) * step;
-  END IF;
-  begins := greatest(begins, last);
-  WHILE ready <= ahead LOOP
-    -- The first is narrower if those before it had another width.
-    ends := timestamptz 'epoch'
-      + (div((extract(epoch FROM begins) * 1000000)::numeric, width) + 1) * step;
-    name := 'inbox_seen_' || to_char(begins, 'YYYYMMDD_HH24MISS_US');
+  FOR nth IN 0..ahead LOOP
+    lowest := base + nth * step;
+    behind := lowest + step;
+    -- Those that are there may have had another width.
+    SELECT greatest(lowest, max(p.ends)) INTO lowest FROM {schema}.inbox_partitions() p
+    WHERE p.begins < base + (nth + 1) * step AND p.ends > base + nth * step;
+    CONTINUE WHEN lowest >= behind OR EXISTS (
+      SELECT FROM {schema}.inbox_seen_default d WHERE d.first_seen >= lowest AND d.first_seen < behind
+    );
+    name := 'inbox_seen_' || to_char(lowest, 'YYYYMMDD_HH24MISS_US');
     EXECUTE format(
       'CREATE TABLE {schema}.%I PARTITION OF {schema}.inbox_seen FOR VALUES FROM (%L) TO (%L) '
       -- Rows are inserted, and go with the table.
       'WITH (autovacuum_vacuum_insert_threshold = -1)',
-      name, begins, ends
+      name, lowest, behind
     );
     EXECUTE format(
       'CREATE UNIQUE INDEX %I ON {schema}.%I (consumer, id)', name || '_key', name
     );
-    begins := ends;
-    ready := ready + 1;
     made := made + 1;
   END LOOP;
   RETURN made;

@@ -53,10 +53,17 @@ async fn a_transaction_that_sees_an_old_state_is_refused() {
     let Some(scene) = Scene::plain().await else {
         return;
     };
-    let mut client = scene.client().await;
+    let (mut client, mut other) = (scene.client().await, scene.client().await);
+    let text = scene.insert();
     for level in [IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {
         let begin = client.build_transaction().isolation_level(level);
         let mut tx = begin.start().await.unwrap();
+        // What another commits behind its first statement it does not see.
+        insert(&mut tx, &text).await.unwrap();
+        let paid = message("1").attempted(2);
+        let works = async |_: &mut Transaction<'_>, _: &Delivery| Ok::<_, Infallible>(());
+        let other = scene.inbox.handle(&mut other, "bank", &paid, works).await;
+        assert!(other.is_ok());
         let works = async |_: &mut Transaction<'_>| Ok::<_, Infallible>(());
         let refused = scene
             .inbox
@@ -76,9 +83,10 @@ async fn a_transaction_that_sees_an_old_state_is_refused() {
         let works = async |_: &mut Transaction<'_>, _: &Delivery| Ok::<_, Infallible>(());
         let refused = scene.inbox.in_order(&mut tx, "bank", &first, works).await;
         assert!(matches!(refused, Err(Error::Store(_))), "{level:?}");
-        tx.commit().await.expect("nothing was done to it");
+        tx.commit().await.unwrap();
     }
-    assert_eq!(scene.count("inbox_seen").await, 0);
+    assert_eq!(scene.count("account").await, 2, "what else they did");
+    assert_eq!(scene.count("inbox_seen").await, 1, "what the other did");
     assert_eq!(scene.count("inbox_watermark").await, 0);
 }
 
