@@ -144,7 +144,7 @@
 //!
 //! | table | a row for each | goes |
 //! |---|---|---|
-//! | `inbox_seen` | message, 200 bytes with its index for an id of 36 | with its partition |
+//! | `inbox_seen` | message, 175 bytes with its index for an id of 36 | with its partition |
 //! | `inbox_watermark` | key that was handled by number | never |
 //! | `inbox_held` | message that came ahead | with the one that was missing |
 //! | `inbox_start` | redelivery that is under way | when it ends |
