@@ -24,6 +24,8 @@ pub trait Connected: Session {}
 impl<S: Session> Connected for S {}
 
 /// Executes statements, one at a time.
+///
+/// Savepoints nest: what ends one ends the last that was set.
 pub(crate) trait Session: Send {
     /// Executes a statement and returns its rows.
     fn query(
@@ -31,7 +33,25 @@ pub(crate) trait Session: Send {
         sql: &str,
         params: &[Param],
     ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
+    /// A place to which what follows can be rolled back. Refused where there
+    /// is no transaction.
+    fn savepoint(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What was done since the savepoint stands, as far as the transaction
+    /// does; the savepoint is gone.
+    fn release(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What was done since the savepoint is undone, before anything that is
+    /// executed afterwards; it is gone. Without waiting, so that it can be done
+    /// where nobody can wait.
+    fn start_roll_back(&mut self);
 }
+
+const SAVEPOINT: &str = "SAVEPOINT axiomatic";
+const RELEASE: &str = "RELEASE SAVEPOINT axiomatic";
+/// It is one message, and one round trip.
+const ROLL_BACK: &str = "ROLLBACK TO SAVEPOINT axiomatic; RELEASE SAVEPOINT axiomatic";
 
 pub(crate) mod by_tokio {
     //! By tokio-postgres. A statement is parsed and planned each time: what
@@ -39,42 +59,61 @@ pub(crate) mod by_tokio {
     //! forgets it behind a pool that lends transactions.
 
     use std::error::Error;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
 
     use bytes::BytesMut;
+    use futures::TryStreamExt;
     use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
     use tokio_postgres::{Client, Transaction};
 
     use super::*;
     use crate::error::store_error;
 
-    impl Session for Transaction<'_> {
-        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
-            let rows = self.query_typed(sql, &typed(params)).await;
-            rows.map_err(store_error)?.iter().map(row).collect()
-        }
+    macro_rules! session {
+        ($on:ty, |$me:ident, $sql:ident, $params:ident| $rows:expr) => {
+            impl Session for $on {
+                async fn query(
+                    &mut self,
+                    $sql: &str,
+                    $params: &[Param],
+                ) -> Result<Vec<Row>, StoreError> {
+                    let $me = self;
+                    let rows: Vec<_> = $rows.map_err(store_error)?;
+                    rows.iter().map(row).collect()
+                }
+
+                async fn savepoint(&mut self) -> Result<(), StoreError> {
+                    self.batch_execute(SAVEPOINT).await.map_err(store_error)
+                }
+
+                async fn release(&mut self) -> Result<(), StoreError> {
+                    self.batch_execute(RELEASE).await.map_err(store_error)
+                }
+
+                fn start_roll_back(&mut self) {
+                    // A request is on its way when its future has been polled
+                    // once, behind all that were before it. Nobody needs the
+                    // answer: if it fails, the transaction is aborted.
+                    let asked = pin!(self.batch_execute(ROLL_BACK));
+                    let _ = asked.poll(&mut Context::from_waker(Waker::noop()));
+                }
+            }
+        };
     }
 
-    impl Session for Client {
-        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
-            let rows = self.query_typed(sql, &typed(params)).await;
-            rows.map_err(store_error)?.iter().map(row).collect()
-        }
-    }
-
-    /// With what its connection has prepared, for as long as the pool has it.
-    impl Session for deadpool_postgres::Transaction<'_> {
-        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
-            use futures::TryStreamExt;
-            let statement = self.prepare_cached(sql).await.map_err(store_error)?;
-            let rows = self.query_raw(&statement, params.iter()).await;
-            let rows: Vec<_> = rows
-                .map_err(store_error)?
-                .try_collect()
-                .await
-                .map_err(store_error)?;
-            rows.iter().map(row).collect()
-        }
-    }
+    session!(Transaction<'_>, |me, sql, params| me
+        .query_typed(sql, &typed(params))
+        .await);
+    session!(Client, |me, sql, params| me
+        .query_typed(sql, &typed(params))
+        .await);
+    // With what its connection has prepared, for as long as the pool has it.
+    session!(deadpool_postgres::Transaction<'_>, |me, sql, params| {
+        let statement = me.prepare_cached(sql).await.map_err(store_error)?;
+        let rows = me.query_raw(&statement, params.iter()).await;
+        rows.map_err(store_error)?.try_collect().await
+    });
 
     fn typed(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
         let typed = params.iter().map(|param| {
@@ -142,17 +181,24 @@ pub(crate) mod by_tokio {
 mod by_sqlx {
     //! By sqlx, whose connections remember which statements they prepared.
 
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use axiomatic_coordination::Why;
     use bytes::Bytes;
     use sqlx_core::encode::{Encode, IsNull};
     use sqlx_core::error::BoxDynError;
     use sqlx_core::query::query_with;
     use sqlx_core::row::Row as _;
     use sqlx_core::sql_str::AssertSqlSafe;
-    use sqlx_core::transaction::Transaction;
+    use sqlx_core::transaction::{Transaction, TransactionManager};
     use sqlx_core::types::Type;
     use sqlx_core::value::ValueRef;
     use sqlx_postgres::types::Oid;
-    use sqlx_postgres::{PgArgumentBuffer, PgArguments, PgConnection, PgRow, PgTypeInfo, Postgres};
+    use sqlx_postgres::{
+        PgArgumentBuffer, PgArguments, PgConnection, PgRow, PgTransactionManager, PgTypeInfo,
+        Postgres,
+    };
 
     use super::*;
     use crate::error::sqlx_store_error;
@@ -171,11 +217,66 @@ mod by_sqlx {
             let rows = query.fetch_all(self).await;
             rows.map_err(sqlx_store_error)?.iter().map(row).collect()
         }
+
+        // By sqlx's own savepoints: it knows how to begin a rollback without
+        // waiting, and counts how deep they nest.
+        async fn savepoint(&mut self) -> Result<(), StoreError> {
+            if PgTransactionManager::get_transaction_depth(self) == 0 {
+                return Err(StoreError::new(Why::Refused)
+                    .because("there is no transaction that sqlx knows of"));
+            }
+            let mut begun = Unrolled(Some(Box::pin(PgTransactionManager::begin(self, None))));
+            (&mut begun).await.map_err(sqlx_store_error)
+        }
+
+        async fn release(&mut self) -> Result<(), StoreError> {
+            let released = PgTransactionManager::commit(self).await;
+            released.map_err(sqlx_store_error)
+        }
+
+        fn start_roll_back(&mut self) {
+            PgTransactionManager::start_rollback(self);
+        }
+    }
+
+    /// What begins a savepoint. Dropped before it is complete, it would have
+    /// sqlx 0.9 roll back the transaction around it, of which the caller's
+    /// commit would then say that it went well. So it is forgotten instead:
+    /// a savepoint more, which nobody goes back to, does no harm.
+    struct Unrolled<F>(Option<Pin<Box<F>>>);
+
+    impl<F: Future> Future for &mut Unrolled<F> {
+        type Output = F::Output;
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+            let begins = self.0.as_mut().expect("not polled when it is complete");
+            let begun = std::task::ready!(begins.as_mut().poll(context));
+            self.0 = None;
+            Poll::Ready(begun)
+        }
+    }
+
+    impl<F> Drop for Unrolled<F> {
+        fn drop(&mut self) {
+            std::mem::forget(self.0.take());
+        }
     }
 
     impl Session for Transaction<'_, Postgres> {
         async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
             PgConnection::query(self, sql, params).await
+        }
+
+        async fn savepoint(&mut self) -> Result<(), StoreError> {
+            PgConnection::savepoint(self).await
+        }
+
+        async fn release(&mut self) -> Result<(), StoreError> {
+            PgConnection::release(self).await
+        }
+
+        fn start_roll_back(&mut self) {
+            PgConnection::start_roll_back(self);
         }
     }
 

@@ -6,6 +6,8 @@ mod conformance;
 mod enqueue_cancel;
 mod fetch;
 mod health;
+mod inbox;
+mod inbox_laws;
 mod leases;
 mod migration;
 mod operate;

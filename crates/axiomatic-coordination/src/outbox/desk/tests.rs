@@ -118,10 +118,9 @@ impl World {
         if let Some(rows) = self.starting.take() {
             let kept = self.kept(&rows);
             for of_bucket in rows.iter().filter(|rows| kept.contains(&rows.lease.bucket)) {
-                for row in &of_bucket.rows {
+                for Place { lane, row } in &of_bucket.rows {
                     self.begun.insert(*row);
-                    let stored = self.rows.values_mut().find(|stored| stored.row == *row);
-                    if let Some(stored) = stored {
+                    if let Some(stored) = self.rows.get_mut(&(*lane, *row)) {
                         stored.started += 1;
                     }
                 }
