@@ -115,7 +115,7 @@ impl Component {
         }
         script += "COMMIT;\n\n-- Not in a transaction:\n";
         for index in self.migrations.iter().flat_map(|step| step.indexes) {
-            script += &format!("{};\n", index.build(schema));
+            script += &format!("{};\n", index.build(schema, CONCURRENTLY));
         }
         script
     }
@@ -159,7 +159,7 @@ impl Component {
                 Some(false) => run(connection, &index.remove(schema)).await?,
                 None => {}
             }
-            run(connection, &index.build(schema)).await?;
+            run(connection, &index.build(schema, CONCURRENTLY)).await?;
         }
         Ok(())
     }
@@ -177,6 +177,12 @@ impl Component {
             for step in self.migrations.iter().filter(|step| step.version > done) {
                 script += &step.sql.replace("{schema}", &schema.to_string());
                 script += &step.mark(self.name, schema);
+            }
+            // Tables that were made just now are empty, and nobody writes them.
+            if found.is_none() {
+                for index in self.migrations.iter().flat_map(|step| step.indexes) {
+                    script += &format!("{};\n", index.build(schema, ""));
+                }
             }
             tx.batch_execute(&script).await.map_err(store_error)?;
         }
@@ -223,9 +229,10 @@ impl Migration {
 }
 
 impl Index {
-    fn build(&self, schema: &Schema) -> String {
+    /// The statement, with a word as to how.
+    fn build(&self, schema: &Schema, how: &str) -> String {
         let Index { name, on } = self;
-        format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {schema}.{on}")
+        format!("CREATE INDEX {how} IF NOT EXISTS {name} ON {schema}.{on}")
     }
 
     fn remove(&self, schema: &Schema) -> String {
@@ -269,6 +276,8 @@ async fn lock(connection: &Client, schema: &Schema) -> Result<(), StoreError> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+const CONCURRENTLY: &str = "CONCURRENTLY";
 
 /// The schema, and the table in which versions stand.
 fn versions(schema: &Schema) -> String {

@@ -78,7 +78,8 @@ impl Sql {
             ),
             peek: format!(
                 "SELECT o.*, {BLOCK} \
-                 FROM (SELECT {STORED} FROM {schema}.outbox ORDER BY id LIMIT $1::int8) o \
+                 FROM (SELECT {STORED} FROM {schema}.outbox TABLESAMPLE SYSTEM (100) \
+                   ORDER BY id LIMIT $1::int8) o \
                  LEFT JOIN {schema}.outbox_lane l ON l.lane = o.lane AND {IS_BLOCKED} \
                  ORDER BY o.id"
             ),
@@ -122,10 +123,11 @@ fn backlog_sql(schema: &Schema) -> String {
            (SELECT count(*) FROM {schema}.outbox_lane WHERE blocked_until > clock_timestamp()), \
            (SELECT count(*) FROM {schema}.outbox_dead), \
            (extract(epoch FROM clock_timestamp() - oldest) * 1000000)::int8 \
-         FROM (SELECT count(*) AS messages, count(l.lane) AS parked, \
-             min(o.enqueued_at) FILTER (WHERE l.lane IS NULL) AS oldest \
-           FROM {schema}.outbox o LEFT JOIN {schema}.outbox_lane l \
-             ON l.lane = o.lane AND l.blocked_until IS NULL) waiting"
+         FROM (SELECT count(*) AS messages, count(*) FILTER (WHERE is_parked) AS parked, \
+             min(enqueued_at) FILTER (WHERE NOT is_parked) AS oldest \
+           FROM (SELECT enqueued_at, lane IN \
+               (SELECT lane FROM {schema}.outbox_lane WHERE blocked_until IS NULL) AS is_parked \
+             FROM {schema}.outbox TABLESAMPLE SYSTEM (100)) AS row) AS waiting"
     )
 }
 
@@ -161,8 +163,8 @@ fn replay_sql(schema: &Schema) -> String {
     format!(
         "WITH looked AS MATERIALIZED (SELECT id, topic, key FROM {schema}.outbox_archive \
              WHERE id > $1::int8 ORDER BY id LIMIT $2::int8), \
-         wanted AS MATERIALIZED (SELECT id, row_number() OVER (ORDER BY id) AS nth FROM looked \
-             WHERE ($3::text IS NULL OR topic = $3::text) \
+         wanted AS MATERIALIZED (SELECT id, (row_number() OVER (ORDER BY id))::int4 AS nth \
+             FROM looked WHERE ($3::text IS NULL OR topic = $3::text) \
                AND ($4::text IS NULL OR key = $4::text) \
              ORDER BY id LIMIT $5::int8), \
          again AS (INSERT INTO {schema}.outbox (lane, message_id, sequence, first, {LASTING}) \
@@ -170,9 +172,8 @@ fn replay_sql(schema: &Schema) -> String {
              coalesce(new.message_id, a.message_id), \
              CASE WHEN new.message_id IS NULL THEN a.sequence END, \
              CASE WHEN new.message_id IS NULL THEN a.first END, {LASTING} \
-           FROM wanted JOIN {schema}.outbox_archive a ON a.id = wanted.id \
-           LEFT JOIN unnest($6::uuid[], $7::int8[]) WITH ORDINALITY AS new (message_id, lane, nth) \
-             ON new.nth = wanted.nth \
+           FROM wanted JOIN {schema}.outbox_archive a ON a.id = wanted.id CROSS JOIN LATERAL \
+             (SELECT ($6::uuid[])[wanted.nth] AS message_id, ($7::int8[])[wanted.nth] AS lane) new \
            ORDER BY a.id) \
          SELECT CASE \
            WHEN (SELECT count(*) FROM wanted) < $5::int8 \

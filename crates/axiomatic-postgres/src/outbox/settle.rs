@@ -44,9 +44,8 @@ fn start(schema: &Schema) -> String {
         "\
 WITH {held}, started AS (
   UPDATE {schema}.outbox AS o SET started = o.started + 1
-  FROM unnest($4::int4[], $5::int8[], $6::int8[], $7::int8[]) AS s (bucket, first, last, id)
-  WHERE (s.bucket IN (SELECT h.bucket FROM held AS h)) IS TRUE
-    AND o.lane >= s.first AND o.lane <= s.last AND o.id = s.id
+  FROM unnest($4::int4[], $5::int8[], $6::int8[]) AS s (bucket, lane, id)
+  WHERE (s.bucket IN (SELECT h.bucket FROM held AS h)) IS TRUE AND o.lane = s.lane AND o.id = s.id
 )
 SELECT bucket::int4 FROM held"
     )
