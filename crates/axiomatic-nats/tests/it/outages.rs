@@ -5,13 +5,16 @@ use std::pin::pin;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::stream::{RetentionPolicy, Stream};
 use axiomatic_coordination::outbox::{Publisher, Verdict};
 use axiomatic_nats::outbox::{Config, JetStream, Subjects};
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 
 use crate::server::Server;
-use crate::support::{count, envelope, envelopes, is_confirmed, make_stream, reconnected, until};
+use crate::support::{
+    FOR_EVER, count, envelope, envelopes, is_confirmed, make_stream, publish, publisher, pull,
+    reconnected, until,
+};
 
 const UNKNOWN: [Verdict; 3] = [const { Verdict::Unknown }; 3];
 
@@ -141,4 +144,32 @@ async fn a_publication_can_be_dropped_while_its_server_says_nothing() {
     let verdicts = scene.publisher.publish(&messages).await;
     assert!(verdicts.iter().all(is_confirmed), "{verdicts:?}");
     assert_eq!(count(&scene.stream).await, 3);
+}
+
+#[tokio::test]
+async fn a_work_queue_that_is_started_anew_forgets_the_ids_of_what_it_gave_out() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let client = server.client().await;
+    let context = async_nats::jetstream::new(client.clone());
+    let stream = make_stream(&context, "S", |stream| {
+        stream.retention = RetentionPolicy::WorkQueue;
+    })
+    .await;
+    let publisher = publisher(&context, "S");
+    let messages = envelopes("a", 2);
+    publish(&publisher, "a", 2).await;
+    let pull = pull(&stream, FOR_EVER).await;
+    let mut first = pull.fetch().max_messages(1).messages().await.expect("some");
+    let first = first.next().await.expect("one").expect("a message");
+    first.double_ack().await.expect("it is given out");
+    let again = publisher.publish(&messages).await;
+    assert_eq!(again, [const { Verdict::Duplicate }; 2]);
+    let before = client.server_info().server_id;
+    server.stop();
+    server.restart();
+    reconnected(&client, &before).await;
+    let again = publisher.publish(&messages).await;
+    assert_eq!(again, [Verdict::Acked, Verdict::Duplicate]);
 }
