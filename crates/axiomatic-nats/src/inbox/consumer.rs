@@ -76,6 +76,9 @@ impl Consumer {
     /// to leave nothing done by half: what it does is a transaction, and
     /// [`Inbox`](axiomatic_coordination::inbox::Inbox) has its methods for it.
     ///
+    /// A handler that panics ends the consumer, and its message comes again: the
+    /// inbox's attempts are what ends that.
+    ///
     /// Dropped before it is ready, this stops at once: what was in hand comes
     /// again when the server has waited long enough.
     ///

@@ -19,7 +19,7 @@ use super::subject::{SubjectError, Subjects, admit};
 ///     .durability(Durability::AckedAndAged(Duration::from_secs(150)))
 ///     .checked()?;
 /// // What the relay has to be told.
-/// assert_eq!(config.publish_timeout(), Duration::from_secs(160));
+/// assert_eq!(config.publish_timeout(), Duration::from_secs(161));
 /// # Ok::<_, axiomatic_nats::outbox::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -87,14 +87,22 @@ impl Config {
         self
     }
 
-    /// How long a wave takes at most, which the relay must
-    /// [allow](axiomatic_coordination::outbox::Config::publish_timeout). A
-    /// relay that allows less than the age gives up each wave before it is old
-    /// enough, and publishes it again, for ever.
+    /// How long a relay must
+    /// [allow](axiomatic_coordination::outbox::Config::publish_timeout) a wave
+    /// to take: as long as it takes at most, and a second. A relay that allows
+    /// less drops the verdicts that have come with those that have not; one
+    /// that allows less than the age publishes each wave again and again, for
+    /// ever.
     pub fn publish_timeout(&self) -> Duration {
+        let slack = Duration::from_secs(1);
+        let acknowledged = self.timeout.saturating_add(slack);
         match self.durability {
-            Durability::Acked => self.timeout,
-            Durability::AckedAndAged(age) => self.timeout.saturating_mul(2).saturating_add(age),
+            Durability::Acked => acknowledged,
+            // And whether the server runs still is asked in the end.
+            Durability::AckedAndAged(age) => {
+                let asked = acknowledged.saturating_add(self.timeout);
+                asked.saturating_add(age)
+            }
         }
     }
 

@@ -44,8 +44,9 @@ impl JetStream {
         })
     }
 
-    /// How long a wave takes at most: what the relay must
-    /// [allow](axiomatic_coordination::outbox::Config::publish_timeout).
+    /// How long a relay must
+    /// [allow](axiomatic_coordination::outbox::Config::publish_timeout) a wave
+    /// to take; see [`Config::publish_timeout`].
     pub fn publish_timeout(&self) -> Duration {
         self.config.publish_timeout()
     }

@@ -109,7 +109,7 @@ async fn no_more_are_in_hand_than_configured_and_as_many_if_there_are() {
     );
     let ran = run.await.expect("it runs");
     assert_eq!(most.into_inner(), 5);
-    assert_eq!(ran.received, 60, "{ran}");
+    assert_eq!((ran.received, ran.given_back), (60, 0), "{ran}");
 }
 
 #[tokio::test]
@@ -353,4 +353,18 @@ async fn an_arrival_has_what_was_published_and_how_often_it_came() {
     assert_eq!(other.delivery().broker_id(), Some(&*by_number));
     assert_eq!(other.delivery().header("x"), Some("2"));
     assert_eq!(other.delivery().key(), None);
+}
+
+#[tokio::test]
+async fn the_future_of_a_consumer_can_be_spawned() {
+    let Some(shared) = Shared::find().await else {
+        return;
+    };
+    let stream = shared.stream(|_| {}).await;
+    let pull = pull_of(&stream, FOR_EVER).await;
+    let consumer = consumer(&shared, &pull, Config::new());
+    let handler = |_: Arrival| async { Ok::<_, Infallible>(Answer::Acknowledge) };
+    let spawned = tokio::spawn(consumer.run(handler, async {}));
+    let ran = spawned.await.expect("it does not panic").expect("it runs");
+    assert_eq!(ran.received, 0, "{ran}");
 }

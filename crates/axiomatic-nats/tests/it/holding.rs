@@ -36,7 +36,7 @@ async fn a_message_whose_handler_takes_long_does_not_come_again() {
     };
     let stream = shared.stream(|_| {}).await;
     publish(&shared.publisher(), "a", 1).await;
-    let wait = Duration::from_millis(600);
+    let wait = Duration::from_secs(1);
     let pull = pull(&stream, wait).await;
     let config = Config::new().handle_within(FOR_EVER);
     let consumer = Consumer::new(shared.context.clone(), pull, config).expect("it can work");
@@ -94,7 +94,7 @@ async fn a_handler_whose_message_may_be_anothers_is_stopped() {
     let context = async_nats::jetstream::new(client);
     let stream = make_stream(&context, "S", |_| {}).await;
     publish(&publisher(&context, "S"), "a", 1).await;
-    let pull = pull(&stream, Duration::from_millis(600)).await;
+    let pull = pull(&stream, Duration::from_secs(1)).await;
     let config = Config::new().handle_within(FOR_EVER);
     let consumer = Consumer::new(context, pull, config).expect("it can work");
     let handle = consumer.handle();

@@ -8,7 +8,7 @@ use axiomatic_coordination::outbox::{Class, Envelope, Message, Publisher, Verdic
 use axiomatic_nats::outbox::{Config, JetStream};
 use futures::StreamExt;
 
-use crate::support::{Shared, contents, count, envelope, envelopes, sent};
+use crate::support::{FOR_EVER, Shared, contents, count, envelope, envelopes, sent};
 
 fn class(verdict: &Verdict) -> Class {
     match verdict {
@@ -215,9 +215,9 @@ async fn who_does_not_answer_in_time_is_not_waited_for() {
         .subjects(axiomatic_nats::outbox::Subjects::under(shared.name()))
         .timeout(Duration::from_millis(100));
     let publisher = JetStream::new(shared.context.clone(), config).expect("it can work");
-    let verdicts = publisher
-        .publish(&[envelope("a", 1), envelope("b", 2)])
-        .await;
+    let messages = [envelope("a", 1), envelope("b", 2)];
+    let verdicts = tokio::time::timeout(FOR_EVER, publisher.publish(&messages)).await;
+    let verdicts = verdicts.expect("in time");
     assert_eq!(verdicts[0], Verdict::Unknown);
     assert_eq!(
         class(&verdicts[1]),
