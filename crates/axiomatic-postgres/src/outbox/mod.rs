@@ -32,3 +32,24 @@ pub use self::handle::Outbox;
 pub use self::health::record_leases;
 pub use self::health::{Health, Held, Holder, Who, owner_number};
 pub use self::options::{Notify, Options, WhenFull};
+use crate::schema::OUTBOX;
+
+/// The SQL that makes the outbox's tables in the schema of these options, for
+/// those who let no program do that ([`Tables::Expect`](crate::Tables)).
+///
+/// ```
+/// let options = axiomatic_postgres::Options::new().schema("shop_messaging")?;
+/// let script = axiomatic_postgres::outbox::schema(&options);
+/// # assert!(script.contains("shop_messaging"));
+/// # Ok::<_, axiomatic_postgres::InvalidSchema>(())
+/// ```
+///
+/// Version 1, but for the name of the schema:
+///
+/// ```sql
+#[doc = include_str!("../schema/outbox_1.sql")]
+/// ```
+#[must_use]
+pub fn schema(options: &crate::Options) -> String {
+    OUTBOX.to_sql(&options.schema)
+}
