@@ -17,7 +17,7 @@ pub enum EnqueueError {
     },
     /// A name has a NUL, which PostgreSQL's texts cannot hold.
     Nul {
-        /// Of what: `topic`, `key`, `tenant` or `header`.
+        /// Of what: `topic`, `key`, `tenant`, `header` or `trace`.
         what: &'static str,
     },
     /// As many messages wait as [may](super::Options::backlog).

@@ -8,6 +8,7 @@ mod leases;
 mod operate;
 mod options;
 mod outgoing;
+mod producer;
 mod row;
 mod settle;
 mod statements;

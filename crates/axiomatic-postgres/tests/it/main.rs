@@ -2,4 +2,5 @@
 //! on this machine.
 
 mod migration;
+mod producer;
 mod support;
