@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axiomatic_coordination::outbox::history::{Consumer, Event};
-use axiomatic_core::hash::mix;
 
 use super::place::{Place, until};
+use crate::services::chance::Chance;
 
 const ROLES: [&str; 4] = ["first", "second", "produce for ever", "produce for ever"];
 
@@ -19,10 +19,10 @@ fn relays_and_producers_that_are_killed_at_any_time_lose_nothing() {
     // Their leases are short, so that somebody takes over.
     place.record(&Event::LeaseLost);
     let mut children = ROLES.map(|role| Some(place.start(role, &[])));
-    for kill in 0..kills {
-        let chance = mix(0x6b69_6c6c, kill);
-        let which = (chance % 4) as usize;
-        std::thread::sleep(Duration::from_millis(20 + (chance >> 8) % 300));
+    let mut chance = Chance::of(11);
+    for _ in 0..kills {
+        let which = chance.below(4) as usize;
+        std::thread::sleep(Duration::from_millis(20 + chance.below(300)));
         let child = children[which].take().expect("each is started again");
         child.signal("-KILL");
         child.wait();
@@ -46,5 +46,5 @@ fn relays_and_producers_that_are_killed_at_any_time_lose_nothing() {
     let published = |event: &&Event| matches!(event, Event::Published { .. });
     let published = history.events().iter().filter(published).count();
     println!("{kills} kills, {published} publications");
-    assert!(published > kills as usize);
+    assert!(published > kills);
 }

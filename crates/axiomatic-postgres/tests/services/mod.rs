@@ -3,6 +3,7 @@
 //!
 //! Only processes that were started here are ended here, by their ids.
 
+pub(crate) mod chance;
 pub(crate) mod forwarder;
 pub(crate) mod nats;
 pub(crate) mod postgres;
