@@ -144,7 +144,8 @@ impl Place {
     }
 
     pub(crate) fn execute(&self, sql: &str) {
-        let executed = self.client.batch_execute(&self.sql(sql));
+        let sql = self.sql(sql);
+        let executed = self.client.batch_execute(&sql);
         self.runtime.block_on(executed).unwrap();
     }
 

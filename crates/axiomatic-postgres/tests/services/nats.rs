@@ -27,10 +27,10 @@ impl Nats {
             skip("the executable of NATS");
             return None;
         };
-        let directory = tempfile::Builder::new().prefix("axiomatic-nats-");
+        let directory = tempfile::Builder::new().prefix("axiomatic-nats-").tempdir();
         let mut server = Nats {
             executable,
-            directory: { directory }.tempdir().expect("a directory"),
+            directory: directory.expect("a directory"),
             port: free_port(),
             process: None,
         };

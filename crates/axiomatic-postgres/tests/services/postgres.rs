@@ -44,8 +44,8 @@ impl Postgres {
             skip("PostgreSQL's executables");
             return None;
         };
-        let directory = tempfile::Builder::new().prefix("axiomatic-postgres-");
-        let directory = { directory }.tempdir().expect("a directory");
+        let directory = tempfile::Builder::new().prefix("axiomatic-postgres-").tempdir();
+        let directory = directory.expect("a directory");
         let user = unprivileged();
         if let Some((user, group)) = user {
             chown(directory.path(), Some(user), Some(group)).expect("root may");
