@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axiomatic_coordination::outbox::Wake;
+use axiomatic_coordination::outbox::{Wake, WakeUps};
 use axiomatic_coordination::{StoreError, Why};
 
 use super::leases;
@@ -49,5 +49,11 @@ impl Outbox {
     /// called when a transaction has committed that enqueued.
     pub fn wake(&self) {
         self.wake.wake();
+    }
+
+    /// Hears from now on when there may be something to publish: what relays
+    /// wait for.
+    pub fn wake_ups(&self) -> WakeUps {
+        self.wake.wake_ups()
     }
 }

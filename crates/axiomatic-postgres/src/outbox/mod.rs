@@ -6,6 +6,7 @@ mod fetch;
 mod handle;
 mod leases;
 mod operate;
+mod operating;
 mod options;
 mod outgoing;
 mod producer;

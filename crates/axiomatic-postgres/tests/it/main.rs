@@ -3,4 +3,5 @@
 
 mod migration;
 mod producer;
+mod operate;
 mod support;
