@@ -20,6 +20,8 @@ pub trait Connected: Session {}
 impl<S: Session> Connected for S {}
 
 /// Executes statements, one at a time.
+///
+/// Savepoints nest: what ends one ends the last that was set.
 pub(crate) trait Session: Send {
     /// Executes a statement and returns its rows.
     fn query(
@@ -27,7 +29,27 @@ pub(crate) trait Session: Send {
         sql: &str,
         params: &[Param],
     ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
+    /// A place to which what follows can be rolled back. Refused where there
+    /// is no transaction.
+    fn savepoint(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What was done since the savepoint stands, as far as the transaction
+    /// does; the savepoint is gone.
+    fn release(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What was done since the savepoint is undone; it is gone.
+    fn roll_back(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// As [`roll_back`](Self::roll_back), without waiting: it happens before
+    /// anything that is executed afterwards.
+    fn start_roll_back(&mut self);
 }
+
+const SAVEPOINT: &str = "SAVEPOINT axiomatic";
+const RELEASE: &str = "RELEASE SAVEPOINT axiomatic";
+/// It is one message, and one round trip.
+const ROLL_BACK: &str = "ROLLBACK TO SAVEPOINT axiomatic; RELEASE SAVEPOINT axiomatic";
 
 pub(crate) mod by_tokio {
     //! By tokio-postgres. A statement is parsed and planned each time: what
@@ -35,6 +57,8 @@ pub(crate) mod by_tokio {
     //! forgets it behind a pool that lends transactions.
 
     use std::error::Error;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
 
     use bytes::{Bytes, BytesMut};
     use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -43,19 +67,43 @@ pub(crate) mod by_tokio {
     use super::*;
     use crate::error::store_error;
 
-    impl Session for Transaction<'_> {
-        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
-            let rows = self.query_typed(sql, &typed(params)).await;
-            rows.map_err(store_error)?.iter().map(row).collect()
-        }
+    macro_rules! session {
+        ($on:ty) => {
+            impl Session for $on {
+                async fn query(
+                    &mut self,
+                    sql: &str,
+                    params: &[Param],
+                ) -> Result<Vec<Row>, StoreError> {
+                    let rows = self.query_typed(sql, &typed(params)).await;
+                    rows.map_err(store_error)?.iter().map(row).collect()
+                }
+
+                async fn savepoint(&mut self) -> Result<(), StoreError> {
+                    self.batch_execute(SAVEPOINT).await.map_err(store_error)
+                }
+
+                async fn release(&mut self) -> Result<(), StoreError> {
+                    self.batch_execute(RELEASE).await.map_err(store_error)
+                }
+
+                async fn roll_back(&mut self) -> Result<(), StoreError> {
+                    self.batch_execute(ROLL_BACK).await.map_err(store_error)
+                }
+
+                fn start_roll_back(&mut self) {
+                    // A request is on its way when its future has been polled
+                    // once, behind all that were before it. Nobody needs the
+                    // answer: if it fails, the transaction is aborted.
+                    let asked = pin!(self.batch_execute(ROLL_BACK));
+                    let _ = asked.poll(&mut Context::from_waker(Waker::noop()));
+                }
+            }
+        };
     }
 
-    impl Session for Client {
-        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
-            let rows = self.query_typed(sql, &typed(params)).await;
-            rows.map_err(store_error)?.iter().map(row).collect()
-        }
-    }
+    session!(Transaction<'_>);
+    session!(Client);
 
     fn typed(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
         let typed = params.iter().map(|param| {
@@ -119,10 +167,16 @@ mod by_sqlx {
     use sqlx_core::query::query_with;
     use sqlx_core::row::Row as _;
     use sqlx_core::sql_str::AssertSqlSafe;
+    use sqlx_core::transaction::TransactionManager;
     use sqlx_core::types::Type;
     use sqlx_core::value::ValueRef;
     use sqlx_postgres::types::Oid;
-    use sqlx_postgres::{PgArgumentBuffer, PgArguments, PgConnection, PgRow, PgTypeInfo, Postgres};
+    use sqlx_postgres::{
+        PgArgumentBuffer, PgArguments, PgConnection, PgRow, PgTransactionManager, PgTypeInfo,
+        Postgres,
+    };
+
+    use axiomatic_coordination::Why;
 
     use super::*;
     use crate::error::sqlx_store_error;
@@ -140,6 +194,31 @@ mod by_sqlx {
             let query = query_with::<Postgres, _>(AssertSqlSafe(sql), arguments);
             let rows = query.fetch_all(self).await;
             rows.map_err(sqlx_store_error)?.iter().map(row).collect()
+        }
+
+        // By sqlx's own savepoints: it knows how to begin a rollback without
+        // waiting, and counts how deep they nest.
+        async fn savepoint(&mut self) -> Result<(), StoreError> {
+            if PgTransactionManager::get_transaction_depth(self) == 0 {
+                return Err(StoreError::new(Why::Refused)
+                    .because("there is no transaction that sqlx knows of"));
+            }
+            let begun = PgTransactionManager::begin(self, None).await;
+            begun.map_err(sqlx_store_error)
+        }
+
+        async fn release(&mut self) -> Result<(), StoreError> {
+            let released = PgTransactionManager::commit(self).await;
+            released.map_err(sqlx_store_error)
+        }
+
+        async fn roll_back(&mut self) -> Result<(), StoreError> {
+            let rolled_back = PgTransactionManager::rollback(self).await;
+            rolled_back.map_err(sqlx_store_error)
+        }
+
+        fn start_roll_back(&mut self) {
+            PgTransactionManager::start_rollback(self);
         }
     }
 

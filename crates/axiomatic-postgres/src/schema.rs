@@ -78,6 +78,18 @@ pub(crate) const OUTBOX: Component = Component {
     oldest_schema: 1,
 };
 
+/// The inbox's tables.
+pub(crate) const INBOX: Component = Component {
+    name: "inbox",
+    migrations: &[Migration {
+        version: 1,
+        oldest_code: 1,
+        sql: include_str!("schema/inbox_1.sql"),
+        indexes: &[],
+    }],
+    oldest_schema: 1,
+};
+
 /// What is done about tables that are missing or old.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Tables {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{RETENTION, Script, Subject, config, is, message};
+use super::{Forgets, RETENTION, Script, Subject, config, is, message};
 use crate::inbox::{Delivery, Outcome};
 
 /// A message handled again does nothing, and says when the first was and what
@@ -162,6 +162,8 @@ pub async fn ids_are_forgotten_by_age_and_in_pieces<S: Subject>() {
         .unwrap();
     inbox.elapse(Duration::from_millis(2)).await;
     assert_eq!(inbox.sweep(10).await.unwrap(), 0, "younger than an hour");
+    let again = inbox.once("bank", &message("kept"), Script::Succeed).await;
+    assert!(again.unwrap().is_duplicate(), "younger than an hour");
 
     let inbox = S::fresh(config().retention(RETENTION)).await;
     for id in 0..5 {
@@ -169,6 +171,13 @@ pub async fn ids_are_forgotten_by_age_and_in_pieces<S: Subject>() {
         let _ = inbox.once("bank", &message, Script::Succeed).await.unwrap();
     }
     inbox.elapse(RETENTION + Duration::from_millis(2)).await;
+    match S::FORGETS {
+        Forgets::AtMost => forgets_at_most(&inbox).await,
+        Forgets::Pieces => forgets_pieces(&inbox).await,
+    }
+}
+
+async fn forgets_at_most<S: Subject>(inbox: &S) {
     let young = message("young");
     let _ = inbox.once("bank", &young, Script::Succeed).await.unwrap();
     let mut pieces = Vec::new();
@@ -183,4 +192,17 @@ pub async fn ids_are_forgotten_by_age_and_in_pieces<S: Subject>() {
         .await
         .unwrap();
     assert!(!again.is_duplicate(), "forgotten");
+}
+
+async fn forgets_pieces<S: Subject>(inbox: &S) {
+    // How long it takes is the engine's to say: that it ends is the law.
+    for _ in 0..1000 {
+        inbox.sweep(2).await.unwrap();
+        let again = inbox.once("bank", &message("0"), Script::Succeed).await;
+        if !again.unwrap().is_duplicate() {
+            return;
+        }
+        inbox.elapse(RETENTION).await;
+    }
+    panic!("never forgotten");
 }

@@ -36,6 +36,9 @@ pub use poison::{
 /// An inbox with a database, whose only table of business is a list to which
 /// work appends the bodies of messages.
 pub trait Subject: Send + Sync + Sized {
+    /// In which pieces ids are forgotten.
+    const FORGETS: Forgets = Forgets::AtMost;
+
     /// One whose database is empty.
     fn fresh(config: Config) -> impl Future<Output = Self> + Send;
 
@@ -123,7 +126,8 @@ pub trait Subject: Send + Sync + Sized {
         id: &Id,
     ) -> impl Future<Output = Result<bool, BoxError>> + Send;
 
-    /// Forgets what is older than the retention, at most so many.
+    /// Forgets what is older than the retention, at most so many, and returns
+    /// how many; or, in [pieces](Forgets::Pieces), how many of those.
     ///
     /// # Errors
     ///
@@ -135,6 +139,16 @@ pub trait Subject: Send + Sync + Sized {
 
     /// The list, in the order in which work appended to it.
     fn effects(&self) -> impl Future<Output = Vec<String>> + Send;
+}
+
+/// In which pieces an inbox forgets ids.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Forgets {
+    /// So many as it is told to, at most.
+    AtMost,
+    /// Pieces of its own, in which ids stand by their age. One goes when all
+    /// that can stand in it is old, which takes longer than the retention.
+    Pieces,
 }
 
 /// What the work does, and what becomes of its transaction.
