@@ -14,7 +14,7 @@ use tokio_postgres::Client;
 use super::broker::Broker;
 use super::consumer::Consumer;
 use super::place::{PLACE, ROLE, SCHEMA};
-use super::producer::{history, produce, produce_one};
+use super::producer::{produce, produce_one};
 use crate::support::{self, FOR_EVER};
 
 /// Long enough that no lease is lost to a machine that is busy.
@@ -85,7 +85,7 @@ impl Work {
     }
 
     fn relay(&self, name: &str, lease: Duration) -> Relay<Outbox, Broker> {
-        let broker = Broker::of(&history(&self.path));
+        let broker = Broker::of(&self.path.join("history"));
         let soon = Backoff::exponential(Duration::from_millis(1), Duration::from_millis(5));
         let name: &'static str = match name {
             "first" => "first",
@@ -121,7 +121,7 @@ impl Work {
 
 /// Producers, a relay and a consumer, until everything is consumed.
 async fn all(work: &Work) {
-    let consumer = Consumer::open(work).await;
+    let mut consumer = Consumer::open(work).await;
     let relay = work.relay("relay", LONG_LEASE);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let toil = async {

@@ -49,7 +49,7 @@ impl Place {
             let schema = support::Place::find().await?;
             let database = schema.database();
             Outbox::new(&database, options()).await.unwrap();
-            consumer::prepare(&database).await;
+            consumer::inbox(&database).await;
             let client = schema.client().await;
             let orders = ORDERS.replace("{schema}", &schema.schema);
             client.batch_execute(&orders).await.unwrap();

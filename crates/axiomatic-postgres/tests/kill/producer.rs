@@ -1,7 +1,5 @@
 //! Transactions of a business: an order, and its message.
 
-use std::path::Path;
-
 use axiomatic_coordination::MessageId;
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::outbox::Message;
@@ -160,9 +158,4 @@ async fn commit_by_sqlx(work: &Work, connection: &mut PgConnection, order: Order
     tx.commit().await.unwrap();
     reach("producer.sqlx_committed");
     work.outbox.wake();
-}
-
-/// Where a place's history is.
-pub(crate) fn history(path: &Path) -> std::path::PathBuf {
-    path.join("history")
 }

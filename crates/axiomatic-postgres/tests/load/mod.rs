@@ -3,6 +3,7 @@
 
 pub(crate) mod ledger;
 pub(crate) mod producer;
+pub(crate) mod stream;
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -67,6 +68,14 @@ impl Load {
     /// Waits until nothing does.
     pub(crate) async fn drained(&self) {
         until("all is published", async || self.waiting().await == 0).await;
+    }
+
+    /// How many messages were committed.
+    pub(crate) async fn committed(&self) -> u64 {
+        let sql = format!("SELECT sum(last)::int8 FROM {}.account", self.place.schema);
+        let client = self.place.client().await;
+        let sum: i64 = client.query_one(&sql, &[]).await.expect("sums").get(0);
+        sum.unsigned_abs()
     }
 
     /// Whether the books say what the business says. All producers have ended.
