@@ -12,6 +12,7 @@ use crate::connected::by_tokio::row;
 use crate::error::{no_connection, store_error};
 use crate::options::{Options, Schema};
 use crate::schema::{Component, Tables};
+use crate::session::{Connector, unanswered};
 use crate::wire::{Param, Row};
 
 /// What the server's list of sessions calls those of this crate, unless the
@@ -30,6 +31,7 @@ pub struct Database(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     pool: Pool,
+    connector: Connector,
     options: Options,
 }
 
@@ -63,15 +65,30 @@ impl Database {
         }
         let recycling_method = RecyclingMethod::Fast;
         let manager = ManagerConfig { recycling_method };
+        let connector = Connector::new(config.clone(), tls.clone());
         let manager = Manager::from_config(config, tls, manager);
         let pool = Pool::builder(manager).max_size(options.connections).build();
         let pool = pool.map_err(|error| StoreError::new(Why::Refused).because(error))?;
-        Ok(Database(Arc::new(Inner { pool, options })))
+        Ok(Database(Arc::new(Inner {
+            pool,
+            connector,
+            options,
+        })))
     }
 
     /// Where the tables are.
     pub(crate) fn schema(&self) -> &Schema {
         &self.0.options.schema
+    }
+
+    /// Makes sessions that are not of the pool.
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.0.connector
+    }
+
+    /// How long a statement may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.0.options.patience
     }
 
     /// What is done about tables that are missing.
@@ -97,7 +114,7 @@ impl Database {
     ///
     /// Can be dropped while it waits: then the statement is done or not done.
     pub(crate) async fn query(&self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
-        let patience = self.0.options.patience;
+        let patience = self.patience();
         let mut taken = None;
         let answered = tokio::time::timeout(patience, async {
             let connection = taken.insert(self.connection().await?);
@@ -127,8 +144,4 @@ async fn collect(rows: tokio_postgres::RowStream) -> Result<Vec<Row>, StoreError
     use futures::TryStreamExt;
     let rows = rows.map_err(store_error);
     rows.and_then(async |found| row(&found)).try_collect().await
-}
-
-fn unanswered(patience: Duration) -> StoreError {
-    StoreError::new(Why::Unavailable).because(format!("no answer within {patience:?}"))
 }

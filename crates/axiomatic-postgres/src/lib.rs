@@ -13,6 +13,7 @@ pub mod inbox;
 mod options;
 pub mod outbox;
 mod schema;
+mod session;
 mod wire;
 
 pub use connected::Connected;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axiomatic_coordination::outbox::{Wake, WakeUps};
+use axiomatic_coordination::outbox::WakeUps;
 use axiomatic_coordination::{StoreError, Why};
 
 use super::leases;
 use super::options::Options;
 use super::statements::Statements;
+use super::waking::{self, Waking};
 use crate::database::Database;
 use crate::schema::OUTBOX;
 
@@ -17,7 +18,7 @@ use crate::schema::OUTBOX;
 pub struct Outbox {
     pub(super) database: Database,
     pub(super) sql: Arc<Statements>,
-    pub(super) wake: Wake,
+    waking: Arc<Waking>,
     pub(super) options: Options,
 }
 
@@ -39,21 +40,39 @@ impl Outbox {
         Ok(Outbox {
             database: database.clone(),
             sql: Arc::new(Statements::new(database.schema())),
-            wake: Wake::new(),
+            waking: Arc::new(Waking::new(database, options.notify)),
             options,
         })
     }
 
     /// There may be something to publish: wakes the relays of this process at
-    /// once, and those of others [as the options say](Options::notify). To be
-    /// called when a transaction has committed that enqueued.
+    /// once, and those of others [as the options say](super::Options::notify).
+    /// To be called when a transaction has committed that enqueued. Cheap, and
+    /// never waits.
+    ///
+    /// The first call begins a task which notifies the others, on a session
+    /// that is not of the [`Database`]'s pool, and which ends with the last
+    /// handle of the outbox. What it fails at is tried again; until then, and
+    /// if the process ends before, they find it when they look next.
     pub fn wake(&self) {
-        self.wake.wake();
+        self.waking.wake();
     }
 
     /// Hears from now on when there may be something to publish: what relays
-    /// wait for.
+    /// of this process wait for.
+    ///
+    /// The first call begins a task which listens for what other processes
+    /// [wake](Self::wake), on a session that is not of the [`Database`]'s pool,
+    /// and which ends with the last handle of the outbox. Whenever it has
+    /// connected anew it wakes everybody, since it may have missed something.
     pub fn wake_ups(&self) -> WakeUps {
-        self.wake.wake_ups()
+        self.waking.wake_ups()
+    }
+
+    /// The channel of `LISTEN` and `NOTIFY`: `axiomatic:` and the schema, cut
+    /// to PostgreSQL's 63 bytes. Whoever commits messages by SQL of its own may
+    /// `NOTIFY` it, with nothing or anything to say.
+    pub fn channel(&self) -> String {
+        waking::channel(&self.database)
     }
 }

@@ -13,7 +13,9 @@ mod producer;
 mod row;
 mod settle;
 mod statements;
+mod store;
 mod tidy;
+mod waking;
 
 pub use axiomatic_coordination::outbox::Keep;
 
