@@ -4,9 +4,13 @@ use axiomatic_coordination::StoreError;
 
 use crate::wire::{Param, Row};
 
-/// A transaction of the user's: one of tokio-postgres, or, with the feature
-/// `sqlx`, a connection of sqlx within one, which is what its transactions
-/// lend (`&mut *tx`).
+/// A transaction of the user's: one of tokio-postgres or of deadpool, or, with
+/// the feature `sqlx`, one of sqlx, or a connection of sqlx within one, which
+/// is what its transactions lend (`&mut *tx`).
+///
+/// Deadpool's and sqlx's remember the statements that they prepared, and so
+/// are faster with a few messages: without that the server parses and plans
+/// each time.
 ///
 /// What is done through it commits with all else that the transaction does, or
 /// not at all. If a statement fails, PostgreSQL has aborted the transaction, as
@@ -67,6 +71,30 @@ pub(crate) mod by_tokio {
     use super::*;
     use crate::error::store_error;
 
+    macro_rules! savepoints {
+        () => {
+            async fn savepoint(&mut self) -> Result<(), StoreError> {
+                self.batch_execute(SAVEPOINT).await.map_err(store_error)
+            }
+
+            async fn release(&mut self) -> Result<(), StoreError> {
+                self.batch_execute(RELEASE).await.map_err(store_error)
+            }
+
+            async fn roll_back(&mut self) -> Result<(), StoreError> {
+                self.batch_execute(ROLL_BACK).await.map_err(store_error)
+            }
+
+            fn start_roll_back(&mut self) {
+                // A request is on its way when its future has been polled
+                // once, behind all that were before it. Nobody needs the
+                // answer: if it fails, the transaction is aborted.
+                let asked = pin!(self.batch_execute(ROLL_BACK));
+                let _ = asked.poll(&mut Context::from_waker(Waker::noop()));
+            }
+        };
+    }
+
     macro_rules! session {
         ($on:ty) => {
             impl Session for $on {
@@ -79,31 +107,30 @@ pub(crate) mod by_tokio {
                     rows.map_err(store_error)?.iter().map(row).collect()
                 }
 
-                async fn savepoint(&mut self) -> Result<(), StoreError> {
-                    self.batch_execute(SAVEPOINT).await.map_err(store_error)
-                }
-
-                async fn release(&mut self) -> Result<(), StoreError> {
-                    self.batch_execute(RELEASE).await.map_err(store_error)
-                }
-
-                async fn roll_back(&mut self) -> Result<(), StoreError> {
-                    self.batch_execute(ROLL_BACK).await.map_err(store_error)
-                }
-
-                fn start_roll_back(&mut self) {
-                    // A request is on its way when its future has been polled
-                    // once, behind all that were before it. Nobody needs the
-                    // answer: if it fails, the transaction is aborted.
-                    let asked = pin!(self.batch_execute(ROLL_BACK));
-                    let _ = asked.poll(&mut Context::from_waker(Waker::noop()));
-                }
+                savepoints!();
             }
         };
     }
 
     session!(Transaction<'_>);
     session!(Client);
+
+    /// With what its connection has prepared, for as long as the pool has it.
+    impl Session for deadpool_postgres::Transaction<'_> {
+        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
+            use futures::TryStreamExt;
+            let statement = self.prepare_cached(sql).await.map_err(store_error)?;
+            let rows = self.query_raw(&statement, params.iter()).await;
+            let rows: Vec<_> = rows
+                .map_err(store_error)?
+                .try_collect()
+                .await
+                .map_err(store_error)?;
+            rows.iter().map(row).collect()
+        }
+
+        savepoints!();
+    }
 
     fn typed(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
         let typed = params.iter().map(|param| {
@@ -167,7 +194,7 @@ mod by_sqlx {
     use sqlx_core::query::query_with;
     use sqlx_core::row::Row as _;
     use sqlx_core::sql_str::AssertSqlSafe;
-    use sqlx_core::transaction::TransactionManager;
+    use sqlx_core::transaction::{Transaction, TransactionManager};
     use sqlx_core::types::Type;
     use sqlx_core::value::ValueRef;
     use sqlx_postgres::types::Oid;
@@ -219,6 +246,28 @@ mod by_sqlx {
 
         fn start_roll_back(&mut self) {
             PgTransactionManager::start_rollback(self);
+        }
+    }
+
+    impl Session for Transaction<'_, Postgres> {
+        async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
+            PgConnection::query(self, sql, params).await
+        }
+
+        async fn savepoint(&mut self) -> Result<(), StoreError> {
+            PgConnection::savepoint(self).await
+        }
+
+        async fn release(&mut self) -> Result<(), StoreError> {
+            PgConnection::release(self).await
+        }
+
+        async fn roll_back(&mut self) -> Result<(), StoreError> {
+            PgConnection::roll_back(self).await
+        }
+
+        fn start_roll_back(&mut self) {
+            PgConnection::start_roll_back(self);
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axiomatic_coordination::{StoreError, Why};
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use futures::TryFutureExt;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Config, NoTls, Socket};
 
@@ -18,6 +19,18 @@ use crate::wire::{Param, Row};
 /// What the server's list of sessions calls those of this crate, unless the
 /// configuration says otherwise.
 const APPLICATION: &str = "axiomatic";
+
+/// What sessions of the pool are set to. Every statement on them is prepared,
+/// planned once, and executed ten thousand times with that plan, while tables
+/// go from empty to a million rows and back. What is best for a table of one
+/// page, to read it all, is a disaster by then, and statistics come late. So
+/// rows are found by indexes and joined by looking them up, always; what is to
+/// read a whole table says so (`TABLESAMPLE SYSTEM (100)`). Compiling a plan
+/// takes longer than any of them runs.
+const SETTINGS: &str = "\
+SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
+SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+SET enable_memoize = off";
 
 /// A PostgreSQL database: a handful of connections, and the schema in which
 /// the tables are. Cheap to clone; the connections close with the last one.
@@ -67,7 +80,12 @@ impl Database {
         let manager = ManagerConfig { recycling_method };
         let connector = Connector::new(config.clone(), tls.clone());
         let manager = Manager::from_config(config, tls, manager);
-        let pool = Pool::builder(manager).max_size(options.connections).build();
+        let pool = Pool::builder(manager).max_size(options.connections);
+        let pool = pool.post_create(Hook::async_fn(|connection, _| {
+            let set = connection.batch_execute(SETTINGS);
+            Box::pin(set.map_err(HookError::Backend))
+        }));
+        let pool = pool.build();
         let pool = pool.map_err(|error| StoreError::new(Why::Refused).because(error))?;
         Ok(Database(Arc::new(Inner {
             pool,

@@ -22,7 +22,8 @@ pub enum EnqueueError {
     },
     /// As many messages wait as [may](super::Options::backlog).
     Full {
-        /// How many waited when they were counted last.
+        /// How many waited when they were counted last, with those that this
+        /// process has enqueued since.
         backlog: u64,
         /// How many may.
         cap: u64,

@@ -53,12 +53,12 @@ WITH RECURSIVE paused AS MATERIALIZED (
   SELECT w.step + 1, w.range + s.ends, CASE s.ends WHEN 1 THEN r.firsts[w.range + 1] ELSE s.next END,
     greatest($4::int8, 16, CASE
       WHEN c.entries < w.size THEN w.size
-      WHEN s.unread = 1 AND c.useful * 4 >= c.entries
+      WHEN u.unread = 1 AND c.useful * 4 >= c.entries
         THEN least(w.size * 4, greatest($3::int8 - w.seen - c.useful, 64))
       END),
-    w.looked + s.whole, w.seen + c.useful, coalesce(c.heads[s.whole], w.reached),
-    CASE WHEN s.whole > 0 THEN w.range ELSE w.reached_in END,
-    c.heads[s.whole + 1], c.lanes, c.tids
+    w.looked + t.taken, w.seen + c.useful, coalesce(c.heads[t.taken], w.reached),
+    CASE WHEN t.taken > 0 THEN w.range ELSE w.reached_in END,
+    c.heads[t.taken + 1], c.lanes, c.tids
   FROM walk AS w CROSS JOIN ranges AS r CROSS JOIN LATERAL (
     SELECT count(*) AS entries, count(*) FILTER (WHERE nth <= $4::int8) AS useful,
       count(*) FILTER (WHERE nth = 1) AS count, array_agg(lane) FILTER (WHERE nth = 1) AS heads,
@@ -79,9 +79,11 @@ WITH RECURSIVE paused AS MATERIALIZED (
   ) AS c CROSS JOIN LATERAL (
     SELECT (c.entries = w.size AND c.count > 1)::int4 AS unread
   ) AS u CROSS JOIN LATERAL (
-    SELECT u.unread, least(c.count - u.unread, $5::int8 - w.looked)::int4 AS whole,
-      (c.entries < w.size OR u.unread = 0 AND c.heads[1] = r.lasts[w.range])::int4 AS ends,
-      CASE u.unread WHEN 1 THEN c.heads[c.count::int4] ELSE c.heads[1] + 1 END AS next
+    SELECT c.count - u.unread AS whole, least(c.count - u.unread, $5::int8 - w.looked)::int4 AS taken
+  ) AS t CROSS JOIN LATERAL (
+    SELECT (t.taken = t.whole AND (c.entries < w.size OR u.unread = 0 AND c.heads[1] = r.lasts[w.range]))::int4 AS ends,
+      CASE WHEN t.taken < t.whole THEN w.at WHEN u.unread = 1 THEN c.heads[c.count::int4]
+        WHEN c.heads[1] < r.lasts[w.range] THEN c.heads[1] + 1 END AS next
   ) AS s
   WHERE w.at IS NOT NULL AND w.looked < $5::int8
 ), taken AS MATERIALIZED (

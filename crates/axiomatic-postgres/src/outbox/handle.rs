@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axiomatic_coordination::outbox::WakeUps;
 use axiomatic_coordination::{StoreError, Why};
 
+use super::backlog_gauge::BacklogGauge;
 use super::leases;
 use super::options::Options;
 use super::statements::Statements;
@@ -19,6 +20,7 @@ pub struct Outbox {
     pub(super) database: Database,
     pub(super) sql: Arc<Statements>,
     waking: Arc<Waking>,
+    pub(super) backlog: BacklogGauge,
     pub(super) options: Options,
 }
 
@@ -41,6 +43,7 @@ impl Outbox {
             database: database.clone(),
             sql: Arc::new(Statements::new(database.schema())),
             waking: Arc::new(Waking::new(database, options.notify)),
+            backlog: BacklogGauge::new(&options),
             options,
         })
     }

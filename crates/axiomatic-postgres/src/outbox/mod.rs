@@ -1,6 +1,8 @@
 //! The outbox in PostgreSQL: messages commit with the business, and wait in
 //! the same database until a relay has published them.
 
+mod backlog_gauge;
+mod buffered;
 mod enqueue_error;
 mod fetch;
 mod handle;
@@ -19,6 +21,7 @@ mod waking;
 
 pub use axiomatic_coordination::outbox::Keep;
 
+pub use self::buffered::{Buffered, Transaction};
 pub use self::enqueue_error::EnqueueError;
 pub use self::handle::Outbox;
 pub use self::options::{Notify, Options, WhenFull};

@@ -80,9 +80,16 @@ impl Options {
     }
 
     /// How many messages may wait, and what happens to the next. They are
-    /// counted once a second, on a connection of the [`Database`](crate::Database),
-    /// and not in the producer's transaction: the cap is exceeded by what is
-    /// enqueued in that time.
+    /// counted once a second, or less often if that takes long, on a connection
+    /// of the [`Database`](crate::Database), and not in the producer's
+    /// transaction; in between each process adds what it has enqueued itself.
+    /// So the cap is exceeded by what other processes enqueue in that time, and
+    /// what was rolled back counts until the next count.
+    ///
+    /// No producer waits for a count, but with [`WhenFull::Reject`] the first,
+    /// and whoever would be refused for a count that is older. If they cannot
+    /// be counted, producers go by the last count, or by none: whether the
+    /// store takes messages is for the store to say.
     #[must_use]
     pub const fn backlog(mut self, cap: NonZeroU64, when_full: WhenFull) -> Self {
         self.cap = cap;

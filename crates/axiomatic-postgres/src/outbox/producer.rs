@@ -84,11 +84,16 @@ impl Outbox {
     }
 
     /// Writes what was taken.
-    async fn write<X: Connected>(
+    pub(super) async fn write<X: Connected>(
         &self,
         tx: &mut X,
         outgoing: &Outgoing,
     ) -> Result<(), EnqueueError> {
+        if outgoing.len() == 0 {
+            return Ok(());
+        }
+        let (gauge, count) = (&self.backlog, &self.sql.backlog_gauge);
+        gauge.admit(outgoing.len(), &self.database, count).await?;
         let sql = &self.sql.outgoing;
         for insert in outgoing.inserts(sql) {
             reach("postgres.enqueue.asked");

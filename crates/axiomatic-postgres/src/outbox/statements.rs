@@ -1,6 +1,6 @@
 //! The texts of all statements, with the schema in them: made once.
 
-use super::{fetch, leases, operate, outgoing, settle, tidy};
+use super::{backlog_gauge, fetch, leases, operate, outgoing, settle, tidy};
 use crate::options::Schema;
 
 #[derive(Debug)]
@@ -11,6 +11,7 @@ pub(super) struct Statements {
     pub(super) tidy: tidy::Sql,
     pub(super) operate: operate::Sql,
     pub(super) outgoing: outgoing::Sql,
+    pub(super) backlog_gauge: backlog_gauge::Sql,
 }
 
 impl Statements {
@@ -22,6 +23,7 @@ impl Statements {
             tidy: tidy::Sql::new(schema),
             operate: operate::Sql::new(schema),
             outgoing: outgoing::Sql::new(schema),
+            backlog_gauge: backlog_gauge::Sql::new(schema),
         }
     }
 }

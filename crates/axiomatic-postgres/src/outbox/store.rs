@@ -19,7 +19,8 @@ impl Store for Outbox {
     }
 
     fn wake_ups(&self) -> WakeUps {
-        self.wake.wake_ups()
+        // The handle's own, which listens.
+        Outbox::wake_ups(self)
     }
 
     async fn attend(&self, relay: &RelayId, ttl: Duration) -> Result<Vec<RelayId>, StoreError> {
@@ -73,8 +74,8 @@ impl Store for Outbox {
             .query(&self.sql.leases.release, &params)
             .await?;
         crash_points::reach("postgres.release.done");
-        // Others of this process may take what is given back.
-        self.wake.wake();
+        // Others may take what is given back.
+        self.wake();
         Ok(())
     }
 

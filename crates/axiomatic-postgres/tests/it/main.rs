@@ -1,8 +1,11 @@
 //! Behaviour against a real PostgreSQL: the one at `AXIOMATIC_POSTGRES_URL` or
 //! on this machine.
 
+mod conformance;
+mod enqueue_cancel;
 mod inbox_laws;
 mod migration;
-mod producer;
 mod operate;
+mod ordered;
+mod producer;
 mod support;
