@@ -7,10 +7,11 @@
 //! keeps the server from answering. What is done is done whole or not at all,
 //! no session stays in a transaction, and the connections go on.
 
+mod inboxes;
 mod operations;
 mod relaying;
 mod stage;
-mod transactions;
+
 
 use std::future::poll_fn;
 use std::task::Poll;

@@ -24,14 +24,18 @@ pub(crate) async fn inbox(database: &Database) -> Inbox {
 
 pub(crate) struct Consumer<'a> {
     work: &'a Work,
+    /// What comes first may have been begun by a process that ended.
+    attempt: u32,
     inbox: Inbox,
     client: Client,
 }
 
 impl<'a> Consumer<'a> {
     pub(crate) async fn open(work: &'a Work) -> Self {
+        let is_second = work.path.join("acknowledged").exists();
         Consumer {
             work,
+            attempt: if is_second { 2 } else { 1 },
             inbox: inbox(&work.database).await,
             client: support::connect(&work.url).await.unwrap(),
         }
@@ -42,8 +46,6 @@ impl<'a> Consumer<'a> {
     pub(crate) async fn work(&mut self) {
         let acknowledged = self.work.path.join("acknowledged");
         let mut done = fs::read(&acknowledged).unwrap_or_default().len();
-        // What comes first may have been begun by a process that ended.
-        let mut attempt = if done > 0 { 2 } else { 1 };
         let file = OpenOptions::new().append(true).create(true).open(&acknowledged);
         let mut file = file.unwrap();
         loop {
@@ -57,12 +59,12 @@ impl<'a> Consumer<'a> {
             };
             let delivery = Delivery::new("")
                 .with_broker_id(id.to_string())
-                .attempted(attempt);
+                .attempted(self.attempt);
             self.handle(&delivery, id).await;
             reach("consumer.handled");
             file.write_all(b".").unwrap();
             reach("consumer.acknowledged");
-            (done, attempt) = (done + 1, 1);
+            (done, self.attempt) = (done + 1, 1);
         }
     }
 

@@ -1,35 +1,49 @@
 //! What is tried again and again on tables that are the same each time.
 
+use std::collections::HashSet;
 use std::num::NonZeroU16;
 use std::pin::Pin;
 use std::time::Duration;
 
-use axiomatic_coordination::MessageId;
+use axiomatic_coordination::inbox::{self, IdRule};
 use axiomatic_coordination::outbox::{
     Buckets, Cause, Class, Departing, Failure, Fate, Fetch, Lane, Lease, Message, Operate, RelayId,
     Settled, Settlement, Store, Stored,
 };
 use axiomatic_postgres::Database;
+use axiomatic_postgres::inbox::Inbox;
 use axiomatic_postgres::outbox::{Keep, Notify, Options, Outbox};
+use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
 use super::{BOTH, Dropped, polled};
-use crate::support::Place;
+use crate::support::{Place, connect, until};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// What differs from one time to the other: times, and names that are drawn.
+const VARYING: &[&str] = &[
+    "id", "since", "until", "at", "published_at", "enqueued_at", "message_id", "blocked_until",
+    "relay", "first_seen", "last_start", "sequence",
+];
 
 /// Two keys with three messages, one of them dead; all buckets but one are
 /// held.
 pub(crate) struct Stage {
     pub(crate) place: Place,
-    pub(crate) database: Database,
     pub(crate) outbox: Outbox,
+    pub(crate) inbox: Inbox,
+    /// The connection of a consumer, or of a producer.
+    pub(crate) handler: Mutex<Client>,
     pub(crate) relay: RelayId,
     pub(crate) leases: Vec<Lease>,
     pub(crate) stored: Vec<Stored>,
     tables: Vec<String>,
     client: Client,
 }
+
+/// What the tables were when an operation was dropped, and when that was.
+type Found = (usize, Dropped, Vec<String>);
 
 pub(crate) type Operation = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -61,14 +75,20 @@ impl Stage {
         let options = Options::new().keep(Keep::Archive(HOUR)).buckets(buckets);
         // A connection more would be one that nobody here looks after.
         let options = options.notify(Notify::Off);
+        let inbox = inbox::Config::new(IdRule::BrokerId, Duration::ZERO).build();
+        let inbox = inbox.expect("it can work");
+        let inbox_options = axiomatic_postgres::inbox::Options::new();
+        let inbox = Inbox::new(&database, inbox, inbox_options).await;
+        let handler = connect(&named(&place)).await;
         Stage {
             outbox: Outbox::new(&database, options).await.expect("migrates"),
+            inbox: inbox.expect("migrates"),
+            handler: Mutex::new(handler.expect("PostgreSQL is there")),
             relay: RelayId::new("relay"),
             leases: Vec::new(),
             stored: Vec::new(),
             tables: Vec::new(),
             place,
-            database,
             client,
         }
     }
@@ -164,21 +184,12 @@ impl Stage {
         self.client.batch_execute(&resets).await.expect("resets");
     }
 
-    /// What the tables hold, but for times, names and ids that are drawn.
+    /// What the tables hold, but for what varies.
     async fn look(&self) -> Vec<String> {
         let mut all = Vec::new();
         for table in &self.tables {
-            let rows = format!(
-                "SELECT (to_jsonb(t) - ARRAY['since', 'until', 'published_at', 'at', \
-                 'enqueued_at', 'message_id', 'blocked_until', 'relay', 'first_seen', \
-                 'seen_at', 'id'])::text || coalesce(to_jsonb(t) ->> 'blocked_until', 'none') ~ '^2' \
-                 FROM {table} t"
-            );
-            let rows = rows.replace(
-                "::text || coalesce(to_jsonb(t) ->> 'blocked_until', 'none') ~ '^2'",
-                "::text",
-            );
-            let rows = self.client.query(&rows, &[]).await.expect("reads");
+            let rows = format!("SELECT (to_jsonb(t) - $1::text[])::text FROM {table} t");
+            let rows = self.client.query(&rows, &[&VARYING]).await.expect("reads");
             let mut rows: Vec<String> = rows
                 .iter()
                 .map(|row| format!("{table} {}", row.get::<_, String>(0)))
@@ -194,11 +205,14 @@ impl Stage {
         // There is one connection, so this is answered behind what was asked
         // before and is not heard.
         self.outbox.backlog().await.expect("the pool works");
+        let handler = self.handler.lock().await;
+        handler.batch_execute("SELECT 1").await.expect("it goes on");
+        drop(handler);
         self.nobody_is_at_work().await;
     }
 
     pub(crate) async fn nobody_is_at_work(&self) {
-        crate::support::until("all sessions are idle", async || {
+        until("all sessions are idle", async || {
             let busy = "SELECT count(*) FROM pg_stat_activity \
                         WHERE application_name = $1 AND state <> 'idle'";
             let busy = self.client.query_one(busy, &[&self.place.schema]).await;
@@ -212,21 +226,7 @@ impl Stage {
     pub(crate) async fn drop_at_each_await(&self, name: &str, operation: Operation) -> usize {
         self.reset().await;
         let before = self.look().await;
-        let mut found = Vec::new();
-        let mut polls = 0;
-        let done = 'complete: loop {
-            for dropped in BOTH {
-                self.reset().await;
-                let completed = polled(operation(self), polls, dropped).await;
-                self.is_whole().await;
-                let tables = self.look().await;
-                if completed.is_some() {
-                    break 'complete tables;
-                }
-                found.push((polls, dropped, tables));
-            }
-            polls += 1;
-        };
+        let (mut found, done) = self.found_at_each_await(operation).await;
         if before != done {
             self.reset().await;
             found.push((usize::MAX, Dropped::AtOnce, self.locked_out(operation).await));
@@ -245,6 +245,59 @@ impl Stage {
         found.len()
     }
 
+    /// Drops an operation at each of its awaits. Returns what the tables are
+    /// then, and when it is complete.
+    async fn found_at_each_await(&self, operation: Operation) -> (Vec<Found>, Vec<String>) {
+        let mut found = Vec::new();
+        let mut polls = 0;
+        loop {
+            for dropped in BOTH {
+                self.reset().await;
+                let completed = polled(operation(self), polls, dropped).await;
+                self.is_whole().await;
+                let tables = self.look().await;
+                if completed.is_some() {
+                    return (found, tables);
+                }
+                found.push((polls, dropped, tables));
+            }
+            polls += 1;
+        }
+    }
+
+    /// The states in which an operation leaves the tables that is dropped at
+    /// each of its awaits, and how often it was.
+    pub(crate) async fn states_at_each_await(
+        &self,
+        operation: Operation,
+    ) -> (usize, HashSet<Vec<String>>) {
+        let (found, done) = self.found_at_each_await(operation).await;
+        let states = found.iter().map(|(.., tables)| tables.clone());
+        (found.len(), states.chain([done]).collect())
+    }
+
+    /// Nothing waits, and nobody holds anything.
+    pub(crate) async fn clear(&self) {
+        self.reset().await;
+        let schema = &self.place.schema;
+        let clear = format!(
+            "DELETE FROM {schema}.outbox; DELETE FROM {schema}.outbox_lane; \
+             DELETE FROM {schema}.outbox_dead; DELETE FROM {schema}.outbox_relay; \
+             UPDATE {schema}.outbox_lease SET owner = NULL"
+        );
+        self.client.batch_execute(&clear).await.expect("clears");
+    }
+
+    /// Makes all leases end, as time would.
+    pub(crate) async fn let_leases_expire(&self) {
+        let schema = &self.place.schema;
+        let expire = format!(
+            "UPDATE {schema}.outbox_lease SET until = 'epoch' WHERE owner IS NOT NULL; \
+             UPDATE {schema}.outbox_relay SET until = 'epoch'"
+        );
+        self.client.batch_execute(&expire).await.expect("expires");
+    }
+
     /// Drops an operation while its statement waits for somebody's locks.
     async fn locked_out(&self, operation: Operation) -> Vec<String> {
         let mut other = self.place.client().await;
@@ -254,7 +307,7 @@ impl Stage {
         let waits = async {
             let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 \
                            AND wait_event_type = 'Lock'";
-            crate::support::until("it waits for a lock", async || {
+            until("it waits for a lock", async || {
                 let waiting = self.client.query_one(waiting, &[&self.place.schema]).await;
                 waiting.expect("counts").get::<_, i64>(0) == 1
             })
@@ -270,10 +323,14 @@ impl Stage {
     }
 }
 
-/// One connection, which the server knows by the schema's name.
+/// The server knows the sessions by the schema's name.
+fn named(place: &Place) -> String {
+    format!("{}?application_name={}", place.url, place.schema)
+}
+
+/// One connection.
 fn database(place: &Place) -> Database {
-    let url = format!("{}?application_name={}", place.url, place.schema);
-    Database::new(&url, place.options().connections(1)).expect("an address")
+    Database::new(&named(place), place.options().connections(1)).expect("an address")
 }
 
 pub(crate) fn failure() -> Failure {
@@ -281,9 +338,4 @@ pub(crate) fn failure() -> Failure {
         cause: Cause::Rejected(Class::Transient),
         error: "no".into(),
     }
-}
-
-/// An id for whoever wants one.
-pub(crate) fn id() -> MessageId {
-    MessageId::unique()
 }
