@@ -93,6 +93,15 @@ impl Drop for Place {
             let runtime = { runtime }.enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 if let Ok(client) = connect(&url).await {
+                    // A test that panics may leave a transaction open, and its
+                    // runtime waits for this thread: nobody else ends it.
+                    let end = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l \
+                               JOIN pg_database d ON d.oid = l.database \
+                               JOIN pg_class c ON c.oid = l.relation \
+                               JOIN pg_namespace n ON n.oid = c.relnamespace \
+                               WHERE d.datname = current_database() AND n.nspname = $1 \
+                               AND l.pid <> pg_backend_pid()";
+                    let _ = client.query(end, &[&schema]).await;
                     let drop = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
                     let _ = client.batch_execute(&drop).await;
                 }
