@@ -6,6 +6,7 @@ mod buffered;
 mod enqueue_error;
 mod fetch;
 mod handle;
+mod health;
 mod leases;
 mod operate;
 mod operating;
@@ -24,4 +25,7 @@ pub use axiomatic_coordination::outbox::Keep;
 pub use self::buffered::{Buffered, Transaction};
 pub use self::enqueue_error::EnqueueError;
 pub use self::handle::Outbox;
+#[cfg(feature = "metrics")]
+pub use self::health::record_leases;
+pub use self::health::{Health, Held, Holder, Who, owner_number};
 pub use self::options::{Notify, Options, WhenFull};

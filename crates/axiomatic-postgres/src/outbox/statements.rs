@@ -1,6 +1,10 @@
 //! The texts of all statements, with the schema in them: made once.
 
+<<<<<<< HEAD
 use super::{backlog_gauge, fetch, leases, operate, outgoing, settle, tidy};
+=======
+use super::{fetch, health, leases, operate, outgoing, settle, tidy};
+>>>>>>> pg-operate
 use crate::options::Schema;
 
 #[derive(Debug)]
@@ -10,6 +14,7 @@ pub(super) struct Statements {
     pub(super) settle: settle::Sql,
     pub(super) tidy: tidy::Sql,
     pub(super) operate: operate::Sql,
+    pub(super) health: health::Sql,
     pub(super) outgoing: outgoing::Sql,
     pub(super) backlog_gauge: backlog_gauge::Sql,
 }
@@ -22,6 +27,7 @@ impl Statements {
             settle: settle::Sql::new(schema),
             tidy: tidy::Sql::new(schema),
             operate: operate::Sql::new(schema),
+            health: health::Sql::new(schema),
             outgoing: outgoing::Sql::new(schema),
             backlog_gauge: backlog_gauge::Sql::new(schema),
         }

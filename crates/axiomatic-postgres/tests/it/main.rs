@@ -4,9 +4,11 @@
 mod cancel;
 mod conformance;
 mod enqueue_cancel;
+mod health;
 mod inbox_laws;
 mod migration;
 mod operate;
 mod ordered;
 mod producer;
 mod support;
+mod waking;
