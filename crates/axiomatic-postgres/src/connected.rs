@@ -42,11 +42,9 @@ pub(crate) trait Session: Send {
     /// does; the savepoint is gone.
     fn release(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// What was done since the savepoint is undone; it is gone.
-    fn roll_back(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// As [`roll_back`](Self::roll_back), without waiting: it happens before
-    /// anything that is executed afterwards.
+    /// What was done since the savepoint is undone, before anything that is
+    /// executed afterwards; it is gone. Without waiting, so that it can be done
+    /// where nobody can wait.
     fn start_roll_back(&mut self);
 }
 
@@ -107,7 +105,25 @@ pub(crate) mod by_tokio {
                     rows.map_err(store_error)?.iter().map(row).collect()
                 }
 
+<<<<<<< HEAD
                 savepoints!();
+=======
+                async fn savepoint(&mut self) -> Result<(), StoreError> {
+                    self.batch_execute(SAVEPOINT).await.map_err(store_error)
+                }
+
+                async fn release(&mut self) -> Result<(), StoreError> {
+                    self.batch_execute(RELEASE).await.map_err(store_error)
+                }
+
+                fn start_roll_back(&mut self) {
+                    // A request is on its way when its future has been polled
+                    // once, behind all that were before it. Nobody needs the
+                    // answer: if it fails, the transaction is aborted.
+                    let asked = pin!(self.batch_execute(ROLL_BACK));
+                    let _ = asked.poll(&mut Context::from_waker(Waker::noop()));
+                }
+>>>>>>> pg-inbox
             }
         };
     }
@@ -188,6 +204,10 @@ pub(crate) mod by_tokio {
 mod by_sqlx {
     //! By sqlx, whose connections remember which statements they prepared.
 
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use axiomatic_coordination::Why;
     use bytes::Bytes;
     use sqlx_core::encode::{Encode, IsNull};
     use sqlx_core::error::BoxDynError;
@@ -202,8 +222,6 @@ mod by_sqlx {
         PgArgumentBuffer, PgArguments, PgConnection, PgRow, PgTransactionManager, PgTypeInfo,
         Postgres,
     };
-
-    use axiomatic_coordination::Why;
 
     use super::*;
     use crate::error::sqlx_store_error;
@@ -230,8 +248,8 @@ mod by_sqlx {
                 return Err(StoreError::new(Why::Refused)
                     .because("there is no transaction that sqlx knows of"));
             }
-            let begun = PgTransactionManager::begin(self, None).await;
-            begun.map_err(sqlx_store_error)
+            let mut begun = Unrolled(Some(Box::pin(PgTransactionManager::begin(self, None))));
+            (&mut begun).await.map_err(sqlx_store_error)
         }
 
         async fn release(&mut self) -> Result<(), StoreError> {
@@ -239,16 +257,12 @@ mod by_sqlx {
             released.map_err(sqlx_store_error)
         }
 
-        async fn roll_back(&mut self) -> Result<(), StoreError> {
-            let rolled_back = PgTransactionManager::rollback(self).await;
-            rolled_back.map_err(sqlx_store_error)
-        }
-
         fn start_roll_back(&mut self) {
             PgTransactionManager::start_rollback(self);
         }
     }
 
+<<<<<<< HEAD
     impl Session for Transaction<'_, Postgres> {
         async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
             PgConnection::query(self, sql, params).await
@@ -268,6 +282,28 @@ mod by_sqlx {
 
         fn start_roll_back(&mut self) {
             PgConnection::start_roll_back(self);
+=======
+    /// What begins a savepoint. Dropped before it is complete, it would have
+    /// sqlx 0.9 roll back the transaction around it, of which the caller's
+    /// commit would then say that it went well. So it is forgotten instead:
+    /// a savepoint more, which nobody goes back to, does no harm.
+    struct Unrolled<F>(Option<Pin<Box<F>>>);
+
+    impl<F: Future> Future for &mut Unrolled<F> {
+        type Output = F::Output;
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+            let begins = self.0.as_mut().expect("not polled when it is complete");
+            let begun = std::task::ready!(begins.as_mut().poll(context));
+            self.0 = None;
+            Poll::Ready(begun)
+        }
+    }
+
+    impl<F> Drop for Unrolled<F> {
+        fn drop(&mut self) {
+            std::mem::forget(self.0.take());
+>>>>>>> pg-inbox
         }
     }
 

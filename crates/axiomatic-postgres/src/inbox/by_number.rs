@@ -28,7 +28,7 @@ impl Inbox {
         tx: &mut X,
         consumer: &str,
         delivery: &Delivery,
-        mut work: impl AsyncFnMut(&mut X, &Delivery) -> Result<(), E>,
+        work: impl AsyncFnOnce(&mut X, &Delivery) -> Result<(), E> + Clone,
     ) -> Result<Ordered, Error<E>> {
         let (Some(stream), Some(sequence)) = (Stream::of(consumer, delivery), delivery.sequence()?)
         else {
@@ -48,7 +48,7 @@ impl Inbox {
                 due.insert(place, (sequence.number, delivery.clone()));
             }
             for (_, delivery) in &due {
-                if let Err(error) = work(tx, delivery).await {
+                if let Err(error) = work.clone()(tx, delivery).await {
                     return Err(of_work(error, &self.id_of(delivery)?));
                 }
             }
@@ -99,7 +99,7 @@ impl Inbox {
         &self,
         tx: &mut X,
         stream: &Stream<'_>,
-        mut work: impl AsyncFnMut(&mut X, &Delivery) -> Result<(), E>,
+        work: impl AsyncFnOnce(&mut X, &Delivery) -> Result<(), E> + Clone,
     ) -> Result<(usize, Vec<Gap>), Error<E>> {
         let policy = self.protocol.policy();
         let mut undo = Undo::begin(tx).await?;
@@ -111,7 +111,7 @@ impl Inbox {
             };
             let due = self.take_due(tx, stream, &before, &after).await?;
             for (_, delivery) in &due {
-                if let Err(error) = work(tx, delivery).await {
+                if let Err(error) = work.clone()(tx, delivery).await {
                     return Err(of_work(error, &self.id_of(delivery)?));
                 }
             }

@@ -49,7 +49,11 @@ impl Inbox {
             }
         }
         let mut tx = begin(client).await?;
-        let handled = match self.first(&mut tx, consumer, delivery).await.map_err(before_work)? {
+        let handled = match self
+            .first(&mut tx, consumer, delivery)
+            .await
+            .map_err(before_work)?
+        {
             Some(duplicate) => Ok(duplicate),
             None => work(&mut tx, delivery).await.map(Outcome::Done),
         };
@@ -107,7 +111,11 @@ impl Inbox {
         }
         let tx = connection.begin_with(BEGIN).await;
         let mut tx = tx.map_err(sqlx_store_error)?;
-        let handled = match self.first(&mut *tx, consumer, delivery).await.map_err(before_work)? {
+        let handled = match self
+            .first(&mut *tx, consumer, delivery)
+            .await
+            .map_err(before_work)?
+        {
             Some(duplicate) => Ok(duplicate),
             None => work(&mut tx, delivery).await.map(Outcome::Done),
         };

@@ -113,7 +113,9 @@ impl Inbox {
             Param::new(Turn::Partitions.number(&self.tables.schema)),
             Param::new(self.patience()),
         ];
-        let made = self.database.query(&self.tables.sql.make_partitions, &params);
+        let made = self
+            .database
+            .query(&self.tables.sql.make_partitions, &params);
         let made: i32 = match made.await?.first() {
             Some(row) => row.get(0)?,
             None => 0,

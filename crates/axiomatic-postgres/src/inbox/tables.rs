@@ -4,9 +4,7 @@
 //! the turn of the message or of the stream.
 
 use axiomatic_coordination::crash_points::reach;
-use axiomatic_coordination::inbox::{
-    Delivery, Id, Outcome, Quarantined, Seen, Stream, Watermark,
-};
+use axiomatic_coordination::inbox::{Delivery, Id, Outcome, Quarantined, Seen, Stream, Watermark};
 use axiomatic_coordination::{StoreError, Timestamp, Why};
 use bytes::Bytes;
 

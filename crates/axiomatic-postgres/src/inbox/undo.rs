@@ -27,20 +27,13 @@ impl<'a, X: Session> Undo<'a, X> {
 
     /// All of it stands if it went well, and nothing if not.
     pub(super) async fn end<T, E>(mut self, done: Result<T, Error<E>>) -> Result<T, Error<E>> {
-        match &done {
-            Ok(_) => {
-                self.tx().release().await?;
-                reach("postgres.inbox.released");
-            }
-            Err(_) => {
-                // If this fails too, the transaction is aborted and stays so,
-                // and what went wrong first is what is to be heard.
-                let _ = self.tx().roll_back().await;
-                reach("postgres.inbox.rolled_back");
-            }
+        let done = done?;
+        // From here on it is whole, whether or not the answer is waited for.
+        if let Some(tx) = self.0.take() {
+            tx.release().await?;
+            reach("postgres.inbox.released");
         }
-        self.0 = None;
-        done
+        Ok(done)
     }
 }
 
@@ -48,6 +41,7 @@ impl<X: Session> Drop for Undo<'_, X> {
     fn drop(&mut self) {
         if let Some(tx) = self.0.take() {
             tx.start_roll_back();
+            reach("postgres.inbox.rolled_back");
         }
     }
 }

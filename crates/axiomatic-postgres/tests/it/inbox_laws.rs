@@ -44,7 +44,10 @@ impl Scene {
     }
 
     fn append(&self) -> String {
-        format!("INSERT INTO {}.effect (body) VALUES ($1)", self.place.schema)
+        format!(
+            "INSERT INTO {}.effect (body) VALUES ($1)",
+            self.place.schema
+        )
     }
 
     async fn elapse(&self, time: Duration) {
@@ -112,7 +115,9 @@ macro_rules! subject {
                     $append(tx, &append, delivery, script).await?;
                     Ok::<_, BoxError>(Bytes::from(delivery.body().to_ascii_uppercase()))
                 };
-                let done = inbox.once_with_result($lend, consumer, delivery, work).await;
+                let done = inbox
+                    .once_with_result($lend, consumer, delivery, work)
+                    .await;
                 let done = done.map_err(said);
                 if commits(script, &done) {
                     $tx.commit().await?;
@@ -131,9 +136,8 @@ macro_rules! subject {
                 let (inbox, append) = (&self.0.inbox, self.0.append());
                 let mut connection = $connect(&self.0).await;
                 let mut $tx = $begin(&mut connection).await?;
-                let work = async |tx: &mut $on, of: &Delivery| {
-                    $append(tx, &append, of, script).await
-                };
+                let work =
+                    async |tx: &mut $on, of: &Delivery| $append(tx, &append, of, script).await;
                 let done = inbox.in_order($lend, consumer, delivery, work).await;
                 let done = done.map_err(said);
                 if commits(script, &done) {
@@ -194,9 +198,8 @@ macro_rules! subject {
                 let (inbox, append) = (&self.0.inbox, self.0.append());
                 let mut connection = $connect(&self.0).await;
                 let mut $tx = $begin(&mut connection).await?;
-                let work = async |tx: &mut $on, of: &Delivery| {
-                    $append(tx, &append, of, script).await
-                };
+                let work =
+                    async |tx: &mut $on, of: &Delivery| $append(tx, &append, of, script).await;
                 let done = inbox.release($lend, consumer, id, work).await;
                 let done = done.map_err(said);
                 if commits(script, &done) {
@@ -272,8 +275,22 @@ async fn append_sqlx(
     end(script)
 }
 
-subject!(ByTokio, Transaction<'_>, client, begin_tokio, append_tokio, |tx| &mut tx);
-subject!(BySqlx, PgConnection, connection, begin_sqlx, append_sqlx, |tx| &mut *tx);
+subject!(
+    ByTokio,
+    Transaction<'_>,
+    client,
+    begin_tokio,
+    append_tokio,
+    |tx| &mut tx
+);
+subject!(
+    BySqlx,
+    PgConnection,
+    connection,
+    begin_sqlx,
+    append_sqlx,
+    |tx| &mut *tx
+);
 
 /// One test for each law and driver, so that a failure says which.
 macro_rules! laws {

@@ -5,6 +5,7 @@ mod cancel;
 mod conformance;
 mod enqueue_cancel;
 mod health;
+mod inbox;
 mod inbox_laws;
 mod migration;
 mod operate;

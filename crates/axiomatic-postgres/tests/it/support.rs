@@ -15,7 +15,7 @@ use tokio_postgres::{Client, NoTls};
 pub(crate) const FOR_EVER: Duration = Duration::from_secs(30);
 
 /// Waits until a condition holds.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waited = tokio::time::timeout(FOR_EVER, async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(2)).await;
