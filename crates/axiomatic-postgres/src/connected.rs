@@ -79,10 +79,6 @@ pub(crate) mod by_tokio {
                 self.batch_execute(RELEASE).await.map_err(store_error)
             }
 
-            async fn roll_back(&mut self) -> Result<(), StoreError> {
-                self.batch_execute(ROLL_BACK).await.map_err(store_error)
-            }
-
             fn start_roll_back(&mut self) {
                 // A request is on its way when its future has been polled
                 // once, behind all that were before it. Nobody needs the
@@ -105,25 +101,7 @@ pub(crate) mod by_tokio {
                     rows.map_err(store_error)?.iter().map(row).collect()
                 }
 
-<<<<<<< HEAD
                 savepoints!();
-=======
-                async fn savepoint(&mut self) -> Result<(), StoreError> {
-                    self.batch_execute(SAVEPOINT).await.map_err(store_error)
-                }
-
-                async fn release(&mut self) -> Result<(), StoreError> {
-                    self.batch_execute(RELEASE).await.map_err(store_error)
-                }
-
-                fn start_roll_back(&mut self) {
-                    // A request is on its way when its future has been polled
-                    // once, behind all that were before it. Nobody needs the
-                    // answer: if it fails, the transaction is aborted.
-                    let asked = pin!(self.batch_execute(ROLL_BACK));
-                    let _ = asked.poll(&mut Context::from_waker(Waker::noop()));
-                }
->>>>>>> pg-inbox
             }
         };
     }
@@ -262,7 +240,6 @@ mod by_sqlx {
         }
     }
 
-<<<<<<< HEAD
     impl Session for Transaction<'_, Postgres> {
         async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
             PgConnection::query(self, sql, params).await
@@ -276,13 +253,11 @@ mod by_sqlx {
             PgConnection::release(self).await
         }
 
-        async fn roll_back(&mut self) -> Result<(), StoreError> {
-            PgConnection::roll_back(self).await
-        }
-
         fn start_roll_back(&mut self) {
             PgConnection::start_roll_back(self);
-=======
+        }
+    }
+
     /// What begins a savepoint. Dropped before it is complete, it would have
     /// sqlx 0.9 roll back the transaction around it, of which the caller's
     /// commit would then say that it went well. So it is forgotten instead:
@@ -303,7 +278,6 @@ mod by_sqlx {
     impl<F> Drop for Unrolled<F> {
         fn drop(&mut self) {
             std::mem::forget(self.0.take());
->>>>>>> pg-inbox
         }
     }
 

@@ -1,10 +1,6 @@
 //! The texts of all statements, with the schema in them: made once.
 
-<<<<<<< HEAD
-use super::{backlog_gauge, fetch, leases, operate, outgoing, settle, tidy};
-=======
-use super::{fetch, health, leases, operate, outgoing, settle, tidy};
->>>>>>> pg-operate
+use super::{backlog_gauge, fetch, health, leases, operate, outgoing, settle, tidy};
 use crate::options::Schema;
 
 #[derive(Debug)]
