@@ -41,10 +41,15 @@ impl Load {
         }
     }
 
-    /// The outbox, by this address of its database.
+    /// The outbox, by this address of its database. Faults may have begun.
     pub(crate) async fn outbox(&self, url: &str, patience: Duration) -> Outbox {
         let database = self.database(url, patience);
-        Outbox::new(&database, options()).await.expect("it is there")
+        loop {
+            match Outbox::new(&database, options()).await {
+                Ok(outbox) => return outbox,
+                Err(error) => assert!(error.why().is_transient(), "{error}"),
+            }
+        }
     }
 
     pub(crate) fn database(&self, url: &str, patience: Duration) -> Database {
