@@ -16,6 +16,7 @@ mod faults {
     mod answers;
     mod broker;
     mod commits;
+    mod consumer;
     mod scene;
     mod server;
 }

@@ -24,5 +24,6 @@ mod kill {
     pub(crate) mod producer;
     mod random;
     pub(crate) mod running;
+    mod streams;
     mod zombie;
 }

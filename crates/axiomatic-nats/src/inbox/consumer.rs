@@ -198,8 +198,12 @@ impl Consumer {
                     if pulling == Pulling::Stopped {
                         return Ok(());
                     }
-                    // Asked: the server has forgotten, as it does when it is
-                    // started anew.
+                    // A question without an answer: the server has forgotten
+                    // it, as it does when it is started anew, or there is no
+                    // such consumer, to which it says nothing either.
+                    if pulling != Pulling::Pausing && looking.is_terminated() {
+                        looking.set(self.look().fuse());
+                    }
                     pulling = Pulling::Not;
                 }
             }

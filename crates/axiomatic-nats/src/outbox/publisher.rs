@@ -11,6 +11,7 @@ use async_nats::{Client, Request, Subject};
 use axiomatic_coordination::outbox::{Class, Envelope, Publisher, Verdict};
 use futures::future::Either;
 use futures::stream::{FuturesUnordered, StreamExt};
+use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::answer::verdict;
@@ -168,7 +169,8 @@ impl JetStream {
     /// Whether this server runs still. An answer has to come by the connection
     /// for that: what is connected may be so only as long as nobody looks.
     async fn still_runs(&self, server: Option<&str>) -> bool {
-        let answer = timeout(self.config.timeout, self.context.query_account()).await;
+        let asked = self.context.request::<_, _, Value>("INFO", &());
+        let answer = timeout(self.config.timeout, asked).await;
         matches!(answer, Ok(Ok(_))) && server.is_some() && self.server().as_deref() == server
     }
 }

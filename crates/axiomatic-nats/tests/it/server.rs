@@ -77,6 +77,25 @@ impl Server {
     /// Stops its process, so that it takes what is sent and answers nothing.
     pub(crate) fn pause(&self) {
         self.signal("-STOP");
+        // The signal has been sent, which is not to say that it was heeded.
+        while !self.is_stopped() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether all its threads are stopped, as far as the system tells.
+    fn is_stopped(&self) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.process.id())) else {
+            return true;
+        };
+        threads.flatten().all(|thread| {
+            let state = std::fs::read_to_string(thread.path().join("stat"));
+            // The state stands behind the name, which is in parentheses.
+            state.is_ok_and(|stat| {
+                let behind = stat.rsplit(')').next().unwrap_or_default();
+                behind.trim_start().starts_with('T')
+            })
+        })
     }
 
     pub(crate) fn resume(&self) {

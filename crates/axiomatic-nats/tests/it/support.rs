@@ -7,9 +7,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{Context, consumer, stream};
-use axiomatic_coordination::outbox::{Envelope, Epoch, Message, RowId, Stored, Verdict};
+use axiomatic_coordination::outbox::{Envelope, Epoch, Message, Publisher, RowId, Stored, Verdict};
 use axiomatic_coordination::{MessageId, Timestamp};
 use axiomatic_nats::outbox::{Config, JetStream, Subjects};
 use futures::StreamExt;
@@ -42,7 +43,7 @@ pub(crate) async fn connect(address: &str) -> Result<async_nats::Client, async_n
     async_nats::ConnectOptions::new()
         .reconnect_delay_callback(|_| Duration::from_millis(20))
         .connection_timeout(Duration::from_secs(2))
-        .request_timeout(Some(Duration::from_secs(5)))
+        .request_timeout(Some(Duration::from_secs(1)))
         .connect(address)
         .await
 }
@@ -162,7 +163,22 @@ pub(crate) fn sent(message: Message) -> Envelope {
 
 /// How many messages a stream has.
 pub(crate) async fn count(stream: &stream::Stream) -> u64 {
-    stream.get_info().await.expect("it is there").state.messages
+    loop {
+        // A question is lost with the server that was asked.
+        if let Ok(info) = stream.get_info().await {
+            return info.state.messages;
+        }
+    }
+}
+
+/// Waits until a client is connected to another server than this one, which
+/// was started anew.
+pub(crate) async fn reconnected(client: &async_nats::Client, before: &str) {
+    until("it is back", async || {
+        let is_connected = client.connection_state() == State::Connected;
+        is_connected && client.server_info().server_id != before
+    })
+    .await;
 }
 
 /// All messages that a stream has, in its order.
@@ -191,4 +207,25 @@ pub(crate) async fn contents(stream: &stream::Stream) -> Vec<async_nats::Message
 
 pub(crate) fn is_confirmed(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Acked | Verdict::Duplicate)
+}
+
+/// A pull consumer that waits so long for acknowledgements.
+pub(crate) async fn pull(stream: &stream::Stream, ack_wait: Duration) -> PullConsumer {
+    let config = consumer::pull::Config {
+        durable_name: Some("consumer".to_owned()),
+        ack_wait,
+        ..consumer::pull::Config::default()
+    };
+    stream.create_consumer(config).await.expect("a consumer")
+}
+
+/// Publishes so many messages of a topic.
+pub(crate) async fn publish(publisher: &JetStream, topic: &str, count: u128) {
+    let verdicts = publisher.publish(&envelopes(topic, count)).await;
+    assert!(verdicts.iter().all(is_confirmed), "{verdicts:?}");
+}
+
+/// How many messages a consumer has delivered and not heard of.
+pub(crate) async fn unacknowledged(pull: &PullConsumer) -> usize {
+    pull.get_info().await.expect("it is there").num_ack_pending
 }

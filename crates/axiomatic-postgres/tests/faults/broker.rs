@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::faults::consumer::Consumer;
 use crate::faults::scene::{Working, produce};
 use crate::load::stream::{self, keep_books};
 use crate::load::{Load, config};
@@ -100,5 +101,47 @@ async fn a_message_whose_confirmation_is_lost_is_sent_again_and_known_again() {
     assert!(counted.duplicates > 0, "none was there already");
     let stored = stream.info().await.expect("it is there").state.messages;
     assert_eq!(stored, load.committed().await, "each is in the stream once");
+    load.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_the_stream_does_not_know_again_has_no_second_effect() {
+    let (Some(place), Some(nats)) = (Place::find().await, Nats::start()) else {
+        return;
+    };
+    // Shorter than the publisher waits: what is sent again is stored again.
+    let mut stream = stream::make(&nats.url(), Duration::from_millis(100)).await;
+    let forwarder = Forwarder::to(nats.port());
+    let load = Load::new(place).await;
+    let url = load.named(&load.place.url);
+    let outbox = load.outbox(&url, FOR_EVER).await;
+    let _reader = Reader(tokio::spawn(keep_books(nats.url(), load.ledger.clone())));
+    let consumer = Consumer::start(&load, &nats.url()).await;
+    let through = format!("nats://127.0.0.1:{}", forwarder.port());
+    let publisher = stream::publisher(&through).await;
+    let relay = Working::start(outbox.clone(), publisher, config("relay"));
+    produce(&load, &outbox, &url, 50).await;
+    load.drained().await;
+    forwarder.set(Mode::Mute);
+    produce(&load, &outbox, &url, 50).await;
+    let mut stored = async || stream.info().await.expect("it is there").state.messages;
+    let mut committed = 0;
+    until("some are in the stream twice", async || {
+        committed = load.committed().await;
+        load.ledger.duplicates() > 0
+    })
+    .await;
+    forwarder.cut();
+    forwarder.set(Mode::Pass);
+    read_all(&load, committed).await;
+    assert!(stored().await > committed, "each is there once");
+    until("all have had their effects", async || {
+        consumer.effects(&load).await.1 >= committed.cast_signed()
+    })
+    .await;
+    until("copies have come as well", async || consumer.duplicates() > 0).await;
+    let (effects, of) = consumer.effects(&load).await;
+    assert_eq!((effects, of), (of, committed.cast_signed()), "each has one");
+    relay.stop().await;
     load.check().await;
 }

@@ -15,15 +15,16 @@ use super::broker::Broker;
 use super::consumer::Consumer;
 use super::place::{PLACE, ROLE, SCHEMA};
 use super::producer::{produce, produce_one};
+use super::streams::all_through_a_stream;
 use crate::support::{self, FOR_EVER};
 
 /// Long enough that no lease is lost to a machine that is busy.
-const LONG_LEASE: Duration = Duration::from_secs(60);
+pub(crate) const LONG_LEASE: Duration = Duration::from_secs(60);
 
 /// How short the lease of a relay is that shall lose it.
 pub(crate) const SHORT_LEASE: Duration = Duration::from_millis(300);
 
-const TICK: Duration = Duration::from_millis(2);
+pub(crate) const TICK: Duration = Duration::from_millis(2);
 
 /// How the outbox is kept.
 pub(crate) fn options() -> Options {
@@ -44,6 +45,7 @@ fn child() {
         let work = Work::open(path.into()).await;
         match role.as_str() {
             "all" => all(&work).await,
+            "all through a stream" => all_through_a_stream(&work).await,
             "produce" => produce_all(&work).await,
             "produce for ever" => produce_for_ever(&work).await,
             relay => relay_until_told(&work, relay).await,
@@ -86,13 +88,17 @@ impl Work {
 
     fn relay(&self, name: &str, lease: Duration) -> Relay<Outbox, Broker> {
         let broker = Broker::of(&self.path.join("history"));
+        Relay::new(self.outbox.clone(), broker, self.config(name, lease)).unwrap()
+    }
+
+    pub(crate) fn config(&self, name: &str, lease: Duration) -> Config {
         let soon = Backoff::exponential(Duration::from_millis(1), Duration::from_millis(5));
         let name: &'static str = match name {
             "first" => "first",
             "second" => "second",
             _ => "relay",
         };
-        let config = Config::new()
+        Config::new()
             .named(name)
             .lease(lease)
             .rows(8)
@@ -100,13 +106,22 @@ impl Work {
             .backoff(soon)
             .outage_backoff(soon)
             .poll(soon)
-            .head_policy(HeadPolicy::ParkMessage);
-        Relay::new(self.outbox.clone(), broker, config).unwrap()
+            .head_policy(HeadPolicy::ParkMessage)
     }
 
-    async fn until_drained(&self) {
-        let waiting = format!("SELECT count(*) FROM {}.outbox", self.schema);
-        while self.client.query_one(&waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+    async fn count(&self, sql: &str) -> i64 {
+        let sql = sql.replace("{schema}", &self.schema);
+        self.client.query_one(&sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Whether each message that was published has had its effect.
+    pub(crate) async fn is_consumed(&self) -> bool {
+        let effects = self.count("SELECT count(*) FROM {schema}.effects").await;
+        effects >= self.count("SELECT count(*) FROM {schema}.outbox_archive").await
+    }
+
+    pub(crate) async fn until_drained(&self) {
+        while self.count("SELECT count(*) FROM {schema}.outbox").await > 0 {
             tokio::time::sleep(TICK).await;
         }
     }
@@ -144,7 +159,7 @@ async fn all(work: &Work) {
     ended.unwrap();
 }
 
-async fn produce_all(work: &Work) {
+pub(crate) async fn produce_all(work: &Work) {
     tokio::join!(produce(work, 0), produce(work, 1), produce(work, 2));
 }
 

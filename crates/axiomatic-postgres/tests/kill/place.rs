@@ -79,6 +79,14 @@ impl Place {
         }
     }
 
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema.schema
+    }
+
+    pub(crate) fn wait_for<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
