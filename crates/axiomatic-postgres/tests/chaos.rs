@@ -23,10 +23,13 @@ use self::load::producer::{Outcomes, Producer};
 use self::load::stream::{self, keep_books};
 use self::load::{Load, config};
 use self::services::chance::Chance;
-use self::services::forwarder::{Cut, Forwarder};
+use self::services::forwarder::{Cut, Forwarder, Mode};
 use self::services::nats::Nats;
 use self::services::postgres::Postgres;
 use self::support::{FOR_EVER, Place};
+
+/// So short that somebody takes over soon from those who are dropped.
+const LEASE: Duration = Duration::from_millis(500);
 
 /// How many faults of each kind there were.
 #[derive(Debug, Default)]
@@ -37,6 +40,7 @@ struct Faults {
     brokers_cut: AtomicU64,
     databases_cut: AtomicU64,
     commits_cut: AtomicU64,
+    silences: AtomicU64,
 }
 
 fn count(counter: &AtomicU64) {
@@ -73,13 +77,15 @@ impl Chaos {
     async fn relay(&self, name: &'static str, seed: u64) -> Vec<Snapshot> {
         let mut chance = Chance::of(seed);
         let publisher = stream::publisher(&self.broker_through()).await;
-        let outbox = self.load.outbox(&self.database, Duration::from_secs(2)).await;
+        let url = self.database_through();
+        let outbox = self.load.outbox(&url, Duration::from_secs(2)).await;
         let mut counted = Vec::new();
         while !*self.over.borrow() {
-            let relay = Relay::new(outbox.clone(), publisher.clone(), config(name));
+            let config = config(name).lease(LEASE);
+            let relay = Relay::new(outbox.clone(), publisher.clone(), config);
             let relay = relay.expect("it can work");
             let handle = relay.handle();
-            let life = Duration::from_millis(chance.below(20 * self.millis_between));
+            let life = Duration::from_millis(chance.below(50 * self.millis_between));
             let (stop, is_dropped) = match chance.below(3) {
                 0 => (Duration::MAX, true),
                 _ => (life, false),
@@ -126,12 +132,20 @@ impl Chaos {
         let mut chance = Chance::of(seed);
         let client = self.load.place.client().await;
         loop {
-            let pause = Duration::from_millis(chance.below(2 * self.millis_between));
+            let pause = Duration::from_millis(chance.below(4 * self.millis_between));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.is_over() => return,
             }
-            match chance.below(6) {
+            match chance.below(7) {
+                6 => {
+                    // Sometimes for longer than a lease.
+                    self.through[0].set(Mode::Hold);
+                    let silence = LEASE.mul_f64(chance.below(16) as f64 / 10.0);
+                    tokio::time::sleep(silence).await;
+                    self.through[0].set(Mode::Pass);
+                    count(&self.faults.silences);
+                }
                 0 => {
                     self.through[1].cut();
                     count(&self.faults.brokers_cut);
