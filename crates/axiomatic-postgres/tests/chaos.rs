@@ -81,7 +81,8 @@ impl Chaos {
         let outbox = self.load.outbox(&url, Duration::from_secs(2)).await;
         let mut counted = Vec::new();
         while !*self.over.borrow() {
-            let config = config(name).lease(LEASE);
+            // It is no message's fault that relays are dropped.
+            let config = config(name).lease(LEASE).poison_after(u32::MAX);
             let relay = Relay::new(outbox.clone(), publisher.clone(), config);
             let relay = relay.expect("it can work");
             let handle = relay.handle();
