@@ -60,7 +60,10 @@ struct Chaos {
 
 impl Chaos {
     fn database_through(&self) -> String {
-        let url = format!("postgres://root@127.0.0.1:{}/postgres", self.through[0].port());
+        let url = format!(
+            "postgres://root@127.0.0.1:{}/postgres",
+            self.through[0].port()
+        );
         self.load.named(&url)
     }
 
@@ -211,7 +214,10 @@ async fn nothing_is_lost_and_every_key_keeps_its_order_whatever_fails() {
     let [first, second] = relays;
     let (first, second, (), ()) = tokio::join!(first, second, chaos.fail(60), work);
     let took = began.elapsed();
-    chaos.faults.commits_cut.store(chaos.through[0].commits_cut(), Ordering::SeqCst);
+    chaos
+        .faults
+        .commits_cut
+        .store(chaos.through[0].commits_cut(), Ordering::SeqCst);
     reader.abort();
     let ledger = &chaos.load.ledger;
     println!(

@@ -139,7 +139,10 @@ async fn a_copy_that_the_stream_does_not_know_again_has_no_second_effect() {
         consumer.effects(&load).await.1 >= committed.cast_signed()
     })
     .await;
-    until("copies have come as well", async || consumer.duplicates() > 0).await;
+    until("copies have come as well", async || {
+        consumer.duplicates() > 0
+    })
+    .await;
     let (effects, of) = consumer.effects(&load).await;
     assert_eq!((effects, of), (of, committed.cast_signed()), "each has one");
     relay.stop().await;

@@ -55,7 +55,9 @@ async fn a_commit_that_is_cut_off_before_the_server_hears_of_it_is_none_and_one_
     let config: tokio_postgres::Config = place.url.parse().expect("an address");
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let forwarder = Forwarder::to(port);
-    let through = place.url.replace(&format!(":{port}"), &format!(":{}", forwarder.port()));
+    let through = place
+        .url
+        .replace(&format!(":{port}"), &format!(":{}", forwarder.port()));
     let load = Load::new(place).await;
     let outbox = load.outbox(&load.place.url, FOR_EVER).await;
     for (cut, waiting) in [(Cut::Before, 0), (Cut::Behind, 1)] {
@@ -65,7 +67,9 @@ async fn a_commit_that_is_cut_off_before_the_server_hears_of_it_is_none_and_one_
         let message = Message::new("orders", "1").keyed("key");
         outbox.enqueue(&mut tx, [message]).await.expect("enqueues");
         let commit = timeout(FOR_EVER, tx.commit()).await;
-        commit.expect("it hears that it is cut").expect_err("it is cut");
+        commit
+            .expect("it hears that it is cut")
+            .expect_err("it is cut");
         assert_eq!(load.waiting().await, waiting, "{cut:?}");
     }
 }

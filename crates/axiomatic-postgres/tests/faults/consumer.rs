@@ -89,7 +89,9 @@ impl Handler {
             tx.execute(&insert, &[&delivery.broker_id()]).await
         };
         let mut client = self.client.lock().await;
-        let handled = self.inbox.handle(&mut client, "consumer", &delivery, effect);
+        let handled = self
+            .inbox
+            .handle(&mut client, "consumer", &delivery, effect);
         let handled = handled.await.map_err(|error| error.to_string())?;
         drop(handled);
         Ok(Answer::Acknowledge)

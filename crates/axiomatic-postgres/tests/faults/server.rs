@@ -41,8 +41,14 @@ async fn sessions_that_are_ended_at_random_lose_nothing_and_the_relay_goes_on() 
     let (outcomes, ()) = tokio::join!(produce(&load, &outbox, &url, 3_000), end_sessions);
     load.drained().await;
     let counted = relay.stop().await;
-    println!("{outcomes:?}; {counted}; {} store errors", counted.store_errors);
-    assert!(counted.store_errors > 0, "no session of the relay was ended");
+    println!(
+        "{outcomes:?}; {counted}; {} store errors",
+        counted.store_errors
+    );
+    assert!(
+        counted.store_errors > 0,
+        "no session of the relay was ended"
+    );
     load.check().await;
 }
 
@@ -70,7 +76,10 @@ async fn a_server_that_dies_and_comes_back_has_all_that_was_committed() {
     let (outcomes, ()) = tokio::join!(produce(&load, &outbox, &url, 3_000), die);
     load.drained().await;
     let counted = relay.stop().await;
-    println!("{outcomes:?}; {counted}; {} store errors", counted.store_errors);
+    println!(
+        "{outcomes:?}; {counted}; {} store errors",
+        counted.store_errors
+    );
     assert!(counted.store_errors > 0, "the relay has not noticed");
     load.check().await;
 }

@@ -12,7 +12,6 @@ mod operations;
 mod relaying;
 mod stage;
 
-
 use std::future::poll_fn;
 use std::task::Poll;
 

@@ -117,7 +117,10 @@ impl Work {
     /// Whether each message that was published has had its effect.
     pub(crate) async fn is_consumed(&self) -> bool {
         let effects = self.count("SELECT count(*) FROM {schema}.effects").await;
-        effects >= self.count("SELECT count(*) FROM {schema}.outbox_archive").await
+        effects
+            >= self
+                .count("SELECT count(*) FROM {schema}.outbox_archive")
+                .await
     }
 
     pub(crate) async fn until_drained(&self) {
@@ -140,15 +143,11 @@ async fn all(work: &Work) {
     let relay = work.relay("relay", LONG_LEASE);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let toil = async {
-        tokio::join!(
-            produce_all(work),
-            consumer.work(),
-            async {
-                // Some of it is published while more is enqueued.
-                tokio::time::sleep(TICK).await;
-                work.until_drained().await;
-            },
-        );
+        tokio::join!(produce_all(work), consumer.work(), async {
+            // Some of it is published while more is enqueued.
+            tokio::time::sleep(TICK).await;
+            work.until_drained().await;
+        },);
         work.until_drained().await;
         // All is published: this is the last of it.
         consumer.work().await;

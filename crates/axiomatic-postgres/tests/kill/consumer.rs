@@ -46,7 +46,10 @@ impl<'a> Consumer<'a> {
     pub(crate) async fn work(&mut self) {
         let acknowledged = self.work.path.join("acknowledged");
         let mut done = fs::read(&acknowledged).unwrap_or_default().len();
-        let file = OpenOptions::new().append(true).create(true).open(&acknowledged);
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&acknowledged);
         let mut file = file.unwrap();
         loop {
             let history = History::read(self.work.path.join("history")).unwrap();
@@ -72,7 +75,9 @@ impl<'a> Consumer<'a> {
     pub(crate) async fn handle(&mut self, delivery: &Delivery, id: MessageId) {
         let effect = format!("INSERT INTO {}.effects VALUES ('{id}')", self.work.schema);
         let effect = async |tx: &mut Transaction<'_>, _: &Delivery| tx.batch_execute(&effect).await;
-        let handled = self.inbox.handle(&mut self.client, "consumer", delivery, effect);
+        let handled = self
+            .inbox
+            .handle(&mut self.client, "consumer", delivery, effect);
         assert_ne!(handled.await.unwrap(), Handled::Quarantined);
     }
 }

@@ -41,7 +41,11 @@ impl Order {
         };
         let is_ordered = key == Some("a");
         Order {
-            message: if is_ordered { message.ordered() } else { message },
+            message: if is_ordered {
+                message.ordered()
+            } else {
+                message
+            },
             key,
             is_ordered,
         }
@@ -141,7 +145,10 @@ async fn commit_by_sqlx(work: &Work, connection: &mut PgConnection, order: Order
     let mut tx = connection.begin().await.unwrap();
     let messages = [order.message.clone()];
     if order.is_ordered {
-        work.outbox.enqueue(&mut *tx, messages.clone()).await.unwrap();
+        work.outbox
+            .enqueue(&mut *tx, messages.clone())
+            .await
+            .unwrap();
     }
     let number = AssertSqlSafe(order.numbering(&work.schema));
     let number: i64 = query_scalar(number).fetch_one(&mut *tx).await.unwrap();

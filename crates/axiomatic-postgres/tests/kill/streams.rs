@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{self, Context, consumer, stream};
 use axiomatic_coordination::crash_points::reach;
+use axiomatic_coordination::outbox::Epoch;
 use axiomatic_coordination::outbox::Relay;
 use axiomatic_coordination::outbox::history::{Consumer as Consumers, Event};
-use axiomatic_coordination::outbox::Epoch;
 use axiomatic_nats::inbox::{Answer, Arrival, Config as ConsumerConfig, Consumer as Pulling};
 use axiomatic_nats::outbox::{Config, JetStream, Subjects};
 use tokio::sync::Mutex;
@@ -35,7 +35,11 @@ pub(crate) async fn all_through_a_stream(work: &Work) {
     let context = context(&std::env::var(NATS).unwrap()).await;
     let config = Config::new().subjects(Subjects::under(work.schema.as_str()));
     let publisher = JetStream::new(context.clone(), config).unwrap();
-    let relay = Relay::new(work.outbox.clone(), publisher, work.config("relay", LONG_LEASE));
+    let relay = Relay::new(
+        work.outbox.clone(),
+        publisher,
+        work.config("relay", LONG_LEASE),
+    );
     let pull: PullConsumer = context
         .get_consumer_from_stream("consumer", &*work.schema)
         .await
@@ -173,6 +177,9 @@ fn wherever_a_process_ends_a_stream_has_each_message_once_and_so_has_its_consume
             scene.check();
         }
     }
-    println!("{} boundaries, {deaths} processes ended early", boundaries.len());
+    println!(
+        "{} boundaries, {deaths} processes ended early",
+        boundaries.len()
+    );
     assert!(deaths >= 8, "{deaths} of {boundaries:?}");
 }

@@ -30,7 +30,9 @@ fn stop_at(boundary: &str) -> Option<(Place, u64)> {
     });
     first.signal("-CONT");
     assert_eq!(place.run("produce", &[]), None);
-    until("both have published the rest", || place.number(WAITING) == 0);
+    until("both have published the rest", || {
+        place.number(WAITING) == 0
+    });
     until("the first is among the relays again", || {
         let there = "SELECT count(*) FROM {schema}.outbox_relay \
                      WHERE relay LIKE 'first/%' AND until > clock_timestamp()";

@@ -70,9 +70,7 @@ impl Ledger {
             let is_next = match (key.sequence, copy.sequence) {
                 (_, None) => true,
                 (None, Some(sequence)) => is_first(sequence),
-                (Some(last), Some(sequence)) => {
-                    sequence.number == last + 1 && !is_first(sequence)
-                }
+                (Some(last), Some(sequence)) => sequence.number == last + 1 && !is_first(sequence),
             };
             key.last = copy.number;
             key.digest ^= digest(copy.id);
@@ -108,7 +106,9 @@ impl Ledger {
             let (published, is_same) =
                 book.map_or((0, false), |key| (key.last, key.digest == digest));
             if published != last || !is_same {
-                wrong.push(format!("{name}: {last} were committed, {published} published"));
+                wrong.push(format!(
+                    "{name}: {last} were committed, {published} published"
+                ));
             }
         }
         if books.keys.len() != keys {

@@ -31,7 +31,9 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) async fn new(place: Place) -> Load {
-        Outbox::new(&place.database(), options()).await.expect("migrates");
+        Outbox::new(&place.database(), options())
+            .await
+            .expect("migrates");
         let account = ACCOUNT.replace("{schema}", &place.schema);
         let client = place.client().await;
         client.batch_execute(&account).await.expect("it is new");
@@ -67,7 +69,11 @@ impl Load {
     pub(crate) async fn waiting(&self) -> i64 {
         let sql = format!("SELECT count(*) FROM {}.outbox", self.place.schema);
         let client = self.place.client().await;
-        client.query_one(&sql, &[]).await.expect("it is there").get(0)
+        client
+            .query_one(&sql, &[])
+            .await
+            .expect("it is there")
+            .get(0)
     }
 
     /// Waits until nothing does.
@@ -85,19 +91,30 @@ impl Load {
 
     /// Whether the books say what the business says. All producers have ended.
     pub(crate) async fn check(&self) {
-        let sql = format!("SELECT key, last, digest FROM {}.account", self.place.schema);
+        let sql = format!(
+            "SELECT key, last, digest FROM {}.account",
+            self.place.schema
+        );
         let client = self.place.client().await;
         let accounts = client.query(&sql, &[]).await.expect("it is there");
         let accounts = accounts.iter().map(|row| {
             let last: i64 = row.get(1);
-            (row.get::<_, String>(0), last.unsigned_abs(), row.get::<_, i64>(2))
+            (
+                row.get::<_, String>(0),
+                last.unsigned_abs(),
+                row.get::<_, i64>(2),
+            )
         });
         let wrong = self.ledger.compare(accounts);
         assert!(wrong.is_empty(), "{} are wrong: {wrong:#?}", wrong.len());
         let idle = "SELECT count(*) FROM pg_stat_activity \
                     WHERE state LIKE 'idle in transaction%' AND application_name = $1";
         let name = &self.place.schema;
-        let idle: i64 = client.query_one(idle, &[name]).await.expect("counts").get(0);
+        let idle: i64 = client
+            .query_one(idle, &[name])
+            .await
+            .expect("counts")
+            .get(0);
         assert_eq!(idle, 0, "sessions are idle in transactions");
     }
 }

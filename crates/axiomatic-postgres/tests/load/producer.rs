@@ -113,7 +113,11 @@ impl Producer<'_> {
                 let is_ordered = key.as_bytes().last().is_some_and(|last| last % 2 == 0);
                 let message = Message::identified(id, "orders", number.to_string());
                 let message = message.keyed(key);
-                if is_ordered { message.ordered() } else { message }
+                if is_ordered {
+                    message.ordered()
+                } else {
+                    message
+                }
             })
             .collect();
         let enqueued = self.outbox.enqueue(&mut tx, messages).await;

@@ -144,7 +144,12 @@ impl Shared {
     }
 
     /// From the client to the server.
-    async fn ask(&self, mut client: OwnedReadHalf, mut server: OwnedWriteHalf, is_cut: &AtomicBool) {
+    async fn ask(
+        &self,
+        mut client: OwnedReadHalf,
+        mut server: OwnedWriteHalf,
+        is_cut: &AtomicBool,
+    ) {
         let mut bytes = vec![0; 1 << 16];
         while let Ok(length @ 1..) = client.read(&mut bytes).await {
             self.until_it_moves().await;

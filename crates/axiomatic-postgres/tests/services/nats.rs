@@ -77,7 +77,10 @@ impl Nats {
         self.process = Some(nats.spawn().expect("it is there"));
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(60), "it does not start");
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "it does not start"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -44,7 +44,9 @@ impl Postgres {
             skip("PostgreSQL's executables");
             return None;
         };
-        let directory = tempfile::Builder::new().prefix("axiomatic-postgres-").tempdir();
+        let directory = tempfile::Builder::new()
+            .prefix("axiomatic-postgres-")
+            .tempdir();
         let directory = directory.expect("a directory");
         let user = unprivileged();
         if let Some((user, group)) = user {
@@ -115,7 +117,9 @@ impl Postgres {
         let log = self.directory.path().join("log");
         let log = File::options().append(true).create(true).open(log);
         let log = log.expect("it can be written");
-        postgres.stdout(log.try_clone().expect("a file")).stderr(log);
+        postgres
+            .stdout(log.try_clone().expect("a file"))
+            .stderr(log);
         self.process = Some(postgres.spawn().expect("it is there"));
         let began = Instant::now();
         while self.connect().await.is_err() {

@@ -14,7 +14,9 @@ async fn handle(stage: &Stage, attempt: u32) -> Result<(), tokio_postgres::Error
     );
     let effect = async |tx: &mut Transaction<'_>, _: &Delivery| tx.batch_execute(&effect).await;
     let mut client = stage.handler.lock().await;
-    let handled = stage.inbox.handle(&mut client, "consumer", &delivery, effect);
+    let handled = stage
+        .inbox
+        .handle(&mut client, "consumer", &delivery, effect);
     handled.await.map(drop).expect("works");
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axiomatic_coordination::MessageId;
 use axiomatic_coordination::outbox::history::{Consumer, Event, History, check};
-use axiomatic_coordination::outbox::{Config, Envelope, Message, Operate, Publisher, Relay, Verdict};
+use axiomatic_coordination::outbox::{
+    Config, Envelope, Message, Operate, Publisher, Relay, Verdict,
+};
 use axiomatic_core::backoff::Backoff;
 
 use super::stage::Stage;
@@ -50,7 +52,11 @@ async fn commit(stage: &Stage, history: &Mutex<History>) {
             let key = if order % 2 == 0 { "a" } else { "b" };
             let id = MessageId::unique();
             let key_of = Some(key.into());
-            let committed = Event::Committed { id, key: key_of, order };
+            let committed = Event::Committed {
+                id,
+                key: key_of,
+                order,
+            };
             history.lock().unwrap().record(committed);
             Message::new("orders", "body").keyed(key).with_id(id)
         })

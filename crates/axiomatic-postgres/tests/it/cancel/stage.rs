@@ -23,8 +23,18 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// What differs from one time to the other: times, and names that are drawn.
 const VARYING: &[&str] = &[
-    "id", "since", "until", "at", "published_at", "enqueued_at", "message_id", "blocked_until",
-    "relay", "first_seen", "last_start", "sequence",
+    "id",
+    "since",
+    "until",
+    "at",
+    "published_at",
+    "enqueued_at",
+    "message_id",
+    "blocked_until",
+    "relay",
+    "first_seen",
+    "last_start",
+    "sequence",
 ];
 
 /// Two keys with three messages, one of them dead; all buckets but one are
@@ -96,12 +106,18 @@ impl Stage {
     async fn act(&mut self) {
         let schema = &self.place.schema;
         let account = format!("CREATE TABLE {schema}.account (id uuid PRIMARY KEY)");
-        self.client.batch_execute(&account).await.expect("it is new");
+        self.client
+            .batch_execute(&account)
+            .await
+            .expect("it is new");
         let mut client = self.place.client().await;
         let mut tx = client.transaction().await.expect("begins");
         let messages = [("a", "1"), ("a", "2"), ("b", "1")]
             .map(|(key, body)| Message::new("orders", body).keyed(key));
-        self.outbox.enqueue(&mut tx, messages).await.expect("writes");
+        self.outbox
+            .enqueue(&mut tx, messages)
+            .await
+            .expect("writes");
         tx.commit().await.expect("commits");
         let all: Vec<_> = self.outbox.buckets().all().collect();
         let there = self.outbox.attend(&self.relay, HOUR).await;
@@ -118,7 +134,10 @@ impl Stage {
             stored.all(|stored| buckets.of(stored.lane) != lease.bucket)
         };
         let empty = *self.leases.iter().find(is_empty).expect("one is");
-        let released = self.outbox.release(&self.relay, &[empty], Departing::No).await;
+        let released = self
+            .outbox
+            .release(&self.relay, &[empty], Departing::No)
+            .await;
         released.expect("releases");
         self.settle(2, Fate::Buried(failure())).await;
     }
@@ -165,9 +184,11 @@ impl Stage {
                       AND relname NOT LIKE 'saved_%' AND relname <> 'schema_version' ORDER BY 1";
         let tables = self.client.query(tables, &[schema]).await.expect("lists");
         self.tables = tables.iter().map(|row| row.get(0)).collect();
-        let saves = self.tables.iter().enumerate().map(|(at, table)| {
-            format!("CREATE TABLE {schema}.saved_{at} AS TABLE {table};")
-        });
+        let saves = self
+            .tables
+            .iter()
+            .enumerate()
+            .map(|(at, table)| format!("CREATE TABLE {schema}.saved_{at} AS TABLE {table};"));
         let saves: String = saves.collect();
         self.client.batch_execute(&saves).await.expect("saves");
         let quick = "SET synchronous_commit = off";
@@ -229,7 +250,11 @@ impl Stage {
         let (mut found, done) = self.found_at_each_await(operation).await;
         if before != done {
             self.reset().await;
-            found.push((usize::MAX, Dropped::AtOnce, self.locked_out(operation).await));
+            found.push((
+                usize::MAX,
+                Dropped::AtOnce,
+                self.locked_out(operation).await,
+            ));
         }
         for (polls, dropped, tables) in &found {
             let is_one = *tables == before || *tables == done;
