@@ -3,6 +3,7 @@
 use std::fs;
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
+use std::thread::ScopedJoinHandle;
 
 use axiomatic_coordination::outbox::history::Consumer;
 
@@ -106,7 +107,7 @@ fn for_each(cases: Vec<Vec<String>>) -> usize {
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..3).map(|_| scope.spawn(work)).collect();
-        let deaths = workers.into_iter().map(|worker| worker.join());
+        let deaths = workers.into_iter().map(ScopedJoinHandle::join);
         deaths.map(|deaths| deaths.expect("it says why")).sum()
     })
 }
