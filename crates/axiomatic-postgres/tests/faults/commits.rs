@@ -43,8 +43,8 @@ async fn a_message_is_published_exactly_if_the_business_of_an_unknown_commit_is_
     let (outcomes, ()) = tokio::join!(produce(&load, &outbox, &through, 1_500), cut);
     load.drained().await;
     println!("{outcomes:?}; {}", relay.stop().await);
-    assert_eq!(outcomes.unknown.load(Ordering::SeqCst), 30);
     load.check().await;
+    assert_eq!(outcomes.unknown.load(Ordering::SeqCst), 30);
 }
 
 #[tokio::test(flavor = "multi_thread")]

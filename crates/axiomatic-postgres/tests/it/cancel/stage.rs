@@ -223,6 +223,9 @@ impl Stage {
 
     /// The connections go on, and no session is in a transaction.
     pub(crate) async fn is_whole(&self) {
+        // Before anybody uses a session that is in a transaction, and so ends
+        // it.
+        self.nobody_is_at_work().await;
         // There is one connection, so this is answered behind what was asked
         // before and is not heard.
         self.outbox.backlog().await.expect("the pool works");
