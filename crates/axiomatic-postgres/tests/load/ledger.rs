@@ -117,6 +117,11 @@ impl Ledger {
         wrong
     }
 
+    /// Whether anything was wrong so far.
+    pub(crate) fn is_wrong(&self) -> bool {
+        !self.books().wrong.is_empty()
+    }
+
     /// How many messages were published, second copies not counted.
     pub(crate) fn published(&self) -> u64 {
         self.books().published
