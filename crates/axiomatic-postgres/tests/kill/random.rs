@@ -34,7 +34,6 @@ fn relays_and_producers_that_are_killed_at_any_time_lose_nothing() {
         std::thread::sleep(Duration::from_millis(10));
         place.number("SELECT count(*) FROM {schema}.outbox_archive") > first
     });
-    // Whoever still waits for a bell is not to wait for the leases as well.
     std::fs::write(place.path().join("stop"), "").unwrap();
     for child in children {
         child.expect("all run").succeed();
