@@ -1,6 +1,7 @@
 //! Behaviour against a real PostgreSQL: the one at `AXIOMATIC_POSTGRES_URL` or
 //! on this machine.
 
+mod cancel;
 mod cap;
 mod conformance;
 mod enqueue_cancel;
