@@ -88,8 +88,7 @@ impl Chaos {
         let outbox = self.load.outbox(&url, Duration::from_secs(2)).await;
         let mut counted = Vec::new();
         while !*self.over.borrow() {
-            // It is no message's fault that relays are dropped.
-            let config = config(name).lease(LEASE).poison_after(u32::MAX);
+            let config = config(name).lease(LEASE);
             let relay = Relay::new(outbox.clone(), publisher.clone(), config);
             let relay = relay.expect("it can work");
             let handle = relay.handle();

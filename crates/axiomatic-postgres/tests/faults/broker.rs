@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axiomatic_coordination::outbox::Snapshot;
 use tokio::task::JoinHandle;
 
 use crate::faults::consumer::Consumer;
@@ -32,6 +33,15 @@ async fn published(load: &Load, messages: u64) {
     .await;
 }
 
+/// Waits until a relay has noticed that the broker does not answer.
+async fn failed(relay: &Working, before: Snapshot) {
+    until("nothing is confirmed", async || {
+        let now = relay.handle.snapshot();
+        now.unknown + now.outages > before.unknown + before.outages
+    })
+    .await;
+}
+
 /// What was settled is in the stream by now; the reader may be behind.
 async fn read_all(load: &Load, committed: u64) {
     load.drained().await;
@@ -50,15 +60,18 @@ async fn a_broker_that_stops_or_dies_and_comes_back_gets_what_it_has_not_confirm
     let _reader = Reader(tokio::spawn(keep_books(nats.url(), load.ledger.clone())));
     let publisher = stream::publisher(&nats.url()).await;
     let relay = Working::start(outbox.clone(), publisher, config("relay"));
-    let fail = async {
-        for how in [Nats::stop, Nats::kill, Nats::stop] {
-            published(&load, 200).await;
+    for how in [Nats::stop, Nats::kill, Nats::stop] {
+        let fail = async {
+            published(&load, 100).await;
+            let before = relay.handle.snapshot();
             tokio::task::block_in_place(|| how(&mut nats));
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            // All may have been confirmed before.
+            produce(&load, &outbox, &url, 100).await;
+            failed(&relay, before).await;
             tokio::task::block_in_place(|| nats.run());
-        }
-    };
-    let (_, ()) = tokio::join!(produce(&load, &outbox, &url, 1_500), fail);
+        };
+        tokio::join!(produce(&load, &outbox, &url, 500), fail);
+    }
     read_all(&load, load.committed().await).await;
     let counted = relay.stop().await;
     println!("{counted}; {} outages", counted.outages);
@@ -80,21 +93,19 @@ async fn a_message_whose_confirmation_is_lost_is_sent_again_and_known_again() {
     let through = format!("nats://127.0.0.1:{}", forwarder.port());
     let publisher = stream::publisher(&through).await;
     let relay = Working::start(outbox.clone(), publisher, config("relay"));
-    let lose = async {
-        for _ in 0..3 {
+    for _ in 0..3 {
+        let lose = async {
             published(&load, 100).await;
             let before = relay.handle.snapshot();
             forwarder.set(Mode::Mute);
-            until("confirmations are lost", async || {
-                let now = relay.handle.snapshot();
-                now.unknown + now.outages > before.unknown + before.outages
-            })
-            .await;
+            // If all had been sent by then, nothing would be lost.
+            produce(&load, &outbox, &url, 100).await;
+            failed(&relay, before).await;
             forwarder.cut();
             forwarder.set(Mode::Pass);
-        }
-    };
-    let (_, ()) = tokio::join!(produce(&load, &outbox, &url, 1_000), lose);
+        };
+        tokio::join!(produce(&load, &outbox, &url, 300), lose);
+    }
     read_all(&load, load.committed().await).await;
     let counted = relay.stop().await;
     println!("{counted}; {} outages", counted.outages);

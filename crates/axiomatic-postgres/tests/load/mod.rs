@@ -126,13 +126,15 @@ pub(crate) fn options() -> Options {
         .notify(Notify::Debounced(Duration::from_millis(10)))
 }
 
-/// A relay that tries again soon, and is soon missed.
+/// A relay that tries again soon, and is soon missed. It is no message's fault
+/// that relays and servers fail here: none is given up as poison.
 pub(crate) fn config(name: &'static str) -> Config {
     let ms = Duration::from_millis;
     let soon = Backoff::exponential(ms(1), ms(50));
     Config::new()
         .named(name)
         .lease(ms(1_000))
+        .poison_after(u32::MAX)
         .backoff(soon)
         .outage_backoff(soon)
         .poll(soon)
