@@ -21,6 +21,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 use crate::support::{FOR_EVER, Place, until};
 
+#[allow(dead_code, reason = "each of the binaries needs a part of it")]
 #[path = "it/support.rs"]
 mod support;
 

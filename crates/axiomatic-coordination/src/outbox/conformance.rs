@@ -177,7 +177,7 @@ impl<'a, S: StoreSubject> Bench<'a, S> {
     async fn start_as(&self, relay: &RelayId, lease: Lease, stored: &Stored) -> Vec<Bucket> {
         let rows = [Settlement {
             lease,
-            rows: vec![stored.place()],
+            rows: vec![stored.next_attempt()],
         }];
         self.store.start(relay, &rows).await.expect("a start")
     }

@@ -192,7 +192,7 @@ pub use memory::{Keep, MemoryOutbox};
 pub use message::Message;
 pub use operations::{Backlog, Blocked, DeadLetter, Holding, Ids, Operate, Replay, Scope, Waiting};
 pub use publisher::{Class, Publisher, Verdict};
-pub use record::{Envelope, Epoch, Place, RowId, Sequence, Stored};
+pub use record::{Attempt, Envelope, Epoch, RowId, Sequence, Stored};
 #[cfg(feature = "tokio")]
 pub use relay::{Relay, RelayError, RelayHandle};
 #[cfg(feature = "tokio")]

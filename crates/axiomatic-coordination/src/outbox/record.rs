@@ -13,13 +13,17 @@ use crate::Timestamp;
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowId(pub i64);
 
-/// Where a row stands.
+/// An attempt to publish a row, before it begins.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// Its lane.
+pub struct Attempt {
+    /// The lane of the row.
     pub lane: Lane,
-    /// Its number.
+    /// The number of the row.
     pub row: RowId,
+    /// The how-manieth since the last of which anybody heard how it ended:
+    /// what [`Stored::started`] is from now on. So to write it down twice, since
+    /// the answer was lost, counts it once.
+    pub number: u32,
 }
 
 /// Which holding of a bucket this is: it grows with each relay that takes the
@@ -70,11 +74,12 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Where its row stands.
-    pub fn place(&self) -> Place {
-        Place {
+    /// The attempt that would begin next.
+    pub fn next_attempt(&self) -> Attempt {
+        Attempt {
             lane: self.lane,
             row: self.row,
+            number: self.started.saturating_add(1),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::lane::{Bucket, Buckets, Lane};
 use super::publisher::Class;
-use super::record::{Epoch, Place, RowId, Stored};
+use super::record::{Attempt, Epoch, RowId, Stored};
 use super::wake::WakeUps;
 use crate::{MessageId, StoreError};
 
@@ -77,13 +77,13 @@ pub trait Store: Send + Sync {
     /// a hundred thousand of them must cost the other lanes nothing.
     fn fetch(&self, fetch: &Fetch<'_>) -> impl Future<Output = Result<Fetched, StoreError>> + Send;
 
-    /// Counts, durably, that publishing these rows begins
-    /// ([`Stored::started`]): only in buckets whose lease is held still, which
-    /// are returned.
+    /// Writes down, durably, that these attempts to publish begin: that their
+    /// rows' [`started`](Stored::started) is the attempts' number. Only in
+    /// buckets whose lease is held still, which are returned.
     fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<Place>],
+        attempts: &[Settlement<Attempt>],
     ) -> impl Future<Output = Result<Vec<Bucket>, StoreError>> + Send;
 
     /// Writes down what became of messages: only in buckets whose lease is
@@ -149,9 +149,9 @@ impl<S: Store> Store for Arc<S> {
     async fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<Place>],
+        attempts: &[Settlement<Attempt>],
     ) -> Result<Vec<Bucket>, StoreError> {
-        S::start(self, relay, rows).await
+        S::start(self, relay, attempts).await
     }
 
     async fn settle(

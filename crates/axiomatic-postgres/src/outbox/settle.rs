@@ -12,7 +12,9 @@
 //! Rows are locked in this order, by whatever statement: leases by bucket,
 //! then rows of `outbox`, then those of `outbox_lane`.
 
-use axiomatic_coordination::outbox::{Buckets, Failure, Fate, Place, RelayId, Settled, Settlement};
+use axiomatic_coordination::outbox::{
+    Attempt, Buckets, Failure, Fate, RelayId, Settled, Settlement,
+};
 
 use super::Keep;
 use super::leases::{self, held, micros};
@@ -37,14 +39,14 @@ impl Sql {
     }
 }
 
-/// Counts that publishing begins.
+/// Writes down that attempts begin.
 fn start(schema: &Schema) -> String {
     let held = held(schema, "SHARE");
     format!(
         "\
 WITH {held}, started AS (
-  UPDATE {schema}.outbox AS o SET started = o.started + 1
-  FROM unnest($4::int4[], $5::int8[], $6::int8[]) AS s (bucket, lane, id)
+  UPDATE {schema}.outbox AS o SET started = s.number
+  FROM unnest($4::int4[], $5::int8[], $6::int8[], $7::int4[]) AS s (bucket, lane, id, number)
   WHERE (s.bucket IN (SELECT h.bucket FROM held AS h)) IS TRUE AND o.lane = s.lane AND o.id = s.id
 )
 SELECT bucket::int4 FROM held"
@@ -155,23 +157,28 @@ SELECT bucket::int4 FROM held"
     )
 }
 
-/// What to count with.
+/// What begins.
 pub(super) fn start_params(
     relay: &RelayId,
-    rows: &[Settlement<Place>],
+    rows: &[Settlement<Attempt>],
     buckets: Buckets,
 ) -> Vec<Param> {
-    let places = rows.iter().flat_map(|Settlement { lease, rows }| {
-        let is_of_it = |place: &&Place| buckets.of(place.lane) == lease.bucket;
+    let begun = rows.iter().flat_map(|Settlement { lease, rows }| {
+        let is_of_it = |attempt: &&Attempt| buckets.of(attempt.lane) == lease.bucket;
         let of_it = rows.iter().filter(is_of_it);
-        of_it.map(|place| (lease.bucket, place))
+        of_it.map(|attempt| (lease.bucket, attempt))
     });
-    let places: Vec<_> = places.collect();
+    let begun: Vec<_> = begun.collect();
     let mut params = Vec::from(leases::params(relay, rows.iter().map(|of| &of.lease)));
     params.extend([
-        Param::array(places.iter().map(|(bucket, _)| i32::from(bucket.0))),
-        Param::array(places.iter().map(|(_, place)| place.lane.to_stored())),
-        Param::array(places.iter().map(|(_, place)| place.row.0)),
+        Param::array(begun.iter().map(|(bucket, _)| i32::from(bucket.0))),
+        Param::array(begun.iter().map(|(_, attempt)| attempt.lane.to_stored())),
+        Param::array(begun.iter().map(|(_, attempt)| attempt.row.0)),
+        Param::array(
+            begun
+                .iter()
+                .map(|(_, attempt)| attempt.number.cast_signed()),
+        ),
     ]);
     params
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axiomatic_coordination::outbox::{
-    Bucket, Buckets, Departing, Fetch, Fetched, Lease, Place, RelayId, Settled, Settlement, Store,
-    WakeUps,
+    Attempt, Bucket, Buckets, Departing, Fetch, Fetched, Lease, RelayId, Settled, Settlement,
+    Store, WakeUps,
 };
 use axiomatic_coordination::{StoreError, crash_points};
 
@@ -90,7 +90,7 @@ impl Store for Outbox {
     async fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<Place>],
+        rows: &[Settlement<Attempt>],
     ) -> Result<Vec<Bucket>, StoreError> {
         let params = start_params(relay, rows, self.options.buckets);
         crash_points::reach("postgres.start.asked");

@@ -235,13 +235,14 @@ async fn try_worlds(cases: u32, holds: impl AsyncFn(&World, &Outbox) -> Result<(
     });
     let runtime = tokio::runtime::Handle::current();
     let tried = tokio::task::block_in_place(|| {
-        runner.run(&worlds(), |world| {
+        let tried = runner.run(&worlds(), |world| {
             runtime.block_on(async {
                 world.insert_into(&scene).await;
                 let outbox = &outboxes[usize::from(world.buckets.count()) - 1];
                 holds(&world, outbox).await
             })
-        })
+        });
+        tried.map_err(|error| error.to_string())
     });
     tried.unwrap_or_else(|error| panic!("{error}"));
 }

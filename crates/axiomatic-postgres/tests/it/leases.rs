@@ -77,7 +77,7 @@ async fn under_a_lease_that_is_lost_nothing_is_changed() {
         for fate in fates {
             assert_eq!(scene.settle(&leases, &stored, fate).await, [], "{lost:?}");
         }
-        let start = [under(&leases, &stored, stored.place(), &outbox)];
+        let start = [under(&leases, &stored, stored.next_attempt(), &outbox)];
         assert_eq!(outbox.start(&relay, &start).await.unwrap(), [], "{lost:?}");
         let renewed = outbox.renew(&relay, &leases, 2 * HOUR).await.unwrap();
         assert_eq!(renewed, [], "{lost:?}");
@@ -140,7 +140,7 @@ async fn a_fate_does_not_reach_beyond_the_bucket_of_its_lease() {
     settle.unwrap();
     let claimed_for_first = [Settlement {
         lease: leases[0],
-        rows: vec![of_second.place()],
+        rows: vec![of_second.next_attempt()],
     }];
     let start = scene.outbox.start(&scene.relay, &claimed_for_first).await;
     start.unwrap();
@@ -293,7 +293,7 @@ async fn a_settlement_that_waits_for_a_claim_compares_again() {
         let row = stored.clone();
         let late = tokio::spawn(async move {
             if what == "start" {
-                let start = [under(&leases, &row, row.place(), &outbox)];
+                let start = [under(&leases, &row, row.next_attempt(), &outbox)];
                 return outbox.start(&relay, &start).await.unwrap();
             }
             let fates = [under(&leases, &row, settled(&row, fate), &outbox)];

@@ -1,7 +1,7 @@
 //! What became of messages, under the lease that their bucket is held by.
 
 use axiomatic_coordination::outbox::{
-    Bucket, Buckets, Failure, Fate, Place, RelayId, Settled, Settlement,
+    Attempt, Bucket, Buckets, Failure, Fate, RelayId, Settled, Settlement,
 };
 use axiomatic_coordination::{Timestamp, crash_points};
 use rusqlite::Connection;
@@ -11,7 +11,7 @@ use super::leases::is_held;
 use super::row::{columns, now};
 
 const START: &str = "\
-UPDATE outbox SET started = started + 1 WHERE id = ?1 AND lane = ?2";
+UPDATE outbox SET started = ?3 WHERE id = ?1 AND lane = ?2";
 
 const ARCHIVE: &str = concat!(
     "INSERT INTO outbox_archive (",
@@ -56,12 +56,12 @@ const ANY_LANE: &str = "SELECT 1 FROM outbox_lane";
 
 const FEWER: &str = "UPDATE outbox_backlog SET messages = messages - ?1 WHERE one = 1";
 
-/// Counts that publishing these rows begins, in buckets that are held still,
+/// Writes down that these attempts begin, in buckets that are held still,
 /// and returns those.
 pub(super) fn start(
     connection: &Connection,
     relay: &RelayId,
-    rows: &[Settlement<Place>],
+    rows: &[Settlement<Attempt>],
     buckets: Buckets,
 ) -> rusqlite::Result<Vec<Bucket>> {
     let now = now(connection)?;
@@ -72,9 +72,9 @@ pub(super) fn start(
             continue;
         }
         kept.push(lease.bucket);
-        let is_of_it = |place: &&Place| buckets.of(place.lane) == lease.bucket;
-        for Place { lane, row } in rows.iter().filter(is_of_it) {
-            start.execute((row.0, lane.to_stored()))?;
+        let is_of_it = |attempt: &&Attempt| buckets.of(attempt.lane) == lease.bucket;
+        for Attempt { lane, row, number } in rows.iter().filter(is_of_it) {
+            start.execute((row.0, lane.to_stored(), number))?;
             crash_points::reach("sqlite.start.counted");
         }
     }

@@ -8,8 +8,9 @@ use super::fetch::Search;
 use super::{Outbox, leases, operate, settle, tidy};
 use axiomatic_coordination::StoreError;
 use axiomatic_coordination::outbox::{
-    Backlog, Blocked, Bucket, Buckets, DeadLetter, Departing, Fetch, Fetched, Holding, Lane, Lease,
-    Operate, Place, RelayId, Replay, RowId, Scope, Settled, Settlement, Store, Waiting, WakeUps,
+    Attempt, Backlog, Blocked, Bucket, Buckets, DeadLetter, Departing, Fetch, Fetched, Holding,
+    Lane, Lease, Operate, RelayId, Replay, RowId, Scope, Settled, Settlement, Store, Waiting,
+    WakeUps,
 };
 
 impl Store for Outbox {
@@ -70,7 +71,7 @@ impl Store for Outbox {
     async fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<Place>],
+        rows: &[Settlement<Attempt>],
     ) -> Result<Vec<Bucket>, StoreError> {
         let (relay, rows, buckets) = (relay.clone(), rows.to_vec(), self.options.buckets);
         self.change(move |tx| settle::start(tx, &relay, &rows, buckets))

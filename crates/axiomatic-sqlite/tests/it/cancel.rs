@@ -238,7 +238,8 @@ async fn what_relays_ask_for_is_done_or_not_done() {
         (
             "start",
             operation!(|stage| async {
-                let rows = [0, 1].map(|which| stage.under(which, stage.stored[which].place()));
+                let rows =
+                    [0, 1].map(|which| stage.under(which, stage.stored[which].next_attempt()));
                 stage.scene.outbox.start(&stage.scene.relay, &rows).await
             }),
         ),

@@ -36,7 +36,7 @@ async fn what_failed_keeps_its_lane_until_it_is_tried_again() {
         .await;
     let leases = scene.claim_all().await;
     let first = scene.fetch(&leases).await.rows.remove(0);
-    let start = [under(&leases, &first, first.place(), &scene.outbox)];
+    let start = [under(&leases, &first, first.next_attempt(), &scene.outbox)];
     scene.outbox.start(&scene.relay, &start).await.unwrap();
     let started = scene.fetch(&leases).await.rows.remove(0);
     assert_eq!((started.started, started.failures), (1, 0));

@@ -9,13 +9,16 @@ use super::{Answered, Desk, Stage};
 use crate::outbox::fate;
 use crate::outbox::lane::{Bucket, Lane};
 use crate::outbox::publisher::Verdict;
-use crate::outbox::record::{Envelope, Place};
+use crate::outbox::record::{Attempt, Envelope};
 use crate::outbox::store::{Fate, Lease, Settled, Settlement};
 
 impl Desk {
     /// Rows of which must be written down that they begin, before they do.
-    pub(in crate::outbox) fn next_start(&mut self, now: Instant) -> Option<Vec<Settlement<Place>>> {
-        let mut rows: BTreeMap<Bucket, Settlement<Place>> = BTreeMap::new();
+    pub(in crate::outbox) fn next_start(
+        &mut self,
+        now: Instant,
+    ) -> Option<Vec<Settlement<Attempt>>> {
+        let mut rows: BTreeMap<Bucket, Settlement<Attempt>> = BTreeMap::new();
         while let Some(lane) = self.suspects.pop_front() {
             self.begin(lane, Stage::Suspect, now, &mut rows);
         }
@@ -38,7 +41,7 @@ impl Desk {
         lane: Lane,
         stage: Stage,
         now: Instant,
-        rows: &mut BTreeMap<Bucket, Settlement<Place>>,
+        rows: &mut BTreeMap<Bucket, Settlement<Attempt>>,
     ) -> bool {
         let Some(run) = self.runs.get_mut(&lane) else {
             return false;
@@ -54,7 +57,7 @@ impl Desk {
             lease,
             rows: Vec::new(),
         });
-        of_bucket.rows.push(first.place());
+        of_bucket.rows.push(first.next_attempt());
         run.stage = Stage::Starting;
         true
     }
@@ -63,7 +66,7 @@ impl Desk {
     /// are ours still. Returns how many leases are lost.
     pub(in crate::outbox) fn started(
         &mut self,
-        rows: &[Settlement<Place>],
+        rows: &[Settlement<Attempt>],
         kept: &[Bucket],
     ) -> usize {
         for lane in self.lanes_starting(rows) {
@@ -87,7 +90,7 @@ impl Desk {
     }
 
     /// Whether it was written down is not known: it is asked for again.
-    pub(in crate::outbox) fn not_started(&mut self, rows: &[Settlement<Place>]) {
+    pub(in crate::outbox) fn not_started(&mut self, rows: &[Settlement<Attempt>]) {
         for lane in self.lanes_starting(rows) {
             if self.solo == Some(lane) {
                 self.solo = None;
@@ -96,8 +99,8 @@ impl Desk {
         }
     }
 
-    fn lanes_starting(&self, rows: &[Settlement<Place>]) -> Vec<Lane> {
-        let asked: HashSet<(Lease, Place)> = rows
+    fn lanes_starting(&self, rows: &[Settlement<Attempt>]) -> Vec<Lane> {
+        let asked: HashSet<(Lease, Attempt)> = rows
             .iter()
             .flat_map(|of_bucket| of_bucket.rows.iter().map(|row| (of_bucket.lease, *row)))
             .collect();
@@ -106,7 +109,7 @@ impl Desk {
                 && run
                     .rows
                     .front()
-                    .is_some_and(|first| asked.contains(&(run.lease, first.place())))
+                    .is_some_and(|first| asked.contains(&(run.lease, first.next_attempt())))
         });
         starting.map(|(lane, _)| *lane).collect()
     }

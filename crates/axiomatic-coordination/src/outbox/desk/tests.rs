@@ -13,7 +13,7 @@ use crate::outbox::lane::Lane;
 use crate::outbox::publisher::Class;
 use crate::outbox::store::Lease;
 use crate::outbox::{
-    Bucket, Buckets, Config, Envelope, Epoch, Fate, Fetched, HeadPolicy, Message, Place, RowId,
+    Attempt, Bucket, Buckets, Config, Envelope, Epoch, Fate, Fetched, HeadPolicy, Message, RowId,
     Settled, Settlement, Stored, Verdict,
 };
 use crate::{MessageId, Timestamp};
@@ -28,7 +28,7 @@ struct World {
     rows: BTreeMap<(Lane, RowId), Stored>,
     leases: HashMap<Bucket, Lease>,
     fetching: Option<(FetchPlan, Fetched)>,
-    starting: Option<Vec<Settlement<Place>>>,
+    starting: Option<Vec<Settlement<Attempt>>>,
     settling: Option<Vec<Settlement<Settled>>>,
     waves: Vec<Vec<Envelope>>,
     /// Rows whose start is in the store, since their last verdict there.
@@ -118,10 +118,10 @@ impl World {
         if let Some(rows) = self.starting.take() {
             let kept = self.kept(&rows);
             for of_bucket in rows.iter().filter(|rows| kept.contains(&rows.lease.bucket)) {
-                for Place { lane, row } in &of_bucket.rows {
+                for Attempt { lane, row, number } in &of_bucket.rows {
                     self.begun.insert(*row);
                     if let Some(stored) = self.rows.get_mut(&(*lane, *row)) {
-                        stored.started += 1;
+                        stored.started = *number;
                     }
                 }
             }

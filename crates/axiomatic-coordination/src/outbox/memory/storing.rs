@@ -6,7 +6,7 @@ use super::{Block, Held, Keep, MemoryOutbox, MemoryTables, put_back};
 use crate::memory::MemoryTransaction;
 use crate::outbox::lane::{Bucket, Buckets, Lane};
 use crate::outbox::operations::{Blocked, DeadLetter, Scope};
-use crate::outbox::record::{Epoch, Place, RowId};
+use crate::outbox::record::{Attempt, Epoch, RowId};
 use crate::outbox::store::{
     Departing, Failure, Fate, Fetch, Fetched, Lease, RelayId, Settled, Settlement, Store,
 };
@@ -138,16 +138,16 @@ impl Store for MemoryOutbox {
     async fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<Place>],
+        rows: &[Settlement<Attempt>],
     ) -> Result<Vec<Bucket>, StoreError> {
         let rows = rows
             .iter()
             .map(|of_bucket| (of_bucket.lease, &of_bucket.rows));
         self.transact(|tx| {
             tx.of_those_held(relay, rows, |tx, lease, rows| {
-                let is_of_it = |place: &&Place| self.buckets.of(place.lane) == lease.bucket;
-                for Place { lane, row } in rows.iter().filter(is_of_it) {
-                    tx.amend(*lane, *row, |stored| stored.started += 1);
+                let is_of_it = |attempt: &&Attempt| self.buckets.of(attempt.lane) == lease.bucket;
+                for Attempt { lane, row, number } in rows.iter().filter(is_of_it) {
+                    tx.amend(*lane, *row, |stored| stored.started = *number);
                 }
             })
         })

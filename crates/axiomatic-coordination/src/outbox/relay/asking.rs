@@ -10,7 +10,7 @@ use crate::crash_points::reach;
 use crate::outbox::desk::FetchPlan;
 use crate::outbox::lane::Bucket;
 use crate::outbox::publisher::{Publisher, Verdict};
-use crate::outbox::record::{Envelope, Place};
+use crate::outbox::record::{Attempt, Envelope};
 use crate::outbox::store::{Departing, Fetch, Fetched, Lease, RelayId, Settled, Settlement, Store};
 
 pub(super) async fn fetch<S: Store>(
@@ -34,8 +34,8 @@ pub(super) async fn fetch<S: Store>(
 pub(super) async fn start<S: Store>(
     store: &S,
     me: &RelayId,
-    rows: Vec<Settlement<Place>>,
-) -> (Vec<Settlement<Place>>, Result<Vec<Bucket>, StoreError>) {
+    rows: Vec<Settlement<Attempt>>,
+) -> (Vec<Settlement<Attempt>>, Result<Vec<Bucket>, StoreError>) {
     let kept = store.start(me, &rows).await;
     reach("relay.started");
     (rows, kept)

@@ -11,7 +11,7 @@ use crate::StoreError;
 use crate::outbox::desk::{Desk, FetchPlan};
 use crate::outbox::lane::Bucket;
 use crate::outbox::publisher::Verdict;
-use crate::outbox::record::{Envelope, Place};
+use crate::outbox::record::{Attempt, Envelope};
 use crate::outbox::store::{Cause, Fate, Fetched, Lease, Settled, Settlement, Store};
 
 /// What the loop keeps between two turns.
@@ -89,7 +89,7 @@ impl<'a, S: Store, P> State<'a, S, P> {
         Some(plan)
     }
 
-    pub(super) fn next_start(&mut self, now: Instant) -> Option<Vec<Settlement<Place>>> {
+    pub(super) fn next_start(&mut self, now: Instant) -> Option<Vec<Settlement<Attempt>>> {
         if self.is_draining() || now < self.store_until || now < self.outage_until {
             return None;
         }
@@ -220,7 +220,7 @@ impl<'a, S: Store, P> State<'a, S, P> {
 
     pub(super) fn started(
         &mut self,
-        rows: &[Settlement<Place>],
+        rows: &[Settlement<Attempt>],
         kept: Result<Vec<Bucket>, StoreError>,
         now: Instant,
     ) -> Result<(), RelayError> {

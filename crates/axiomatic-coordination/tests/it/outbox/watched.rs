@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axiomatic_coordination::StoreError;
 use axiomatic_coordination::outbox::{
-    Bucket, Buckets, Departing, Fetch, Fetched, Lease, Place, RelayId, Settled, Settlement, Store,
-    WakeUps,
+    Attempt, Bucket, Buckets, Departing, Fetch, Fetched, Lease, RelayId, Settled, Settlement,
+    Store, WakeUps,
 };
 
 /// Before an operation, or after it.
@@ -115,7 +115,7 @@ impl<S: Store> Store for Watched<S> {
     async fn start(
         &self,
         relay: &RelayId,
-        rows: &[Settlement<Place>],
+        rows: &[Settlement<Attempt>],
     ) -> Result<Vec<Bucket>, StoreError> {
         self.around("start", self.store.start(relay, rows)).await
     }
