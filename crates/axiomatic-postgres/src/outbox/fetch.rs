@@ -165,17 +165,8 @@ SELECT {COLUMNS_OF_TAKEN}, f.reached, f.came_round FROM found AS f LEFT JOIN tak
 
 /// What a fetch is asked with.
 pub(super) fn params(fetch: &Fetch<'_>, buckets: Buckets) -> [Param; 9] {
-    let held = fetch.leases.iter().map(|lease| lease.bucket);
-    let single: Vec<_> = from(fetch.after, held.map(|bucket| Range::of(bucket, buckets)));
-    let mut merged: Vec<Range> = Vec::new();
-    for range in &single {
-        match merged.last_mut() {
-            Some(before) if before.last.checked_add(1) == Some(range.first) => {
-                before.last = range.last;
-            }
-            _ => merged.push(*range),
-        }
-    }
+    let single = ranges(fetch, buckets);
+    let merged = merged(&single);
     let firsts = |ranges: &[Range]| Param::array(ranges.iter().map(|range| range.first));
     let lasts = |ranges: &[Range]| Param::array(ranges.iter().map(|range| range.last));
     let numbers = single.iter().map(|range| i32::from(range.bucket.0));
@@ -190,6 +181,12 @@ pub(super) fn params(fetch: &Fetch<'_>, buckets: Buckets) -> [Param; 9] {
         lasts(&single),
         Param::array(numbers),
     ]
+}
+
+/// The lanes at which a fetch begins, as far as they stand side by side.
+pub(super) fn first_range(fetch: &Fetch<'_>, buckets: Buckets) -> Option<(i64, i64)> {
+    let merged = merged(&ranges(fetch, buckets));
+    merged.first().map(|range| (range.first, range.last))
 }
 
 /// What the statement has found.
@@ -231,6 +228,26 @@ impl Range {
             last,
         }
     }
+}
+
+/// The lanes to walk along, bucket by bucket.
+fn ranges(fetch: &Fetch<'_>, buckets: Buckets) -> Vec<Range> {
+    let held = fetch.leases.iter().map(|lease| lease.bucket);
+    from(fetch.after, held.map(|bucket| Range::of(bucket, buckets)))
+}
+
+/// The same, those side by side as one.
+fn merged(ranges: &[Range]) -> Vec<Range> {
+    let mut merged: Vec<Range> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(before) if before.last.checked_add(1) == Some(range.first) => {
+                before.last = range.last;
+            }
+            _ => merged.push(*range),
+        }
+    }
+    merged
 }
 
 /// These lanes, those behind this one first, and then the others.

@@ -8,6 +8,7 @@ use axiomatic_coordination::{StoreError, Why};
 use super::backlog_gauge::BacklogGauge;
 use super::leases;
 use super::options::Options;
+use super::plain;
 use super::statements::Statements;
 use super::waking::{self, Waking};
 use crate::database::Database;
@@ -21,6 +22,7 @@ pub struct Outbox {
     pub(super) sql: Arc<Statements>,
     waking: Arc<Waking>,
     pub(super) backlog: BacklogGauge,
+    pub(super) plainly: plain::Likely,
     pub(super) options: Options,
 }
 
@@ -44,6 +46,7 @@ impl Outbox {
             sql: Arc::new(Statements::new(database.schema())),
             waking: Arc::new(Waking::new(database, options.notify)),
             backlog: BacklogGauge::new(&options),
+            plainly: plain::Likely::default(),
             options,
         })
     }

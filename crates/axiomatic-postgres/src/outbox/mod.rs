@@ -145,6 +145,7 @@ mod operate;
 mod operations;
 mod options;
 mod outgoing;
+mod plain;
 mod producer;
 mod row;
 mod settle;

@@ -1,6 +1,6 @@
 //! The texts of all statements, with the schema in them: made once.
 
-use super::{backlog_gauge, fetch, health, leases, operate, outgoing, settle, tidy};
+use super::{backlog_gauge, fetch, health, leases, operate, outgoing, plain, settle, tidy};
 use crate::options::Schema;
 
 #[derive(Debug)]
@@ -12,6 +12,7 @@ pub(super) struct Statements {
     pub(super) operate: operate::Sql,
     pub(super) health: health::Sql,
     pub(super) outgoing: outgoing::Sql,
+    pub(super) plain: plain::Sql,
     pub(super) backlog_gauge: backlog_gauge::Sql,
 }
 
@@ -25,6 +26,7 @@ impl Statements {
             operate: operate::Sql::new(schema),
             health: health::Sql::new(schema),
             outgoing: outgoing::Sql::new(schema),
+            plain: plain::Sql::new(schema),
             backlog_gauge: backlog_gauge::Sql::new(schema),
         }
     }

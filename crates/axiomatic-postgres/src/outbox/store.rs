@@ -10,7 +10,7 @@ use axiomatic_coordination::{StoreError, crash_points};
 
 use super::leases::{attending, claim_params, departs, kept, micros, taken};
 use super::settle::{settle_params, start_params};
-use super::{Outbox, fetch, leases};
+use super::{Outbox, fetch, leases, plain};
 use crate::wire::Param;
 
 impl Store for Outbox {
@@ -80,11 +80,24 @@ impl Store for Outbox {
     }
 
     async fn fetch(&self, fetch: &Fetch<'_>) -> Result<Fetched, StoreError> {
-        let params = fetch::params(fetch, self.options.buckets);
         crash_points::reach("postgres.fetch.asked");
+        if let (true, Some(range)) = (
+            self.plainly.get(),
+            fetch::first_range(fetch, self.options.buckets),
+        ) {
+            let params = plain::params(range, fetch);
+            let rows = self.database.query(&self.sql.plain.scan, &params).await?;
+            if let Some(found) = plain::found(&rows, fetch)? {
+                crash_points::reach("postgres.fetch.done");
+                return Ok(found);
+            }
+        }
+        let params = fetch::params(fetch, self.options.buckets);
         let rows = self.database.query(&self.sql.fetch.fetch, &params).await?;
         crash_points::reach("postgres.fetch.done");
-        fetch::fetched(&rows)
+        let found = fetch::fetched(&rows)?;
+        self.plainly.learn(&found, fetch);
+        Ok(found)
     }
 
     async fn start(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axiomatic_coordination::outbox::{
     Bucket, Buckets, Epoch, Fetch, Lane, Lease, Operate, RowId, Scope, Store,
@@ -247,13 +248,54 @@ async fn try_worlds(cases: u32, holds: impl AsyncFn(&World, &Outbox) -> Result<(
     tried.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// A fetch without a limit finds no plenty: the next one walks.
+async fn forget_plenty(world: &World, outbox: &Outbox) {
+    let mut all = world.clone();
+    all.limits.0 = usize::MAX;
+    all.fetch(outbox).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fetch_finds_what_looking_at_every_row_would_find() {
     try_worlds(200, async |world, outbox| {
+        forget_plenty(world, outbox).await;
         prop_assert_eq!(world.fetch(outbox).await, world.reference());
         Ok(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_finds_the_first_of_what_a_walk_would_find() {
+    let scans = AtomicUsize::new(0);
+    try_worlds(300, async |world, outbox| {
+        // In half of the worlds nothing is in the way of a scan.
+        let mut world = world.clone();
+        if world.rows.len() % 2 == 0 {
+            world.busy.clear();
+            world.after = Lane::LAST;
+        }
+        world.limits.0 = world.limits.0.min(6);
+        forget_plenty(&world, outbox).await;
+        let walked = world.fetch(outbox).await;
+        prop_assert_eq!(&walked, &world.reference());
+        let found = world.fetch(outbox).await;
+        if found != walked {
+            let (rows, reached, came_round) = found;
+            prop_assert!(!rows.is_empty() && walked.0.starts_with(&rows));
+            let last = world.rows[usize::try_from(rows[rows.len() - 1].0).unwrap() - 1].lane;
+            prop_assert_eq!((reached, came_round), (Some(last), false));
+            let next = &walked.0[rows.len()..];
+            let lane_of = |row: &RowId| world.rows[usize::try_from(row.0).unwrap() - 1].lane;
+            prop_assert!(next.iter().all(|row| lane_of(row) != last), "half a lane");
+            scans.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    })
+    .await;
+    if Scene::find(Options::new()).await.is_some() {
+        assert!(scans.into_inner() > 5, "hardly any fetch was a scan");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
