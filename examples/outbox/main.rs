@@ -16,6 +16,9 @@
 //! `--nats URL` they are servers, with a schema and a stream of their own,
 //! which are removed in the end. JetStream recognises what comes twice by its
 //! id, so there nothing is there twice.
+//!
+//! xtask:
+//! xtask: --postgres $AXIOMATIC_POSTGRES_URL --nats $AXIOMATIC_NATS_URL
 
 mod broker;
 mod shop;

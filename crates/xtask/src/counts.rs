@@ -10,6 +10,13 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    pub(crate) fn skipped() -> Self {
+        Counts {
+            skipped: 1,
+            ..Counts::default()
+        }
+    }
+
     pub(crate) fn one(passed: bool) -> Self {
         Counts {
             passed: usize::from(passed),

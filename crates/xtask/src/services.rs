@@ -8,6 +8,8 @@ struct Server {
     name: &'static str,
     variable: &'static str,
     port: u16,
+    /// Where it is if nobody says otherwise.
+    usual: &'static str,
 }
 
 const SERVERS: &[Server] = &[
@@ -15,21 +17,25 @@ const SERVERS: &[Server] = &[
         name: "PostgreSQL",
         variable: "AXIOMATIC_POSTGRES_URL",
         port: 5432,
+        usual: "postgres://root@127.0.0.1:5432/test",
     },
     Server {
         name: "Redis",
         variable: "AXIOMATIC_REDIS_URL",
         port: 6379,
+        usual: "redis://127.0.0.1:6379/",
     },
     Server {
         name: "RabbitMQ",
         variable: "AXIOMATIC_AMQP_URL",
         port: 5672,
+        usual: "amqp://guest:guest@127.0.0.1:5672/%2f",
     },
     Server {
         name: "NATS",
         variable: "AXIOMATIC_NATS_URL",
         port: 4222,
+        usual: "nats://127.0.0.1:4222",
     },
 ];
 
@@ -54,6 +60,14 @@ pub(crate) fn print() {
         };
         println!("{:10}  {verdict:7}  {host}:{port} ({source})", server.name);
     }
+}
+
+/// The URL that a variable has or stands for, if a server answers there.
+pub(crate) fn url(variable: &str) -> Option<String> {
+    let server = SERVERS.iter().find(|server| server.variable == variable)?;
+    let url = std::env::var(variable).unwrap_or_else(|_| server.usual.to_owned());
+    let (host, port) = address(&url, server.port);
+    answers(&host, port).then_some(url)
 }
 
 fn answers(host: &str, port: u16) -> bool {
