@@ -69,7 +69,9 @@ fn runs(source: &str) -> Vec<Vec<&str>> {
         let line = line.trim_start_matches(['/', '!']).trim();
         line.strip_prefix("xtask:")
     });
-    let mut runs: Vec<_> = asked.map(|line| line.split_whitespace().collect()).collect();
+    let mut runs: Vec<_> = asked
+        .map(|line| line.split_whitespace().collect())
+        .collect();
     if runs.is_empty() {
         runs.push(Vec::new());
     }
@@ -97,10 +99,7 @@ mod tests {
             [["--quick"]]
         );
         assert_eq!(runs("// xtask: --quick\n//! Long."), [["--quick"]]);
-        assert_eq!(
-            runs("//! Short.\nfn main() {}\n// xtask: --quick"),
-            [none]
-        );
+        assert_eq!(runs("//! Short.\nfn main() {}\n// xtask: --quick"), [none]);
         let twice = "//! xtask:\n//! xtask: --nats $AXIOMATIC_NATS_URL\n";
         let twice = runs(twice);
         assert_eq!(twice, [&[][..], &["--nats", "$AXIOMATIC_NATS_URL"]]);
