@@ -11,6 +11,8 @@ use uuid::Uuid;
 use crate::server::Database;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// In a box, since the queues take turns behind one trait; each is a trip to the
+/// server, beside which that is nothing.
 pub(crate) type Step<'a, T> = BoxFuture<'a, Result<T, BoxError>>;
 
 /// Bytes of a message.
