@@ -1,0 +1,20 @@
+//! The outbox and the inbox on RabbitMQ.
+//!
+//! | Module | Answers |
+//! |---|---|
+//! | [`outbox`] | when a message is published, and what it means that RabbitMQ says so |
+//! | [`inbox`] | when a message is acknowledged, and whose it is while it is handled |
+//!
+//! The client is `lapin`, without TLS.
+//!
+//! # Features
+//!
+//! - `tracing` (default): events for what an operator should know. Their names
+//!   stand in the project's TELEMETRY.md.
+#![forbid(unsafe_code)]
+
+pub mod inbox;
+pub mod outbox;
+
+/// The client: its types are part of this crate's.
+pub use lapin;

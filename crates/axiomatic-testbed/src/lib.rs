@@ -1,0 +1,57 @@
+//! For the project's own tests: servers of a test's own, which it may stop,
+//! kill and start again, and what stands between them and their clients.
+//!
+//! Only processes that were started here are ended here, by their ids, and
+//! everything listens on loopback only.
+#![forbid(unsafe_code)]
+
+pub mod rabbitmq;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+
+/// A server is missing: a failure where there has to be one.
+///
+/// # Panics
+///
+/// In CI.
+pub fn skip(what: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!is_ci, "{test} needs {what}");
+    eprintln!("skipped: {test} needs {what}");
+}
+
+/// Sends a process that was started here a signal, such as `-STOP`.
+///
+/// # Panics
+///
+/// If that is impossible.
+pub fn signal(process: &Child, signal: &str) {
+    let mut kill = Command::new("kill");
+    let sent = kill.args([signal, &process.id().to_string()]).status();
+    assert!(sent.expect("there is a command for it").success());
+}
+
+/// A port that nobody listens at.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// An executable in one of these directories, or in those of `PATH`.
+pub fn executable(name: &str, directories: &[PathBuf]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::split_paths(&path);
+    let mut found = directories.iter().cloned().chain(path);
+    found.find_map(|directory| {
+        let file = directory.join(name);
+        file.is_file().then_some(file)
+    })
+}
