@@ -8,6 +8,7 @@ use axiomatic_core::Name;
 use axiomatic_core::backoff::{self, Backoff};
 
 use super::queue::Queue;
+use crate::ServerError;
 
 /// How a consumer works. All of it has a default.
 #[derive(Clone, Debug)]
@@ -19,14 +20,14 @@ pub struct Config {
     pub(super) consumer_timeout: Duration,
     pub(super) drain: Duration,
     pub(super) backoff: Backoff,
-    pub(super) reconnect: Backoff,
+    pub(super) reopen: Backoff,
 }
 
 impl Config {
     /// The defaults: 64 messages in hand; five minutes for each, which is also
     /// how long a consumer that is to stop waits for them; failures that come
     /// again after 100 ms to a minute, the longest that a message is held; a
-    /// server that waits for half an hour; and a connection that is tried again
+    /// server that waits for half an hour; and a channel that is opened again
     /// after up to 100 ms, 200 ms and so on to 30 seconds.
     pub fn new() -> Self {
         Config {
@@ -37,7 +38,7 @@ impl Config {
             consumer_timeout: Duration::from_secs(1800),
             drain: Duration::from_secs(300),
             backoff: Backoff::exponential(Duration::from_millis(100), Duration::from_secs(60)),
-            reconnect: Backoff::exponential(Duration::from_millis(100), Duration::from_secs(30)),
+            reopen: Backoff::exponential(Duration::from_millis(100), Duration::from_secs(30)),
         }
     }
 
@@ -101,10 +102,11 @@ impl Config {
         self
     }
 
-    /// How long to wait before the server is tried again.
+    /// How long to wait before a channel is opened again that was lost, or could
+    /// not be had. [A connection](crate::Server::backoff) has waits of its own.
     #[must_use]
-    pub fn reconnect(mut self, backoff: Backoff) -> Self {
-        self.reconnect = backoff;
+    pub fn reopen(mut self, backoff: Backoff) -> Self {
+        self.reopen = backoff;
         self
     }
 
@@ -118,7 +120,7 @@ impl Config {
             return Err(ConfigError::Zero("handle_within"));
         }
         self.backoff.checked()?;
-        self.reconnect.checked()?;
+        self.reopen.checked()?;
         let longest = self.handle_within.saturating_add(self.hold_at_most);
         if longest >= self.consumer_timeout {
             return Err(ConfigError::LongerThanTheServerWaits {
@@ -145,11 +147,13 @@ impl Default for Config {
 }
 
 /// Why a consumer cannot work.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Of this there must be some.
     Zero(&'static str),
+    /// The server cannot be connected to so.
+    Server(ServerError),
     /// Waits that make no sense.
     Backoff(backoff::ConfigError),
     /// A message may be in hand for as long as that, which is not shorter than
@@ -176,6 +180,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Zero(what) => write!(f, "`{what}` is nothing"),
+            ConfigError::Server(error) => error.fmt(f),
             ConfigError::Backoff(error) => error.fmt(f),
             ConfigError::LongerThanTheServerWaits {
                 longest,
@@ -197,6 +202,7 @@ impl fmt::Display for ConfigError {
 impl Error for ConfigError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            ConfigError::Server(error) => Some(error),
             ConfigError::Backoff(error) => Some(error),
             _ => None,
         }

@@ -8,7 +8,6 @@ use axiomatic_core::backoff::Session as Waits;
 use futures::FutureExt;
 use futures::future::Either;
 use futures::stream::{FuturesUnordered, StreamExt};
-use lapin::Connection;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -21,8 +20,10 @@ use super::queue::{DeadLetters, Kind, Queue};
 use super::session::{Loss, Refusal, Session};
 use super::snapshot::{Counts, Snapshot};
 use super::telemetry;
+use crate::Server;
+use crate::connection::Link;
 
-/// A connection that was there for so long is no sign of trouble when it is lost.
+/// A channel that was there for so long is no sign of trouble when it is lost.
 const STEADY: Duration = Duration::from_secs(10);
 
 /// How long what is given back at the end may take to be sent.
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// how.
 #[derive(Debug)]
 pub struct Consumer {
-    address: Box<str>,
+    server: Server,
     queue: Queue,
     config: Config,
     counts: Counts,
@@ -51,11 +52,12 @@ impl Consumer {
     /// # Errors
     ///
     /// [`ConfigError`] if it cannot work so.
-    pub fn new(address: &str, queue: Queue, config: Config) -> Result<Self, ConfigError> {
+    pub fn new(server: Server, queue: Queue, config: Config) -> Result<Self, ConfigError> {
+        let server = server.checked().map_err(ConfigError::Server)?;
         let config = config.checked(&queue)?;
         let counts = Counts::new(config.name);
         Ok(Consumer {
-            address: address.into(),
+            server,
             queue,
             config,
             counts,
@@ -85,7 +87,12 @@ impl Consumer {
     /// # Errors
     ///
     /// [`ConsumeError`] if the queue is not there, or is not as was said, or if
-    /// the server refuses this user from the beginning. All else it waits out.
+    /// this user may not consume it from the beginning. All else it waits out,
+    /// a server that is not there among it.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
     pub async fn run<H, F, E>(
         self,
         handler: H,
@@ -99,16 +106,17 @@ impl Consumer {
         let mut shutdown = pin!(shutdown.fuse());
         let mut waits = Waits::new();
         self.caveats();
+        let link = Link::start(self.server.clone());
         loop {
-            let opening = Session::open(self.connect(), &self.queue, self.config.in_hand);
+            let opening = Session::open(&link, &self.queue, self.config.in_hand);
             let opened = tokio::select! {
                 () = &mut shutdown => return Ok(self.counts.snapshot()),
                 opened = opening => opened,
             };
             let why = match opened {
                 Ok(session) => {
-                    self.counts.change(|counts| counts.connected += 1);
-                    telemetry::connected(self.config.name, self.queue.name());
+                    self.counts.change(|counts| counts.opened += 1);
+                    telemetry::consuming(self.config.name, self.queue.name());
                     let begun = Instant::now();
                     let why = match self.consume(session, &handler, shutdown.as_mut()).await {
                         Over::Stopped => return Ok(self.counts.snapshot()),
@@ -123,24 +131,20 @@ impl Consumer {
                     why
                 }
                 Err(Refusal::Final(error)) => return Err(error),
-                Err(Refusal::Refused(error)) if self.counts.snapshot().connected == 0 => {
+                Err(Refusal::Refused(error)) if self.counts.snapshot().opened == 0 => {
                     return Err(ConsumeError::Refused(error));
                 }
                 Err(Refusal::Refused(error)) => error.to_string(),
                 Err(Refusal::Passing(why)) => why,
             };
-            self.counts.change(|counts| counts.disconnected += 1);
-            telemetry::disconnected(self.config.name, self.queue.name(), why);
-            let wait = self.config.reconnect.wait(&mut waits, None);
+            self.counts.change(|counts| counts.interrupted += 1);
+            telemetry::interrupted(self.config.name, self.queue.name(), why);
+            let wait = self.config.reopen.wait(&mut waits, None);
             tokio::select! {
                 () = &mut shutdown => return Ok(self.counts.snapshot()),
                 () = sleep(wait) => {}
             }
         }
-    }
-
-    async fn connect(&self) -> lapin::Result<Connection> {
-        Connection::connect(&self.address, lapin::ConnectionProperties::default()).await
     }
 
     /// Consumes on one channel, until it is lost or the consumer is to stop.

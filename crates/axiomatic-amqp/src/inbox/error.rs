@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use lapin::ErrorKind;
-use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 
 /// Why a consumer stopped by itself.
 #[derive(Clone, Debug)]
@@ -15,8 +15,8 @@ pub enum ConsumeError {
     /// The queue is another than [was said](super::Queue): the server names what
     /// is different.
     AnotherQueue(lapin::Error),
-    /// The server refuses this user, or has no such virtual host; and so it did
-    /// the first time. One that has consumed waits until it is let in again.
+    /// This user may not consume the queue, or not configure it, and so it was
+    /// the first time. One that has consumed waits until it may again.
     Refused(lapin::Error),
 }
 
@@ -69,8 +69,7 @@ impl Says {
             }
             AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Says::NoQueue,
             AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => Says::AnotherQueue,
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
-            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Says::Refused,
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Says::Refused,
             _ => Says::Passing,
         }
     }

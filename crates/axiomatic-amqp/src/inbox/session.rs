@@ -1,18 +1,20 @@
-//! One connection with one channel on which a queue is consumed.
+//! One channel on which a queue is consumed.
 
 use std::time::Duration;
 
 use futures::StreamExt;
+use lapin::Channel;
 use lapin::message::Delivery as Delivered;
 use lapin::options::{
     BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
 };
+use lapin::protocol::constants::REPLY_SUCCESS;
 use lapin::types::{FieldTable, ShortString};
-use lapin::{Channel, Connection};
 use tokio::time::{interval, timeout};
 
 use super::error::{ConsumeError, Says};
 use super::queue::Queue;
+use crate::connection::Link;
 
 /// How long a server may take for all that is asked of it at the beginning, and
 /// for all at the end.
@@ -21,10 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a channel that is to end is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A connection with a channel. Delivery tags are the channel's: whatever was
-/// delivered on it is answered on it or not at all.
+/// A channel on which a queue is consumed. Delivery tags are the channel's:
+/// whatever was delivered on it is answered on it or not at all.
 pub(super) struct Session {
-    connection: Connection,
     channel: Channel,
     deliveries: lapin::Consumer,
 }
@@ -48,17 +49,11 @@ pub(super) enum Loss {
 }
 
 impl Session {
-    pub(super) async fn open(
-        connecting: impl Future<Output = lapin::Result<Connection>>,
-        queue: &Queue,
-        prefetch: u16,
-    ) -> Result<Self, Refusal> {
+    /// Consumes a queue, as soon as there is a connection.
+    pub(super) async fn open(link: &Link, queue: &Queue, prefetch: u16) -> Result<Self, Refusal> {
+        let live = link.live().await;
         let opening = async {
-            let connection = connecting.await.map_err(|error| match Says::of(&error) {
-                Says::Refused => Refusal::Refused(error),
-                _ => Refusal::Passing(error.to_string()),
-            })?;
-            let channel = connection.create_channel().await;
+            let channel = live.channel().await;
             let channel = channel.map_err(|error| Refusal::Passing(error.to_string()))?;
             let consumed = consume(&channel, queue, prefetch).await;
             let deliveries = consumed.map_err(|error| match Says::of(&error) {
@@ -68,15 +63,14 @@ impl Session {
                 Says::Passing => Refusal::Passing(error.to_string()),
             })?;
             Ok(Session {
-                connection,
                 channel,
                 deliveries,
             })
         };
-        let late = || Refusal::Passing("the server does not answer".to_owned());
-        timeout(PATIENCE, opening)
-            .await
-            .unwrap_or_else(|_| Err(late()))
+        timeout(PATIENCE, opening).await.unwrap_or_else(|_| {
+            live.cut();
+            Err(Refusal::Passing("the server does not answer".to_owned()))
+        })
     }
 
     /// The next message.
@@ -114,11 +108,8 @@ impl Session {
     /// Ends it, once the server has had all that was said on it. What is not
     /// answered it gives to others.
     pub(super) async fn close(self) {
-        let closing = async {
-            let fine = ShortString::default;
-            let _ = self.channel.close(200, fine()).await;
-            let _ = self.connection.close(200, fine()).await;
-        };
+        let closing = self.channel.close(REPLY_SUCCESS, ShortString::default());
+        // Where that fails, the end of the connection does the same.
         let _ = timeout(PATIENCE, closing).await;
     }
 }

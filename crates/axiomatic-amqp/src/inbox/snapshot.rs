@@ -12,9 +12,9 @@ pub struct Snapshot {
     /// The consumer's name.
     pub name: Name,
     /// How often it has begun to consume: once, and after each loss.
-    pub connected: u64,
-    /// How often a connection or a channel could not be had, or was lost.
-    pub disconnected: u64,
+    pub opened: u64,
+    /// How often its channel was lost, or could not be had.
+    pub interrupted: u64,
     /// Messages that came, repeats included.
     pub received: u64,
     /// Messages that may have come before.
@@ -51,7 +51,7 @@ impl fmt::Display for Snapshot {
             f,
             "{}: {} received ({} again, {} for the last time), {} acknowledged, {} wanted again, \
              {} terminated, {} failed, {} overdue, {} lost, {} given back, {} unanswered, {} in \
-             hand, connected {} times, {} times not",
+             hand, opened {} times, {} interruptions",
             self.name.as_str(),
             self.received,
             self.redelivered,
@@ -65,8 +65,8 @@ impl fmt::Display for Snapshot {
             self.given_back,
             self.unanswered,
             self.in_hand,
-            self.connected,
-            self.disconnected,
+            self.opened,
+            self.interrupted,
         )
     }
 }
@@ -79,8 +79,8 @@ impl Counts {
     pub(super) fn new(name: Name) -> Self {
         Counts(Arc::new(Mutex::new(Snapshot {
             name,
-            connected: 0,
-            disconnected: 0,
+            opened: 0,
+            interrupted: 0,
             received: 0,
             redelivered: 0,
             last_deliveries: 0,

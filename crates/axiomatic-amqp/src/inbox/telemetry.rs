@@ -60,26 +60,26 @@ pub(super) fn last_delivery(name: Name, queue: &str, message_id: &str, deliverie
 }
 
 /// The consumer has begun to consume.
-pub(super) fn connected(name: Name, queue: &str) {
+pub(super) fn consuming(name: Name, queue: &str) {
     #[cfg(feature = "tracing")]
     tracing::debug!(
         target: "axiomatic::amqp_inbox",
         name = name.as_str(),
         queue,
-        "connected"
+        "consuming"
     );
     let _ = (name, queue);
 }
 
-/// A connection or a channel could not be had, or was lost.
-pub(super) fn disconnected(name: Name, queue: &str, error: impl fmt::Display) {
+/// A channel was lost, or could not be had.
+pub(super) fn interrupted(name: Name, queue: &str, error: impl fmt::Display) {
     #[cfg(feature = "tracing")]
     tracing::warn!(
         target: "axiomatic::amqp_inbox",
         name = name.as_str(),
         queue,
         error = %error,
-        "disconnected"
+        "interrupted"
     );
     let _ = (name, queue, &error);
 }

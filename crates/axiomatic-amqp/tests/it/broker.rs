@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axiomatic_amqp::Server;
 use axiomatic_amqp::inbox::{Config, Consumer, Queue};
 use axiomatic_amqp::lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
@@ -14,6 +15,7 @@ use axiomatic_amqp::lapin::types::{AMQPValue, FieldTable};
 use axiomatic_amqp::lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
 };
+use axiomatic_core::backoff::Backoff;
 use axiomatic_testbed::skip;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -57,10 +59,6 @@ impl Broker {
             address,
             queues: Mutex::new(Vec::new()),
         }
-    }
-
-    pub(crate) fn address(&self) -> &str {
-        &self.address
     }
 
     /// A name that no other test has.
@@ -122,14 +120,6 @@ impl Broker {
         found.await.ok().map(|queue| queue.message_count())
     }
 
-    /// How many consumers a queue has.
-    pub(crate) async fn consumers(&self, queue: &str) -> u32 {
-        let (_connection, channel) = self.channel().await;
-        let is_there = QueueDeclareOptions::default().passive();
-        let found = channel.queue_declare(queue.into(), is_there, FieldTable::default());
-        found.await.expect("there is a queue").consumer_count()
-    }
-
     /// Publishes messages whose bodies, and whose ids, are these.
     pub(crate) async fn publish(&self, queue: &str, bodies: impl IntoIterator<Item = &str>) {
         for body in bodies {
@@ -167,7 +157,7 @@ impl Broker {
 
     /// A consumer of a queue.
     pub(crate) fn consumer(&self, queue: Queue, config: Config) -> Consumer {
-        Consumer::new(&self.address, queue, config).expect("it can work")
+        Consumer::new(server(&self.address), queue, config).expect("it can work")
     }
 }
 
@@ -196,6 +186,13 @@ impl Drop for Broker {
         });
         let _ = removing.join();
     }
+}
+
+/// A server to which a consumer comes back soon.
+pub(crate) fn server(address: &str) -> Server {
+    let (first, longest) = (Duration::from_millis(10), Duration::from_millis(200));
+    let server = Server::new(address).expect("an address");
+    server.backoff(Backoff::exponential(first, longest))
 }
 
 async fn connect(address: &str) -> Option<Connection> {
@@ -268,6 +265,6 @@ impl Proxy {
     /// A consumer behind it.
     pub(crate) fn consumer(&self, queue: Queue, config: Config) -> Consumer {
         let address = format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port);
-        Consumer::new(&address, queue, config).expect("it can work")
+        Consumer::new(server(&address), queue, config).expect("it can work")
     }
 }

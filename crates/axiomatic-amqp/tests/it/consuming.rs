@@ -6,14 +6,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axiomatic_amqp::ServerError;
 use axiomatic_amqp::inbox::{
     Answer, Arrival, Config, ConfigError, Consumer, DeadLetters, DeliveryLimit, Queue,
 };
 use axiomatic_amqp::lapin::BasicProperties;
 use axiomatic_amqp::lapin::types::{AMQPValue, FieldTable};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
-use crate::broker::{Broker, FOR_EVER, text, until};
+use crate::broker::{Broker, FOR_EVER, server, text, until};
 
 /// Counts handlers that were dropped before they were done.
 pub(crate) struct Dropped<'a>(pub(crate) Option<&'a AtomicUsize>);
@@ -59,7 +60,7 @@ async fn each_message_is_handled_once_and_then_acknowledged() {
         );
         let ran = run.await.expect("it runs");
         assert_eq!((ran.received, ran.redelivered), (200, 0), "{ran}");
-        assert_eq!((ran.unanswered, ran.connected), (0, 1), "{ran}");
+        assert_eq!((ran.unanswered, ran.opened), (0, 1), "{ran}");
         let mut handled = handled.into_inner().unwrap();
         handled.sort_unstable();
         assert!(handled.into_iter().eq(0..200));
@@ -221,22 +222,20 @@ async fn a_consumer_that_is_to_stop_finishes_what_it_has_in_hand() {
     let queue = Queue::quorum(&name, DeliveryLimit::Unlimited);
     let consumer = broker.consumer(queue, Config::new().in_hand(4));
     let handle = consumer.handle();
-    let go_on = Semaphore::new(0);
+    let (go_on, is_to_stop) = (Semaphore::new(0), Notify::new());
     let run = consumer.run(
         async |_| {
             let _permit = go_on.acquire().await.expect("it is open");
             Ok::<_, Infallible>(Answer::Acknowledge)
         },
-        until("it has its hands full", async || {
-            handle.snapshot().received == 4
-        }),
+        async {
+            let full = || handle.snapshot().received == 4;
+            until("it has its hands full", async || full()).await;
+            is_to_stop.notify_one();
+        },
     );
     let then = async {
-        // It has been told to stop, and asks for no more.
-        until("it has cancelled", async || {
-            broker.consumers(&name).await == 0
-        })
-        .await;
+        is_to_stop.notified().await;
         go_on.add_permits(10);
     };
     let (ran, ()) = tokio::join!(run, then);
@@ -322,7 +321,7 @@ async fn a_message_is_held_for_no_longer_than_it_may_be() {
 #[tokio::test]
 async fn a_consumer_that_cannot_work_is_refused() {
     let refused = |queue, config| {
-        Consumer::new("amqp://127.0.0.1", queue, config).expect_err("it cannot work")
+        Consumer::new(server("amqp://127.0.0.1"), queue, config).expect_err("it cannot work")
     };
     let queue = || Queue::named("a");
     let none = Config::new().in_hand(0);
@@ -338,13 +337,17 @@ async fn a_consumer_that_cannot_work_is_refused() {
         consumer_timeout: 30 * minute,
     };
     assert_eq!(refused(queue(), long), refusal);
+    let hasty = server("amqp://127.0.0.1").timeout(Duration::ZERO);
+    let hasty = Consumer::new(hasty, queue(), Config::new()).expect_err("it cannot work");
+    assert_eq!(hasty, ConfigError::Server(ServerError::NoTime));
     let nameless = refused(Queue::named(""), Config::new());
     assert_eq!(nameless, ConfigError::Zero("the queue's name"));
     for limit in [DeliveryLimit::Argument(3), DeliveryLimit::Elsewhere(3)] {
         let drops = refused(Queue::quorum("a", limit), Config::new());
         assert_eq!(drops, ConfigError::DropsAtTheLimit(3));
         let meant = Queue::quorum("a", limit).dead_letters(DeadLetters::Dropped);
-        Consumer::new("amqp://127.0.0.1", meant, Config::new()).expect("it is meant");
+        let server = server("amqp://127.0.0.1");
+        Consumer::new(server, meant, Config::new()).expect("it is meant");
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axiomatic_amqp::inbox::{Answer, Arrival, Config, DeliveryLimit, Queue};
 use axiomatic_core::backoff::Backoff;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::broker::{Broker, FOR_EVER, Proxy, until};
 use crate::consuming::Dropped;
@@ -15,7 +15,7 @@ use crate::consuming::Dropped;
 /// Comes back soon.
 pub(crate) fn eager() -> Config {
     let (first, longest) = (Duration::from_millis(10), Duration::from_millis(200));
-    Config::new().reconnect(Backoff::exponential(first, longest))
+    Config::new().reopen(Backoff::exponential(first, longest))
 }
 
 fn quorum(name: &str) -> Queue {
@@ -53,7 +53,7 @@ async fn a_handler_whose_channel_is_lost_is_stopped_and_its_message_comes_again(
     let ran = run.await.expect("it runs");
     assert_eq!((ran.lost, ran.redelivered), (3, 3), "{ran}");
     assert_eq!(dropped.into_inner(), 3);
-    assert!(ran.connected >= 2 && ran.disconnected >= 1, "{ran}");
+    assert!(ran.opened >= 2 && ran.interrupted >= 1, "{ran}");
     assert_eq!(broker.ready(&name).await, Some(0));
 }
 
@@ -102,7 +102,7 @@ async fn what_was_delivered_on_a_channel_is_never_acknowledged_on_another() {
     );
     let ran = run.await.expect("it runs");
     assert_eq!((ran.lost, ran.given_back), (2, 2), "{ran}");
-    assert_eq!((ran.acknowledged, ran.connected), (2, 2), "{ran}");
+    assert_eq!((ran.acknowledged, ran.opened), (2, 2), "{ran}");
     assert_eq!(broker.ready(&name).await, Some(2), "`b` and `c`");
 }
 
@@ -117,22 +117,24 @@ async fn a_channel_that_is_lost_while_its_consumer_stops_ends_it() {
     let config = eager().drain_within(10 * FOR_EVER);
     let consumer = proxy.consumer(quorum(&name), config);
     let handle = consumer.handle();
+    let is_to_stop = Notify::new();
     let run = consumer.run(
         async |_| pending::<Result<Answer, Infallible>>().await,
-        until("it has them in hand", async || {
-            handle.snapshot().in_hand == 2
-        }),
+        async {
+            let in_hand = || handle.snapshot().in_hand == 2;
+            until("it has them in hand", async || in_hand()).await;
+            is_to_stop.notify_one();
+        },
     );
     let then = async {
-        until("it has cancelled", async || {
-            broker.consumers(&name).await == 0
-        })
-        .await;
+        is_to_stop.notified().await;
+        // It cancels, in a round trip or two.
+        broker.ready(&name).await;
         proxy.cut();
     };
     let (ran, ()) = tokio::join!(tokio::time::timeout(FOR_EVER, run), then);
     let ran = ran.expect("it does not wait").expect("it runs");
-    assert_eq!((ran.lost, ran.connected), (2, 1), "{ran}");
+    assert_eq!((ran.lost, ran.opened), (2, 1), "{ran}");
     until("they are back", async || {
         broker.ready(&name).await == Some(2)
     })
