@@ -118,10 +118,6 @@ impl Server {
         Ok(self)
     }
 
-    pub(crate) fn name(&self) -> Name {
-        self.name
-    }
-
     /// Connects, in the time that there is for it.
     async fn connect(&self) -> Result<Live, BoxError> {
         let runtime = lapin::runtime::default_runtime()?;
@@ -375,6 +371,14 @@ impl Live {
     /// Whether the server does not read what is published by it.
     pub(crate) fn is_blocked(&self) -> bool {
         self.connection.status().blocked()
+    }
+
+    /// The longest frame, in bytes, that both sides agreed upon.
+    pub(crate) fn longest_frame(&self) -> usize {
+        match self.connection.configuration().frame_max() {
+            0 => usize::MAX,
+            agreed => agreed as usize,
+        }
     }
 
     /// Ends it, since nothing comes by it any more.
