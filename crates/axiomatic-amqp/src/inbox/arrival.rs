@@ -8,9 +8,7 @@ use lapin::message::Delivery as Delivered;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::queue::Queue;
-
-/// The header in which our outbox publishes a message's key.
-const KEY: &str = "outbox-key";
+use crate::outbox::KEY;
 
 /// How often a quorum queue has delivered a message in vain.
 const DELIVERY_COUNT: &str = "x-delivery-count";
