@@ -179,7 +179,7 @@
 //!   configured: write it down, acknowledge, and do it from there.
 //! - With streams, which keep what was acknowledged.
 //! - With a quorum queue that is made as it is needed. A RabbitMQ 3.10 that was
-//!   killed three seconds after it had made one came back with an empty queue,
+//!   killed within a second of making one came back with an empty queue,
 //!   from which nobody could consume; what it had confirmed was lost.
 //!
 //! # Choosing parameters
