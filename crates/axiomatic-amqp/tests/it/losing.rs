@@ -88,8 +88,7 @@ async fn what_was_delivered_on_a_channel_is_never_acknowledged_on_another() {
             .await;
             proxy.cut();
             until("they are in hand again", async || {
-                let seen = handle.snapshot();
-                seen.redelivered >= 2 && seen.in_hand == 2
+                handle.snapshot().redelivered >= 2
             })
             .await;
             // Whoever of the first time is still here answers now, and the
@@ -101,9 +100,14 @@ async fn what_was_delivered_on_a_channel_is_never_acknowledged_on_another() {
         },
     );
     let ran = run.await.expect("it runs");
+    let mut left = Vec::new();
+    while let Some(body) = broker.take(&name).await {
+        left.push(body);
+    }
+    left.sort_unstable();
+    assert_eq!(left, ["b", "c"], "{ran}");
     assert_eq!((ran.lost, ran.given_back), (2, 2), "{ran}");
     assert_eq!((ran.acknowledged, ran.opened), (2, 2), "{ran}");
-    assert_eq!(broker.ready(&name).await, Some(2), "`b` and `c`");
 }
 
 #[tokio::test]
