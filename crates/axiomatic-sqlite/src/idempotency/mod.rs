@@ -1,0 +1,133 @@
+//! Idempotent requests in SQLite: the keys and the answers stand beside what
+//! the requests have done.
+//!
+//! A request's effects in this database happen once, however often it comes
+//! and wherever its process ends; what it asks of others is asked under a key
+//! that is the same each time. The protocol is in
+//! [`axiomatic_coordination::idempotency`]; here is what SQLite adds.
+//!
+//! # The problem
+//!
+//! A client whose connection ends does not know whether its request was
+//! handled, and sends it again. If the service's database is SQLite, an effect
+//! and the note that it has happened can be one transaction: there is no crash
+//! between them. And since SQLite has one writer, a lease that was held when a
+//! transaction looked is held until it commits.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use axiomatic_coordination::idempotency::{
+//!     Claim, Claimed, DerivedKey, Fingerprint, Key, Name, Owner, Phases, Scope, Store,
+//!     StoredResponse,
+//! };
+//! use axiomatic_core::BoxError;
+//! use axiomatic_sqlite::idempotency::{AtomicPhase, Idempotency};
+//! use axiomatic_sqlite::{Database, Options};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! # let folder = std::env::temp_dir().join(format!("axiomatic-idem-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let path = folder.join("shop.db");
+//! # async fn charge(key: DerivedKey) -> Result<String, BoxError> { Ok(key.to_string()) }
+//! let database = Database::open(path, Options::new())?;
+//! let store = Idempotency::new(&database)?;
+//! # database.writer().run(|tx| tx.execute_batch("CREATE TABLE orders (item TEXT)")).await?;
+//!
+//! let a_day = Duration::from_secs(24 * 60 * 60);
+//! let name = Name {
+//!     scope: Scope { method: "POST".into(), route: "/orders".into(), ..Scope::default() },
+//!     key: Key::new("order-17")?,
+//! };
+//! let claim = || Claim {
+//!     name: &name,
+//!     fingerprint: Fingerprint([17; 32]), // a hash of what is asked for
+//!     owner: Owner::unique(),
+//!     lease: Duration::from_secs(60),
+//!     retention: a_day,
+//!     request: None,
+//! };
+//! let Claimed::Mine(mine) = store.claim(&claim()).await? else {
+//!     unreachable!("it is new");
+//! };
+//! let lease = mine.lease;
+//! let phases = Phases::new(store.clone(), name.clone(), mine);
+//! let place = phases.phase("place").atomic(|tx| {
+//!     tx.execute("INSERT INTO orders (item) VALUES ('tea')", ())?;
+//!     Ok::<_, BoxError>(tx.last_insert_rowid())
+//! });
+//! let order = place.await.map_err(|error| error.to_string())?;
+//! // The other side is asked under the same key if all of this is run again.
+//! let receipt = phases.phase("charge").foreign(charge).await;
+//! let receipt = receipt.map_err(|error| error.to_string())?;
+//! let response = StoredResponse {
+//!     status: 201,
+//!     headers: Vec::new(),
+//!     body: format!("order {order}, receipt {receipt}").into(),
+//! };
+//! let _held = store.complete(&lease, &response, a_day).await?;
+//!
+//! // The client has not heard of it, and asks again.
+//! assert_eq!(store.claim(&claim()).await?, Claimed::Completed(response));
+//! # drop((phases, store));
+//! # database.close().await;
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees
+//!
+//! # Cost
+//!
+//! # When not to use it
+//!
+//! - If the effects are in another database: then every phase is a foreign
+//!   one, and each of them needs the other side to know its key again.
+//! - If the requests come faster than one writer commits them: see
+//!   [group commit](crate::Writer).
+//! - For responses of megabytes: each is a row, and is read whole.
+//! - If nobody calls [`sweep`](axiomatic_coordination::idempotency::Store::sweep):
+//!   the table grows for ever.
+
+mod atomic;
+mod claims;
+mod leases;
+mod row;
+mod store;
+
+pub use self::atomic::AtomicPhase;
+pub use self::store::Idempotency;
+use crate::schema::{Component, Migration};
+
+/// The table of idempotent requests.
+const IDEMPOTENCY: Component = Component {
+    name: "idempotency",
+    migrations: &[Migration {
+        version: 1,
+        oldest_code: 1,
+        sql: include_str!("../schema/idempotency_1.sql"),
+    }],
+    oldest_file: 1,
+};
+
+/// The SQL that makes the table of idempotent requests in a file without it,
+/// for those who let no program do that ([`Tables::Expect`](crate::Tables)).
+///
+/// ```
+/// let connection = rusqlite::Connection::open_in_memory()?;
+/// connection.execute_batch(&axiomatic_sqlite::idempotency::schema())?;
+/// # Ok::<_, rusqlite::Error>(())
+/// ```
+///
+/// Version 1:
+///
+/// ```sql
+#[doc = include_str!("../schema/idempotency_1.sql")]
+/// ```
+pub fn schema() -> String {
+    IDEMPOTENCY.to_sql()
+}
