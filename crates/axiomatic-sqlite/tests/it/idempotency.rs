@@ -73,7 +73,9 @@ fn rows(place: &Place) -> Vec<Vec<rusqlite::types::Value>> {
         .prepare("SELECT * FROM idempotency ORDER BY record")
         .unwrap();
     let columns = select.column_count();
-    let rows = select.query_map((), |row| (0..columns).map(|column| row.get(column)).collect());
+    let rows = select.query_map((), |row| {
+        (0..columns).map(|column| row.get(column)).collect()
+    });
     rows.unwrap().collect::<Result<_, _>>().unwrap()
 }
 
@@ -122,10 +124,12 @@ async fn work_that_fails_leaves_neither_row_nor_message_nor_step() {
     assert!(matches!(failed.await, Err(PhaseError::Work(_))));
     let panics = phases.clone();
     let panics = tokio::spawn(async move {
-        let panics = panics.phase("pay again").atomic(|tx| -> Result<i64, BoxError> {
-            work(tx)?;
-            panic!("planned")
-        });
+        let panics = panics
+            .phase("pay again")
+            .atomic(|tx| -> Result<i64, BoxError> {
+                work(tx)?;
+                panic!("planned")
+            });
         panics.await.map(drop).map_err(drop)
     });
     assert!(panics.await.is_err());
@@ -181,7 +185,8 @@ async fn a_phase_that_ended_unheard_of_is_not_done_again() {
     assert_eq!(again.phase("pay").atomic(work).await.unwrap(), 1);
     assert_eq!(again.steps().len(), 1);
     assert_eq!((place.count("account"), place.count("outbox")), (1, 1));
-    let charged = run().phase("charge").foreign(async |_| Ok::<_, ()>(17));
+    let charges = run();
+    let charged = charges.phase("charge").foreign(async |_| Ok::<_, ()>(17));
     assert_eq!(charged.await.unwrap(), 17);
     let otherwise = run().phase("charge").atomic(work).await;
     assert!(matches!(otherwise, Err(PhaseError::Value("charge", _))));
@@ -240,8 +245,10 @@ async fn of_claims_by_two_databases_one_has_it() {
 
 #[tokio::test]
 async fn what_nobody_stores_is_corrupt() {
-    for damage in ["steps = 'what'", "state = 'completed', response_head = '', response_body = x''"]
-    {
+    for damage in [
+        "steps = 'what'",
+        "state = 'completed', response_head = '', response_body = x''",
+    ] {
         let (place, _database, store) = open();
         let name = name("1");
         let ours = mine(&store, &claim(&name)).await;

@@ -1,12 +1,17 @@
 //! What is asked of idempotent requests, dropped at each await.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use axiomatic_coordination::StoreError;
 use axiomatic_coordination::idempotency::{
     Adopt, Claim, Claimed, Fence, Kind, Mine, Name, Owner, Phases, Step, Store, StoredRequest,
 };
+use axiomatic_coordination::outbox::Operate;
 use axiomatic_sqlite::idempotency::{AtomicPhase, Idempotency};
 use axiomatic_sqlite::outbox::Options;
-use std::pin::Pin;
-use std::time::Duration;
 
 use super::{BOTH, Dropped, is_whole, polled};
 use crate::idempotency::{claim, mine, name, response, work};
@@ -38,7 +43,10 @@ impl Stage {
         let mut ours = claim(&given_up);
         ours.request = Some(&stored);
         let ours = mine(store, &ours).await;
-        assert_eq!(store.record(&ours.lease, &step()).await.unwrap(), Fence::Held);
+        assert_eq!(
+            store.record(&ours.lease, &step()).await.unwrap(),
+            Fence::Held
+        );
         assert_eq!(store.release(&ours.lease).await.unwrap(), Fence::Held);
         let ours = mine(store, &claim(&name("complete"))).await;
         let done = store.complete(&ours.lease, &response("done"), HOUR).await;
@@ -50,7 +58,7 @@ impl Stage {
         stage
     }
 
-    async fn claim(&self, key: &str) -> Result<Claimed, axiomatic_coordination::StoreError> {
+    async fn claim(&self, key: &str) -> Result<Claimed, StoreError> {
         let name: Name = name(key);
         let claim = Claim {
             owner: self.owner,
@@ -160,6 +168,25 @@ const OPERATIONS: [(&str, Operation); 11] = [
     ),
 ];
 
+/// An operation that is dropped while the thread that writes is kept from it.
+async fn kept_from_writing(operation: Operation) -> Stage {
+    let stage = Stage::new().await;
+    let other = stage.scene.place.look();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    {
+        let mut operation = operation(&stage);
+        // Before it writes, it may read.
+        for _ in 0..2 {
+            let polled = poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await;
+            assert_eq!(polled, Poll::Pending, "it does not wait for its turn");
+            stage.scene.outbox.backlog().await.unwrap();
+        }
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    is_whole(&stage.scene).await;
+    stage
+}
+
 /// And then it is asked again, with the same arguments.
 #[tokio::test]
 async fn what_is_asked_of_requests_is_done_or_not_done_and_can_be_asked_again() {
@@ -180,15 +207,7 @@ async fn what_is_asked_of_requests_is_done_or_not_done_and_can_be_asked_again() 
             polls += 1;
         };
         if before != done {
-            // The thread that writes is kept from it.
-            let stage = Stage::new().await;
-            let other = stage.scene.place.look();
-            other.execute_batch("BEGIN IMMEDIATE").unwrap();
-            let completed = polled(operation(&stage), polls - 1, Dropped::AtOnce).await;
-            other.execute_batch("ROLLBACK").unwrap();
-            assert_eq!(completed, None, "{name} does not wait for its turn");
-            is_whole(&stage.scene).await;
-            found.push((polls - 1, Dropped::AtOnce, stage));
+            found.push((2, Dropped::AtOnce, kept_from_writing(operation).await));
         }
         for (polls, dropped, stage) in found {
             let tables = stage.tables();
