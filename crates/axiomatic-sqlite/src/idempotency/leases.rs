@@ -156,3 +156,23 @@ fn or_was(
 fn columns(lease: &Lease) -> (&[u8; 16], i64) {
     (lease.record.as_bytes(), lease.epoch.cast_signed())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::idempotency::tests::plan;
+
+    #[test]
+    fn what_is_written_for_a_lease_is_found_by_its_record() {
+        for sql in [STEPS, RENEW, APPEND, COMPLETE, RELEASE, WAS] {
+            assert!(plan(sql).contains("(record=?)"), "{}", plan(sql));
+        }
+    }
+
+    #[test]
+    fn a_sweep_reads_what_it_forgets() {
+        let plan = plan(SWEEP);
+        assert!(plan.contains("USING INDEX idempotency_expiry"), "{plan}");
+        assert!(!plan.contains("SCAN") && !plan.contains("B-TREE"), "{plan}");
+    }
+}

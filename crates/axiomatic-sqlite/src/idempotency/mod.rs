@@ -131,3 +131,23 @@ const IDEMPOTENCY: Component = Component {
 pub fn schema() -> String {
     IDEMPOTENCY.to_sql()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite goes about it.
+    pub(super) fn plan(sql: &str) -> String {
+        let connection = rusqlite::Connection::open_in_memory().expect("opens");
+        connection.execute_batch(&schema()).expect("a table");
+        let plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
+        let mut plan = plan.expect("is SQL");
+        let count = plan.parameter_count();
+        let steps = plan.query_map(rusqlite::params_from_iter(vec![0; count]), |row| row.get(3));
+        steps
+            .expect("a plan")
+            .collect::<Result<Vec<String>, _>>()
+            .expect("texts")
+            .join("; ")
+    }
+}
