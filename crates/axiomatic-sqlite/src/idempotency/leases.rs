@@ -32,9 +32,8 @@ const COMPLETE: &str = concat!(
     held!()
 );
 
-/// A lease that had ended before stays the one that ended then.
 const RELEASE: &str = concat!(
-    "UPDATE idempotency SET state = 'released', lease_until = min(lease_until, ?3)",
+    "UPDATE idempotency SET state = 'released', lease_until = ?3",
     held!()
 );
 

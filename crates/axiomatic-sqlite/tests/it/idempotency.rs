@@ -5,7 +5,7 @@ use std::time::Duration;
 use axiomatic_coordination::Why;
 use axiomatic_coordination::idempotency::{
     Claim, Claimed, Fence, Fingerprint, Key, Kind, Mine, Name, Owner, PhaseError, Phases, Scope,
-    Step, Store, StoredResponse,
+    Step, Store, StoredRequest, StoredResponse,
 };
 use axiomatic_coordination::outbox::Message;
 use axiomatic_core::BoxError;
@@ -215,6 +215,36 @@ async fn a_repeat_does_not_wait_for_those_who_write() {
     let repeats = tokio::time::timeout(Duration::from_secs(60), repeats).await;
     repeats.expect("they wait");
     gate.open().await;
+}
+
+#[tokio::test]
+async fn of_what_is_complete_the_answer_alone_is_kept() {
+    let (place, _database, store) = open();
+    let name = name("1");
+    let request = StoredRequest {
+        method: "POST".into(),
+        uri: "/payments".into(),
+        headers: Vec::new(),
+        body: "20".into(),
+    };
+    let ours = Claim {
+        request: Some(&request),
+        ..claim(&name)
+    };
+    let ours = mine(&store, &ours).await;
+    let step = Step {
+        name: "charge".into(),
+        kind: Kind::Foreign,
+        value: 20.into(),
+    };
+    assert_eq!(store.record(&ours.lease, &step).await.unwrap(), Fence::Held);
+    let all = "(SELECT * FROM idempotency WHERE steps <> '' AND request_body IS NOT NULL)";
+    assert_eq!(place.count(all), 1);
+    let done = store.complete(&ours.lease, &response("done"), HOUR).await;
+    assert_eq!(done.unwrap(), Fence::Held);
+    let alone = "(SELECT * FROM idempotency WHERE steps = '' AND request_head IS NULL \
+                 AND request_body IS NULL AND response_body IS NOT NULL)";
+    assert_eq!(place.count(alone), 1);
 }
 
 /// As in two processes: each has a thread that writes.
