@@ -265,7 +265,8 @@ async fn who_does_not_finish_in_time_is_stopped_and_its_message_is_given_back() 
             handle.snapshot().received == 1
         }),
     );
-    let ran = run.await.expect("it runs");
+    let ran = tokio::time::timeout(2 * FOR_EVER, run).await;
+    let ran = ran.expect("it stops").expect("it runs");
     assert_eq!((ran.received, ran.acknowledged), (1, 0), "{ran}");
     assert_eq!((ran.given_back, ran.unanswered), (1, 0), "{ran}");
     assert_eq!(dropped.into_inner(), 1);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axiomatic_amqp::inbox::{Answer, Arrival, Config, DeliveryLimit, Queue};
 use axiomatic_core::backoff::Backoff;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
 
 use crate::broker::{Broker, FOR_EVER, Proxy, until};
 use crate::consuming::Dropped;
@@ -50,7 +51,8 @@ async fn a_handler_whose_channel_is_lost_is_stopped_and_its_message_comes_again(
             until("they are handled", async || handled()).await;
         },
     );
-    let ran = run.await.expect("it runs");
+    let ran = timeout(2 * FOR_EVER, run).await.expect("it stops");
+    let ran = ran.expect("it runs");
     assert_eq!((ran.lost, ran.redelivered), (3, 3), "{ran}");
     assert_eq!(dropped.into_inner(), 3);
     assert!(ran.opened >= 2 && ran.interrupted >= 1, "{ran}");
@@ -99,7 +101,8 @@ async fn what_was_delivered_on_a_channel_is_never_acknowledged_on_another() {
             until("another is handled", async || handled()).await;
         },
     );
-    let ran = run.await.expect("it runs");
+    let ran = timeout(2 * FOR_EVER, run).await.expect("it stops");
+    let ran = ran.expect("it runs");
     let mut left = Vec::new();
     while let Some(body) = broker.take(&name).await {
         left.push(body);
@@ -136,7 +139,7 @@ async fn a_channel_that_is_lost_while_its_consumer_stops_ends_it() {
         broker.ready(&name).await;
         proxy.cut();
     };
-    let (ran, ()) = tokio::join!(tokio::time::timeout(FOR_EVER, run), then);
+    let (ran, ()) = tokio::join!(timeout(FOR_EVER, run), then);
     let ran = ran.expect("it does not wait").expect("it runs");
     assert_eq!((ran.lost, ran.opened), (2, 1), "{ran}");
     until("they are back", async || {
@@ -170,7 +173,8 @@ async fn an_answer_that_is_lost_with_its_channel_is_counted_and_its_message_come
             until("it is handled", async || handled()).await;
         },
     );
-    let ran = run.await.expect("it runs");
+    let ran = timeout(2 * FOR_EVER, run).await.expect("it stops");
+    let ran = ran.expect("it runs");
     assert_eq!((ran.unanswered, ran.lost), (1, 0), "{ran}");
     assert_eq!(broker.ready(&name).await, Some(0));
 }
