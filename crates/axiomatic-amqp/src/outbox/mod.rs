@@ -11,7 +11,7 @@
 //! and acknowledged all the same.
 //!
 //! *The return comes with its confirm.* It comes before it. `lapin` gives a
-//! return to whichever confirm comes next, so in a wave of messages it is often
+//! return to whichever confirm comes next, so in a wave of messages it can be
 //! that of another.
 //!
 //! *A client that recovers loses nothing.* What it kept for the new connection

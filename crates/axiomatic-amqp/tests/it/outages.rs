@@ -173,26 +173,31 @@ async fn a_server_that_says_nothing_is_found_out_by_its_heartbeat_and_by_publish
 
 #[tokio::test]
 async fn while_the_server_is_short_of_memory_nothing_is_sent_and_then_it_goes_on_by_itself() {
-    let scene = Scene::waiting(Duration::from_millis(500)).await;
+    // Longer than the test lasts: what is sent would be waited for.
+    let scene = Scene::waiting(FOR_EVER * 60).await;
     let Some(scene) = scene else { return };
     assert_eq!(scene.publish(&envelopes("a", 3)).await, ACKED);
-    scene
-        .server
-        .ctl(["set_vm_memory_high_watermark", "absolute", "1"]);
+    let watermark = "set_vm_memory_high_watermark";
+    scene.server.ctl([watermark, "absolute", "1"]);
     // The server says so when something is published to it.
     let first = envelopes("a", 3);
-    until("it is blocked", async || {
-        scene.publish(&first).await;
-        scene.publisher.is_blocked()
-    })
-    .await;
+    let is_blocked = async || scene.publisher.is_blocked();
+    let publishing = async {
+        loop {
+            scene.publisher.publish(&first).await;
+        }
+    };
+    tokio::select! {
+        () = publishing => {}
+        () = until("it is blocked", is_blocked) => {}
+    }
     let opened = scene.publisher.snapshot().opened;
     let others = [100, 101, 102].map(|n| envelope("a", n));
     for _ in 0..20 {
         assert_eq!(scene.publish(&others).await, UNKNOWN);
         assert!(scene.publisher.is_blocked());
     }
-    scene.server.ctl(["set_vm_memory_high_watermark", "0.9"]);
+    scene.server.ctl([watermark, "0.9"]);
     scene.is(ConnectionState::Open).await;
     let last = [200, 201, 202].map(|n| envelope("a", n));
     scene.publish_at_last(&last).await;
