@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::Either;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::answer::Answer;
 use super::arrival::Arrival;
@@ -117,7 +117,8 @@ impl Consumer {
                 Ok(session) => {
                     self.counts.change(|counts| counts.opened += 1);
                     telemetry::consuming(self.config.name, self.queue.name());
-                    let begun = Instant::now();
+                    // The end of the time in which a loss is a sign of trouble.
+                    let mut steady = pin!(sleep(STEADY));
                     let why = match self.consume(session, &handler, shutdown.as_mut()).await {
                         Over::Stopped => return Ok(self.counts.snapshot()),
                         Over::Lost(Loss::Failed(error)) => error.to_string(),
@@ -125,7 +126,7 @@ impl Consumer {
                     };
                     // One that is lost as soon as it is there is waited for as
                     // one that could not be had.
-                    if begun.elapsed() > STEADY {
+                    if steady.as_mut().now_or_never().is_some() {
                         waits = Waits::new();
                     }
                     why

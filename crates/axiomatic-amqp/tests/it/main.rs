@@ -2,6 +2,7 @@
 //! this machine, and private ones where a test stops, pauses or kills its
 //! server.
 
+mod arriving;
 mod breaking;
 mod broker;
 mod checks;
