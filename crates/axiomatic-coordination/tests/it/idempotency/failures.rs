@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axiomatic_coordination::idempotency::http::{Config, InProgress};
-use axiomatic_coordination::idempotency::{Claimed, Fence, Fingerprint, Store, StoredResponse};
+use axiomatic_coordination::idempotency::{
+    Claimed, Fence, Fingerprint, Phases, Store, StoredResponse,
+};
 use futures::FutureExt;
 use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
@@ -156,6 +158,36 @@ async fn a_handler_whose_lease_is_lost_is_stopped_and_its_client_finds_the_other
     let told = asking.await.unwrap();
     assert_eq!((status(&told), is_replayed(&told)), (202, true));
     assert_eq!(told.body(), "by another");
+    assert_eq!(layer.snapshot().lost, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_is_stopped_when_the_store_says_that_another_has_its_lease() {
+    let store = Flaky::new();
+    let stopped = Arc::new(Notify::new());
+    let lease = Arc::new(std::sync::OnceLock::new());
+    let (slot, runs) = (Arc::clone(&lease), endless(&stopped));
+    let handler = move |request: Asks| {
+        let phases = request.extensions().get::<Phases<Flaky>>().unwrap();
+        slot.set(*phases.lease()).unwrap();
+        runs(request)
+    };
+    let layer = layer(one_fingerprint(config()), &store);
+    let service = over(&layer, handler);
+    let other = async {
+        tokio::time::sleep(SECOND).await;
+        // Its lease ends before its time, as if the store's clock ran ahead.
+        let ended = store.inner.renew(lease.get().unwrap(), NOW).await;
+        assert_eq!(ended.unwrap(), Fence::Held);
+        let name = name("k");
+        let claimed = store.claim(&claim_of(&name, Fingerprint([1; 32]))).await;
+        assert!(matches!(claimed, Ok(Claimed::Mine(_))), "{claimed:?}");
+        // Long before the lease would have ended.
+        let stopped = tokio::time::timeout(MINUTE / 2, stopped.notified()).await;
+        stopped.expect("the zombie goes on");
+    };
+    let (told, ()) = tokio::join!(ask(&service, post("k", "x")), other);
+    assert_eq!(problem(&told.unwrap()), "in-progress");
     assert_eq!(layer.snapshot().lost, 1);
 }
 
