@@ -107,6 +107,33 @@ async fn a_first_claim_does_not_wait_for_ever_for_a_rival() {
     tx.commit().await.expect("commits");
 }
 
+/// Who has given up waiting asks again, while the server is at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adoption_that_is_asked_again_while_it_is_under_way_is_one() {
+    let Some(scene) = Scene::find().await else {
+        return;
+    };
+    let request = request();
+    for round in 0..15 {
+        for which in 0..2 {
+            let name = name(&format!("{round} {which}"));
+            let mut first = claim(&name);
+            (first.request, first.lease) = (Some(&request), Duration::ZERO);
+            scene.mine(&first).await;
+        }
+        let adopt = adopt();
+        let barrier = Barrier::new(3);
+        let ask = async || {
+            barrier.wait().await;
+            let adopted = scene.store.adopt(&adopt).await;
+            adopted.expect("an answer").expect("two are abandoned")
+        };
+        let (one, two, three) = tokio::join!(ask(), ask(), ask());
+        assert_eq!((&two, &three), (&one, &one));
+        scene.execute("DELETE FROM {schema}.idempotency").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_has_one_key() {
     let Some(scene) = Scene::find().await else {
