@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axiomatic_core::backoff::{self, Backoff};
 use axiomatic_core::{BoxError, Name};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, Event};
@@ -116,10 +116,6 @@ impl Server {
         self.backoff = self.backoff.checked().map_err(ServerError::Backoff)?;
         self.uri.query.heartbeat = Some(seconds);
         Ok(self)
-    }
-
-    pub(crate) fn name(&self) -> Name {
-        self.name
     }
 
     /// Connects, in the time that there is for it.
@@ -377,6 +373,14 @@ impl Live {
         self.connection.status().blocked()
     }
 
+    /// The longest frame, in bytes, that both sides agreed upon.
+    pub(crate) fn longest_frame(&self) -> usize {
+        match self.connection.configuration().frame_max() {
+            0 => usize::MAX,
+            agreed => agreed as usize,
+        }
+    }
+
     /// Ends it, since nothing comes by it any more.
     pub(crate) fn cut(&self) {
         self.line.cut();
@@ -385,20 +389,22 @@ impl Live {
     /// Waits until it has ended, and says why.
     async fn ended(&self, name: Name) -> BoxError {
         let mut events = Box::pin(self.connection.events_listener());
-        let mut last: Option<BoxError> = None;
         while self.is_open() {
             match timeout(Link::LOOK, events.next()).await {
-                Ok(Some(Event::Error(error))) => last = Some(error.into()),
+                // That of a channel is told here too.
+                Ok(Some(Event::Error(error))) if !self.is_open() => return error.into(),
                 Ok(Some(Event::ConnectionBlocked(why))) => telemetry::blocked(name, &why),
                 Ok(Some(Event::ConnectionUnblocked)) => telemetry::unblocked(name),
                 Ok(Some(_)) | Err(_) => {}
                 Ok(None) => break,
             }
-            if last.is_some() {
-                break;
-            }
         }
-        last.unwrap_or_else(|| "the server closed it".into())
+        // The error may have come before anybody listened, or while it was
+        // looked.
+        match events.next().now_or_never().flatten() {
+            Some(Event::Error(error)) => error.into(),
+            _ => "the server closed it".into(),
+        }
     }
 }
 
