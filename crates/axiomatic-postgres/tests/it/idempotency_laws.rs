@@ -163,18 +163,21 @@ subject!(
 /// One test for each law, so that a failure says which; those that have phases
 /// over both drivers.
 macro_rules! laws {
-    ($($law:ident)+; $($with_phases:ident)+) => {
+    (
+        without_phases { $(#[$test:meta] async fn $law:ident();)+ }
+        with_phases { $(#[$with_test:meta] async fn $with_phases:ident();)+ }
+    ) => {
         mod by_tokio {
             use super::*;
-            laws!(ByTokio: $($law)+ $($with_phases)+);
+            laws!(ByTokio: $(#[$test] $law)+ $(#[$with_test] $with_phases)+);
         }
         mod by_sqlx {
             use super::*;
-            laws!(BySqlx: $($with_phases)+);
+            laws!(BySqlx: $(#[$with_test] $with_phases)+);
         }
     };
-    ($subject:ty: $($law:ident)+) => {
-        $(#[tokio::test(flavor = "multi_thread")]
+    ($subject:ty: $(#[$test:meta] $law:ident)+) => {
+        $(#[$test]
         async fn $law() {
             if Place::find().await.is_some() {
                 conformance::$law::<$subject>().await;
@@ -184,30 +187,60 @@ macro_rules! laws {
 }
 
 laws! {
-    a_key_is_new_then_in_progress_then_completed
-    another_request_under_a_key_is_a_mismatch
-    of_first_claims_at_once_one_has_it
-    a_claim_asked_again_is_answered_as_before
-    answers_are_repeated_to_the_byte
-    the_same_key_elsewhere_is_another
-    keys_are_equal_only_if_every_byte_is
-    a_lease_that_ended_is_followed_by_a_higher_epoch
-    a_lease_that_ended_is_held_until_another_follows
-    a_renewed_lease_does_not_end
-    only_who_has_the_lease_completes
-    what_is_complete_or_released_is_changed_no_more
-    a_step_recorded_again_is_one
-    a_key_is_forgotten_when_its_retention_ends
-    a_key_whose_lease_is_held_is_not_forgotten
-    keys_are_forgotten_in_pieces
-    only_what_was_stored_and_abandoned_long_enough_is_adopted
-    what_is_abandoned_longest_is_adopted_first
-    requests_are_adopted_as_often_as_they_may_be_claimed
-    two_adopters_never_have_the_same
-    what_is_complete_or_forgotten_is_not_adopted;
-    a_claim_does_not_wait_for_an_atomic_phase
-    nothing_is_written_for_a_lease_that_was_followed
-    a_released_request_goes_on_from_its_last_step
-    steps_are_kept_in_their_order
-    a_phase_that_fails_leaves_nothing
+    without_phases {
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_key_is_new_then_in_progress_then_completed();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn another_request_under_a_key_is_a_mismatch();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn of_first_claims_at_once_one_has_it();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_claim_asked_again_is_answered_as_before();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn answers_are_repeated_to_the_byte();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn the_same_key_elsewhere_is_another();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn keys_are_equal_only_if_every_byte_is();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_lease_that_ended_is_followed_by_a_higher_epoch();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_lease_that_ended_is_held_until_another_follows();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_renewed_lease_does_not_end();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn only_who_has_the_lease_completes();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn what_is_complete_or_released_is_changed_no_more();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_step_recorded_again_is_one();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_key_is_forgotten_when_its_retention_ends();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_key_whose_lease_is_held_is_not_forgotten();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn keys_are_forgotten_in_pieces();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn only_what_was_stored_and_abandoned_long_enough_is_adopted();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn what_is_abandoned_longest_is_adopted_first();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn requests_are_adopted_as_often_as_they_may_be_claimed();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn two_adopters_never_have_the_same();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn what_is_complete_or_forgotten_is_not_adopted();
+    }
+    with_phases {
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_claim_does_not_wait_for_an_atomic_phase();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn nothing_is_written_for_a_lease_that_was_followed();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_released_request_goes_on_from_its_last_step();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn steps_are_kept_in_their_order();
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_phase_that_fails_leaves_nothing();
+    }
 }
