@@ -5,3 +5,4 @@ mod completer;
 mod failures;
 mod http;
 mod laws;
+mod phases;

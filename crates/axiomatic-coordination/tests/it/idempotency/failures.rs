@@ -150,7 +150,9 @@ async fn a_handler_whose_lease_is_lost_is_stopped_and_its_client_finds_the_other
         other => panic!("{other:?}"),
     };
     assert_eq!(ours.attempts, 2);
-    stopped.notified().await;
+    // Never, if nobody stops it.
+    let stopped = tokio::time::timeout(MINUTE, stopped.notified()).await;
+    stopped.expect("the zombie goes on");
     tokio::time::sleep(SECOND).await;
     let response = StoredResponse {
         status: 202,

@@ -76,8 +76,8 @@ impl Subject for InMemory {
 }
 
 macro_rules! laws {
-    ($($law:ident)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    ($($(#[$attribute:meta])* async fn $law:ident();)*) => {$(
+        $(#[$attribute])*
         async fn $law() {
             conformance::$law::<InMemory>().await;
         }
@@ -85,30 +85,56 @@ macro_rules! laws {
 }
 
 laws! {
-    a_key_is_new_then_in_progress_then_completed
-    another_request_under_a_key_is_a_mismatch
-    of_first_claims_at_once_one_has_it
-    a_claim_asked_again_is_answered_as_before
-    a_claim_does_not_wait_for_an_atomic_phase
-    answers_are_repeated_to_the_byte
-    the_same_key_elsewhere_is_another
-    keys_are_equal_only_if_every_byte_is
-    a_lease_that_ended_is_followed_by_a_higher_epoch
-    a_lease_that_ended_is_held_until_another_follows
-    a_renewed_lease_does_not_end
-    nothing_is_written_for_a_lease_that_was_followed
-    only_who_has_the_lease_completes
-    what_is_complete_or_released_is_changed_no_more
-    a_released_request_goes_on_from_its_last_step
-    steps_are_kept_in_their_order
-    a_step_recorded_again_is_one
-    a_phase_that_fails_leaves_nothing
-    a_key_is_forgotten_when_its_retention_ends
-    a_key_whose_lease_is_held_is_not_forgotten
-    keys_are_forgotten_in_pieces
-    only_what_was_stored_and_abandoned_long_enough_is_adopted
-    what_is_abandoned_longest_is_adopted_first
-    requests_are_adopted_as_often_as_they_may_be_claimed
-    two_adopters_never_have_the_same
-    what_is_complete_or_forgotten_is_not_adopted
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_key_is_new_then_in_progress_then_completed();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn another_request_under_a_key_is_a_mismatch();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_first_claims_at_once_one_has_it();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_claim_asked_again_is_answered_as_before();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_claim_does_not_wait_for_an_atomic_phase();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn answers_are_repeated_to_the_byte();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn the_same_key_elsewhere_is_another();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn keys_are_equal_only_if_every_byte_is();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_lease_that_ended_is_followed_by_a_higher_epoch();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_lease_that_ended_is_held_until_another_follows();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_renewed_lease_does_not_end();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn nothing_is_written_for_a_lease_that_was_followed();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn only_who_has_the_lease_completes();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn what_is_complete_or_released_is_changed_no_more();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_released_request_goes_on_from_its_last_step();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn steps_are_kept_in_their_order();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_step_recorded_again_is_one();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_phase_that_fails_leaves_nothing();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_key_is_forgotten_when_its_retention_ends();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_key_whose_lease_is_held_is_not_forgotten();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn keys_are_forgotten_in_pieces();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn only_what_was_stored_and_abandoned_long_enough_is_adopted();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn what_is_abandoned_longest_is_adopted_first();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn requests_are_adopted_as_often_as_they_may_be_claimed();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn two_adopters_never_have_the_same();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn what_is_complete_or_forgotten_is_not_adopted();
 }
