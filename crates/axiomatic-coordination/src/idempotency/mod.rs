@@ -4,6 +4,8 @@
 mod claim;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "http")]
+pub mod http;
 mod key;
 mod memory;
 mod message;
