@@ -51,12 +51,11 @@ impl Customer {
             .backoff(waits)
             .build()?;
         // A conflict is no fault of the request: its first is under way.
-        let binding = Http.classified_by(
-            |result: Result<&Response<Bytes>, &BoxError>| match result {
+        let binding =
+            Http.classified_by(|result: Result<&Response<Bytes>, &BoxError>| match result {
                 Ok(answer) if answer.status() == StatusCode::CONFLICT => Outcome::Transient,
                 other => Classify::classify(&Http, other),
-            },
-        );
+            });
         let attempt = Timeout::named("attempt", Duration::from_secs(3));
         let hyper = legacy::Client::builder(TokioExecutor::new()).build_http();
         let whole = service_fn(move |request| {
@@ -92,7 +91,7 @@ impl Customer {
         Ok(Answer {
             status: head.status,
             body: String::from_utf8(body.to_vec())?,
-            is_replay: head.headers.contains_key("idempotency-replayed"),
+            is_replay: head.headers.contains_key("idempotent-replayed"),
         })
     }
 

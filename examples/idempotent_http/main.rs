@@ -137,7 +137,9 @@ async fn tell(places: &Places, shop: &impl Shop) -> Result<bool, Failure> {
     let mut server = Server::start(places, provider.address())?;
     let address = server.address()?;
 
-    println!("{CUSTOMERS} customers send {ORDERS_EACH} orders each, and each of them twice at once");
+    println!(
+        "{CUSTOMERS} customers send {ORDERS_EACH} orders each, and each of them twice at once"
+    );
     let (answers, ()) = tokio::try_join!(
         all_order(address),
         kill_now_and_then(&mut server, &provider, &mut random),
@@ -166,7 +168,9 @@ async fn tell(places: &Places, shop: &impl Shop) -> Result<bool, Failure> {
 
     println!("\nWhat a customer should not do");
     let customer = Customer::of(address)?;
-    let misused = customer.order(Some("key-of-order-1-of-1"), "another order").await?;
+    let misused = customer
+        .order(Some("key-of-order-1-of-1"), "another order")
+        .await?;
     println!("  a key for another order: {}", misused.status);
     let keyless = customer.order(None, "an order").await?;
     println!("  an order without a key:  {}", keyless.status);
@@ -319,7 +323,7 @@ async fn until_booked(
     let orders: Vec<String> = orders.collect();
     loop {
         let booked = shop.bookings().await?;
-        let is_booked = |order| booked.iter().any(|booking| booking.order == *order);
+        let is_booked = |order: &String| booked.iter().any(|booking| booking.order == *order);
         if orders.iter().all(is_booked) {
             return Ok(());
         }

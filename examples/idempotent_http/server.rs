@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axiomatic_coordination::idempotency::http::{Config, InProgress, Tenants};
 use axiomatic_coordination::idempotency::{PhaseError, Phases};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -64,11 +65,7 @@ impl Drop for Server {
 }
 
 /// Starts this program again, with the socket as its standard input.
-fn spawn(
-    listener: &TcpListener,
-    places: &Places,
-    provider: SocketAddr,
-) -> Result<Child, Failure> {
+fn spawn(listener: &TcpListener, places: &Places, provider: SocketAddr) -> Result<Child, Failure> {
     let mut server = Command::new(std::env::current_exe()?);
     if let Some(url) = &places.postgres {
         server.args(["--postgres", url]);
@@ -93,7 +90,10 @@ pub(crate) async fn serve<S: Shop>(shop: S, provider: SocketAddr) -> Result<(), 
     let routes = Router::new().route("/charges", post(charge::<S>));
     let routes = routes.with_state((shop, payments));
     // Runs what was begun, and nobody asks for any more.
-    let completer = layer.completer(routes.clone());
+    let completer = layer
+        .completer::<_, Body>(routes.clone())
+        .abandoned_for(Duration::from_secs(1))
+        .pause(Duration::from_millis(200));
     tokio::spawn(async move { completer.run(std::future::pending::<()>()).await });
     let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
     let listener = TcpListener::from(socket);

@@ -178,7 +178,7 @@ impl Shop for InPostgres {
         );
         let book = phases.phase("book").atomic(&mut client, async |tx| {
             let row = tx.query_one(&insert, &[&order, &charge, &attempts]).await?;
-            self.outbox.enqueue(&mut **tx, [booked(order)]).await?;
+            self.outbox.enqueue(&mut *tx, [booked(order)]).await?;
             Ok::<i64, Failure>(row.get(0))
         });
         book.await
