@@ -18,8 +18,10 @@ pub struct Fingerprints(Rule);
 enum Rule {
     Raw,
     CanonicalJson,
-    By(Arc<dyn Fn(&Parts, &[u8]) -> Fingerprint + Send + Sync>),
+    By(Arc<Tell>),
 }
+
+type Tell = dyn Fn(&Parts, &[u8]) -> Fingerprint + Send + Sync;
 
 impl Fingerprints {
     /// SHA-256 of method, path and query, content type and body, as they came.
