@@ -37,12 +37,24 @@ UPDATE idempotency SET expires_at = ?2, request_head = coalesce(request_head, ?3
        request_body = coalesce(request_body, ?4) \
 WHERE record = ?1";
 
-const OPEN: &str = concat!(
-    "SELECT ",
-    columns!(),
-    ", tenant, method, route, key, request_head, request_body FROM idempotency ",
-    "WHERE state <> 'completed' AND request_head IS NOT NULL"
-);
+/// Requests that can be run without their clients, from their index.
+macro_rules! open {
+    ($which:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", tenant, method, route, key, request_head, request_body FROM idempotency ",
+            "WHERE state <> 'completed' AND request_head IS NOT NULL AND ",
+            $which
+        )
+    };
+}
+
+/// What this owner has adopted before, if the answer to that was lost.
+const ASKED_BEFORE: &str = open!("lease_until > ?1 AND state = 'leased' AND owner = ?2");
+
+const ABANDONED: &str =
+    open!("lease_until <= ?1 AND attempts <= ?2 AND expires_at > ?3 ORDER BY lease_until LIMIT 1");
 
 /// A claim that can be sent to another thread.
 #[derive(Debug)]
@@ -173,18 +185,13 @@ impl Ask {
 /// Claims a request that is abandoned, in a transaction.
 pub(super) fn adopt(connection: &Connection, adopt: &Adopt) -> rusqlite::Result<Option<Adopted>> {
     let now = now(connection)?;
-    let asked_before = format!("{OPEN} AND lease_until > ?1 AND state = 'leased' AND owner = ?2");
-    let mut asked_before = connection.prepare_cached(&asked_before)?;
+    let mut asked_before = connection.prepare_cached(ASKED_BEFORE)?;
     let owner = adopt.owner.0.as_bytes();
     let asked_before = asked_before.query_row((now.as_micros(), owner), Open::read);
     let mut found = asked_before.optional()?;
     if found.is_none() {
-        let abandoned = format!(
-            "{OPEN} AND lease_until <= ?1 AND attempts <= ?2 AND expires_at > ?3 \
-             ORDER BY lease_until LIMIT 1"
-        );
         let latest = now.saturating_sub(adopt.abandoned_for).as_micros();
-        let mut abandoned = connection.prepare_cached(&abandoned)?;
+        let mut abandoned = connection.prepare_cached(ABANDONED)?;
         let abandoned = abandoned.query_row((latest, adopt.attempts, now.as_micros()), Open::read);
         found = abandoned.optional()?;
     }
@@ -249,5 +256,26 @@ impl Open {
             name,
             request,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::idempotency::tests::plan;
+
+    #[test]
+    fn no_claim_reads_the_whole_table() {
+        let by_name = "USING INDEX sqlite_autoindex_idempotency_2 (tenant=? AND method=? AND \
+                       route=? AND key=?)";
+        assert!(plan(FIND).contains(by_name), "{}", plan(FIND));
+        for adopts in [ASKED_BEFORE, ABANDONED] {
+            let plan = plan(adopts);
+            assert!(plan.contains("USING INDEX idempotency_open"), "{plan}");
+            assert!(!plan.contains("SORT") && !plan.contains("B-TREE"), "{plan}");
+        }
+        for changes in [FORGET, LEASE, REMEMBER] {
+            assert!(plan(changes).contains("(record=?)"), "{}", plan(changes));
+        }
     }
 }

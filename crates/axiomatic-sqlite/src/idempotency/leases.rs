@@ -32,9 +32,8 @@ const COMPLETE: &str = concat!(
     held!()
 );
 
-/// A lease that had ended before stays the one that ended then.
 const RELEASE: &str = concat!(
-    "UPDATE idempotency SET state = 'released', lease_until = min(lease_until, ?3)",
+    "UPDATE idempotency SET state = 'released', lease_until = ?3",
     held!()
 );
 
@@ -155,4 +154,24 @@ fn or_was(
 
 fn columns(lease: &Lease) -> (&[u8; 16], i64) {
     (lease.record.as_bytes(), lease.epoch.cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::idempotency::tests::plan;
+
+    #[test]
+    fn what_is_written_for_a_lease_is_found_by_its_record() {
+        for sql in [STEPS, RENEW, APPEND, COMPLETE, RELEASE, WAS] {
+            assert!(plan(sql).contains("(record=?)"), "{}", plan(sql));
+        }
+    }
+
+    #[test]
+    fn a_sweep_reads_what_it_forgets() {
+        let plan = plan(SWEEP);
+        assert!(plan.contains("USING INDEX idempotency_expiry"), "{plan}");
+        assert!(!plan.contains("SCAN") && !plan.contains("B-TREE"), "{plan}");
+    }
 }

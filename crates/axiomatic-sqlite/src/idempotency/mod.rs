@@ -81,7 +81,51 @@
 //!
 //! # Guarantees
 //!
+//! - It keeps the laws of every store
+//!   (`of_first_claims_at_once_one_has_it`,
+//!   `a_claim_asked_again_is_answered_as_before`,
+//!   `answers_are_repeated_to_the_byte`,
+//!   `a_key_is_forgotten_when_its_retention_ends`, and so on), also if another
+//!   process has the file open (`of_claims_by_two_databases_one_has_it`).
+//! - Wherever the process is killed, each effect happens once, others are
+//!   asked under one key, and each client gets one answer
+//!   (`a_service_killed_at_any_boundary_has_each_effect_once`).
+//! - A phase leaves its rows, its messages and its result, or none of them
+//!   (`a_phase_leaves_its_row_its_message_and_its_step_once`,
+//!   `work_that_fails_leaves_neither_row_nor_message_nor_step`); also if nobody
+//!   heard how it ended (`a_phase_that_ended_unheard_of_is_not_done_again`).
+//! - Whoever slept beyond the lease, and was followed, writes nothing
+//!   (`whoever_was_followed_writes_nothing`,
+//!   `a_service_that_stood_still_beyond_its_lease_writes_nothing`).
+//! - Wherever a future is dropped, what it was to do is done or not done, and
+//!   can be asked again
+//!   (`what_is_asked_of_requests_is_done_or_not_done_and_can_be_asked_again`).
+//! - A repeat of what is complete or runs is answered without waiting for
+//!   those who write (`a_repeat_does_not_wait_for_those_who_write`).
+//! - It refuses a table that it does not understand
+//!   (`a_table_of_another_release_is_refused`).
+//!
 //! # Cost
+//!
+//! | what | commits | |
+//! |---|---|---|
+//! | a claim that is ours, a renewal, a release, an adoption | 1 | a claim reads first |
+//! | a phase | 1 | an atomic one's is that of its work |
+//! | the answer | 1 | |
+//! | a repeat of what is complete, or runs | 0 | one read by the key's index |
+//!
+//! Commits are shared with whatever else the [`Writer`](crate::Writer) is
+//! given. A claim and an answer, with the disk waited for, took 0.9 ms alone,
+//! and 60 µs each with 64 clients at a time; a repeat took 80 µs and less, and
+//! 12 µs each with 64. That was on a virtual machine of two cores, busy with
+//! other things: a floor.
+//!
+//! A row with its four indices takes 600 bytes for a key of 34 bytes and an
+//! answer of 200, and is there for the retention. A step that is appended
+//! rewrites the row, so results of phases should be short.
+//!
+//! All reads share one thread, and all writes another: see
+//! [`Database`](crate::Database).
 //!
 //! # When not to use it
 //!
@@ -130,4 +174,24 @@ const IDEMPOTENCY: Component = Component {
 /// ```
 pub fn schema() -> String {
     IDEMPOTENCY.to_sql()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite goes about it.
+    pub(super) fn plan(sql: &str) -> String {
+        let connection = rusqlite::Connection::open_in_memory().expect("opens");
+        connection.execute_batch(&schema()).expect("a table");
+        let plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
+        let mut plan = plan.expect("is SQL");
+        let count = plan.parameter_count();
+        let steps = plan.query_map(rusqlite::params_from_iter(vec![0; count]), |row| row.get(3));
+        steps
+            .expect("a plan")
+            .collect::<Result<Vec<String>, _>>()
+            .expect("texts")
+            .join("; ")
+    }
 }
