@@ -40,10 +40,7 @@ pub(super) fn step(step: &Step) -> [Param; 2] {
     };
     let bare = bare.line();
     let begins = bare.strip_suffix("\"foreign\",null]\n").unwrap_or(&bare);
-    [
-        Param::new(step.line()),
-        Param::new(format!("\n{begins}")),
-    ]
+    [Param::new(step.line()), Param::new(format!("\n{begins}"))]
 }
 
 /// Whether a statement that writes for a lease has found it.
