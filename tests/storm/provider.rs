@@ -88,7 +88,7 @@ impl Provider {
     }
 }
 
-/// Charges, and answers late now and then, or as if it had not.
+/// Charges, and answers a little later; now and then as if it had not.
 async fn charge(
     State(provider): State<Provider>,
     headers: HeaderMap,
@@ -114,11 +114,7 @@ async fn charge(
             }
             _ => (StatusCode::CREATED, charge),
         };
-        let late = match shared.random.below(2) {
-            0 => 0,
-            _ => shared.random.below(30),
-        };
-        (answer, late)
+        (answer, shared.random.below(40))
     };
     tokio::time::sleep(Duration::from_millis(late)).await;
     answer
