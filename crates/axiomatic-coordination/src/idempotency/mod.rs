@@ -142,6 +142,11 @@
 //!   `a_repeat_is_answered_with_the_first_answer_to_the_byte`).
 //! - Wherever the database crashes, an atomic phase happens once, and a foreign
 //!   one under one key (`wherever_the_database_crashes_each_effect_happens_once`).
+//! - A foreign phase's key is that of no other phase and no other request
+//!   (`a_derived_key_is_that_of_no_other_phase_and_no_other_request`); two
+//!   phases of one name are an error, and so is a result that is not the
+//!   phase's (`two_phases_of_one_name_are_an_error`,
+//!   `a_result_that_is_not_the_phases_is_an_error`).
 //! - Nothing is run without a claim (`without_its_claim_nothing_is_run`), and
 //!   no answer is given that is not stored
 //!   (`an_answer_is_not_given_before_it_is_stored`), but those that a repeat
@@ -226,7 +231,6 @@
 //!   as a quoted string of structured fields, and 400, 409 and 422 as here. It
 //!   leaves open what a fingerprint is and what is stored. Both forms of a key
 //!   are understood, and are the same key.
-//! - Neither says what becomes of a request whose server died within it.
 
 mod claim;
 #[cfg(feature = "conformance")]

@@ -72,10 +72,17 @@ pub async fn only_what_was_stored_and_abandoned_long_enough_is_adopted<S: Subjec
 pub async fn what_is_abandoned_longest_is_adopted_first<S: Subject>() {
     let subject = S::fresh().await;
     let request = request("body");
-    // Not in the order of their keys.
-    let names = ["2", "3", "1"].map(name);
-    for name in &names {
-        abandoned(&subject, name, &request).await;
+    // Neither in the order of their keys nor in that of their claims.
+    let names = ["3", "1", "2"].map(name);
+    let mut all = Vec::new();
+    for name in names.iter().rev() {
+        let mut stored = claim(name);
+        stored.request = Some(&request);
+        all.push(mine(&subject, &stored).await);
+    }
+    all.swap(0, 2);
+    for ours in &all {
+        releases(&subject, ours).await;
         subject.elapse(Duration::from_millis(5)).await;
     }
     for name in &names {
