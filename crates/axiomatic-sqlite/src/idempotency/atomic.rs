@@ -53,7 +53,7 @@ impl AtomicPhase for Phase<'_, Idempotency> {
             return Ok(value);
         }
         let (phases, name) = (self.phases().clone(), self.name());
-        let once = move |tx: &mut Transaction<'_>| once(tx, phases.phase(name), work);
+        let once = move |tx: &mut Transaction<'_>| once(tx, &phases.phase(name), work);
         let writer = self.phases().store().database().writer();
         match writer.run(once).await {
             Ok((value, step)) => {
@@ -69,7 +69,7 @@ impl AtomicPhase for Phase<'_, Idempotency> {
 /// What is done in the transaction, which is rolled back on any error.
 fn once<T, E>(
     tx: &mut Transaction<'_>,
-    phase: Phase<'_, Idempotency>,
+    phase: &Phase<'_, Idempotency>,
     work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
 ) -> Result<(T, Step), PhaseError<E>>
 where

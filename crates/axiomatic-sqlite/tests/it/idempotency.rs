@@ -97,7 +97,7 @@ async fn a_phase_leaves_its_row_its_message_and_its_step_once() {
         kind: Kind::Atomic,
         value: 1.into(),
     };
-    assert_eq!(phases.steps(), [step.clone()]);
+    assert_eq!(phases.steps(), std::slice::from_ref(&step));
 
     end_leases(&place);
     let ours = mine(&store, &claim(&name)).await;
