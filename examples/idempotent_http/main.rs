@@ -26,16 +26,18 @@
 //! | `shop.rs` | its database, and the atomic phase |
 //! | `provider.rs` | the payment provider |
 //! | `customer.rs` | the customers, who repeat |
+//! | `ledger.rs` | what is written down in the end |
 //!
 //! xtask:
 //! xtask: --postgres $AXIOMATIC_POSTGRES_URL
 
 mod customer;
+mod ledger;
 mod provider;
 mod server;
 mod shop;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,6 +48,7 @@ use axiomatic_sim::Random;
 use clap::{Args, Parser, Subcommand};
 use customer::{Answer, Customer};
 use http::StatusCode;
+use ledger::Ledger;
 use provider::Provider;
 use server::Server;
 use shop::{InPostgres, InSqlite, Shop};
@@ -329,75 +332,5 @@ async fn until_booked(
         }
         // No database tells when something is written.
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// What is written down, here and at the provider.
-struct Ledger {
-    bookings: usize,
-    charges: usize,
-    messages: u64,
-    resumed: usize,
-    calls: u64,
-    lies: u64,
-    /// How often each order is booked and charged.
-    of: BTreeMap<String, (usize, usize)>,
-}
-
-impl Ledger {
-    async fn of(shop: &impl Shop, provider: &Provider) -> Result<Self, Failure> {
-        let (bookings, charged) = (shop.bookings().await?, provider.charged());
-        let mut of = BTreeMap::<String, (usize, usize)>::new();
-        for booking in &bookings {
-            of.entry(booking.order.clone()).or_default().0 += 1;
-        }
-        for order in &charged {
-            of.entry(order.clone()).or_default().1 += 1;
-        }
-        let resumed = bookings.iter().filter(|booking| booking.attempts > 1);
-        Ok(Ledger {
-            resumed: resumed.count(),
-            bookings: bookings.len(),
-            charges: charged.len(),
-            messages: shop.messages().await?,
-            calls: provider.calls(),
-            lies: provider.lies(),
-            of,
-        })
-    }
-
-    /// Prints a line. Returns whether each is booked and charged once.
-    fn line(&self, who: &str, orders: &[String]) -> bool {
-        let found = orders
-            .iter()
-            .map(|order| self.of.get(order).copied().unwrap_or_default());
-        let found: Vec<(usize, usize)> = found.collect();
-        let booked: usize = found.iter().map(|(booked, _)| booked).sum();
-        let charged: usize = found.iter().map(|(_, charged)| charged).sum();
-        let twice = found.iter().filter(|found| found.0 > 1 || found.1 > 1);
-        let twice = twice.count();
-        let count = orders.len();
-        println!("{who:<16}{count:>11}{booked:>9}{charged:>10}{twice:>8}");
-        found.iter().all(|found| *found == (1, 1))
-    }
-}
-
-impl std::fmt::Display for Ledger {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(
-            f,
-            "{} orders were resumed where another attempt had ended",
-            self.resumed
-        )?;
-        writeln!(
-            f,
-            "{} calls of the provider, which charged {} times and {} times denied it",
-            self.calls, self.charges, self.lies
-        )?;
-        write!(
-            f,
-            "{} bookings, and {} messages of them in the outbox",
-            self.bookings, self.messages
-        )
     }
 }
