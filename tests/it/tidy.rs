@@ -62,6 +62,7 @@ const PATTERN_CRATES: &[&str] = &[
     "axiomatic-sqlite",
     "axiomatic-postgres",
     "axiomatic-nats",
+    "axiomatic-amqp",
 ];
 
 /// Applies a rule to files and fails with all complaints at once, and also

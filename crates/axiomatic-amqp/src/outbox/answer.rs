@@ -117,3 +117,102 @@ fn refusal(heard: &Heard) -> Option<Refusal> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapin::BasicProperties;
+    use lapin::message::Delivery;
+    use lapin::protocol::AMQPError;
+
+    fn sent(id: &str, length: usize) -> Sent {
+        Sent {
+            exchange: "e".into(),
+            key: "k".into(),
+            id: id.to_owned(),
+            length,
+        }
+    }
+
+    fn the_return_of(id: &str) -> Option<BasicReturnMessage> {
+        let mut delivery = Delivery::mock(0, "e".into(), "k".into(), false, vec![]);
+        delivery.properties = BasicProperties::default().with_message_id(id.into());
+        Some(BasicReturnMessage {
+            delivery,
+            reply_code: 312,
+            reply_text: "NO_ROUTE".into(),
+        })
+    }
+
+    fn ack(returned: Option<BasicReturnMessage>) -> Heard {
+        Some(Ok(Confirmation::Ack(returned)))
+    }
+
+    fn closed(code: u16, why: &str) -> Heard {
+        let error = AMQPError::from_id(code, why.into()).expect("a code");
+        Some(Err(ErrorKind::ProtocolError(error).into()))
+    }
+
+    /// In short: what became of messages `a`, `b` and so on, of 1, 2 and so
+    /// on bytes.
+    fn said(heard: &[Heard]) -> Vec<&'static str> {
+        let ids = ["a", "b", "c", "d"].into_iter().zip(1..);
+        let sent: Vec<_> = ids
+            .take(heard.len())
+            .map(|(id, length)| sent(id, length))
+            .collect();
+        let short = |verdict: Verdict| match verdict {
+            Verdict::Rejected { class, .. } => class.as_str(),
+            Verdict::Acked => "acked",
+            Verdict::Duplicate => "duplicate",
+            Verdict::Unknown => "unknown",
+        };
+        verdicts(&sent, heard).into_iter().map(short).collect()
+    }
+
+    #[test]
+    fn every_row_of_the_table_of_answers_holds() {
+        let nack = || Some(Ok(Confirmation::Nack(None)));
+        let odd = || Some(Ok(Confirmation::NotRequested));
+        assert_eq!(said(&[ack(None)]), ["acked"]);
+        assert_eq!(said(&[nack(), ack(None)]), ["transient", "acked"]);
+        assert_eq!(said(&[ack(the_return_of("a"))]), ["unroutable"]);
+        assert_eq!(
+            said(&[None, ack(None), odd()]),
+            ["unknown", "acked", "unknown"]
+        );
+        let missing = || closed(404, "NOT_FOUND - no exchange 'e'");
+        assert_eq!(said(&[missing(), missing()]), ["unroutable"; 2]);
+        assert_eq!(said(&[ack(None), missing()]), ["acked", "unknown"]);
+        let refused = || closed(403, "ACCESS_REFUSED - write access");
+        assert_eq!(said(&[refused(), refused()]), ["transient"; 2]);
+        for large in [
+            || closed(406, "PRECONDITION_FAILED - message size 3 is larger"),
+            || closed(311, "CONTENT_TOO_LARGE"),
+        ] {
+            let heard = [large(), ack(None), large(), None];
+            assert_eq!(said(&heard[..3]), ["unknown", "acked", "too large"]);
+            assert_eq!(said(&heard), ["unknown", "acked", "unknown", "too large"]);
+        }
+        let other = || closed(406, "PRECONDITION_FAILED - something");
+        assert_eq!(said(&[other(), other()]), ["unknown"; 2]);
+        let connection = || closed(320, "CONNECTION_FORCED");
+        assert_eq!(said(&[connection(), ack(None)]), ["unknown", "acked"]);
+    }
+
+    #[test]
+    fn a_return_is_of_the_message_that_it_names_whichever_confirm_it_comes_with() {
+        let mixed = [ack(the_return_of("c")), ack(None), ack(the_return_of("a"))];
+        assert_eq!(said(&mixed), ["unroutable", "acked", "unroutable"]);
+        let later = [ack(the_return_of("b")), None];
+        assert_eq!(said(&later), ["unknown", "unroutable"]);
+    }
+
+    #[test]
+    fn a_confirm_with_the_return_of_another_says_nothing_while_confirms_are_missing() {
+        // The return of `b` may wait in the client for the confirm that is
+        // missing.
+        let missing = [ack(the_return_of("c")), ack(the_return_of("a")), None];
+        assert_eq!(said(&missing), ["unroutable", "unknown", "unroutable"]);
+    }
+}

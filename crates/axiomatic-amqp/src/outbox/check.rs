@@ -47,9 +47,8 @@ impl RabbitMq {
     ///
     /// An exchange or a queue is first asked for without making it. Then it is
     /// declared as it should be, which does nothing if it is so, and is refused
-    /// if it is not. That takes the permission to configure it. The server does
-    /// not compare all that there is: what RabbitMQ 3.10 does not compare is
-    /// said in [the module](super). What a policy says is not seen.
+    /// if it is not. That takes the permission to configure it. What a policy
+    /// says is not seen, nor whether a queue is bound.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::{Heard, Sent, verdicts};
 use super::config::{Config, ConfigError};
@@ -203,7 +203,7 @@ impl Publisher for RabbitMq {
             return verdicts;
         };
         let is_blocked = live.is_blocked();
-        let until = Instant::now() + self.inner.config.timeout;
+        let until = sleep(self.inner.config.timeout).deadline();
         let mut groups: HashMap<Box<str>, (Vec<usize>, Vec<Prepared>)> = HashMap::new();
         for (at, envelope) in messages.iter().enumerate() {
             match self.prepare(envelope, &live) {
