@@ -17,6 +17,7 @@ mod faults {
     mod broker;
     mod commits;
     mod consumer;
+    mod requests;
     mod scene;
     mod server;
 }
