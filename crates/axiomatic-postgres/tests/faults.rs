@@ -7,8 +7,6 @@
 #[allow(dead_code, reason = "each of the binaries needs a part of it")]
 mod load;
 #[allow(dead_code, reason = "each of the binaries needs a part of it")]
-mod services;
-#[allow(dead_code, reason = "each of the binaries needs a part of it")]
 #[path = "it/support.rs"]
 mod support;
 

@@ -5,7 +5,12 @@
 //! everything listens on loopback only.
 #![forbid(unsafe_code)]
 
+pub mod chance;
+pub mod nats;
+pub mod postgres;
+pub mod proxy;
 pub mod rabbitmq;
+pub mod redis;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -33,6 +38,22 @@ pub fn signal(process: &Child, signal: &str) {
     let mut kill = Command::new("kill");
     let sent = kill.args([signal, &process.id().to_string()]).status();
     assert!(sent.expect("there is a command for it").success());
+}
+
+/// Whether all threads of a process that was started here are stopped, as far
+/// as the system tells.
+pub fn is_stopped(process: &Child) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", process.id())) else {
+        return true;
+    };
+    threads.flatten().all(|thread| {
+        let state = std::fs::read_to_string(thread.path().join("stat"));
+        // The state stands behind the name, which is in parentheses.
+        state.is_ok_and(|stat| {
+            let behind = stat.rsplit(')').next().unwrap_or_default();
+            behind.trim_start().starts_with('T')
+        })
+    })
 }
 
 /// A port that nobody listens at.

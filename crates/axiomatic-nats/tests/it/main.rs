@@ -8,7 +8,6 @@ mod holding;
 mod inboxes;
 mod outages;
 mod relaying;
-mod server;
 mod streams;
 mod support;
 mod verdicts;
