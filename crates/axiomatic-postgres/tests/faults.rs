@@ -15,6 +15,8 @@ mod faults {
     mod broker;
     mod commits;
     mod consumer;
+    mod proxied;
+    mod proxied_inbox;
     mod scene;
     mod server;
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chance;
+pub mod matrix;
 pub mod nats;
 pub mod postgres;
 pub mod proxy;

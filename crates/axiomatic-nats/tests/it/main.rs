@@ -4,6 +4,7 @@
 mod aging;
 mod conformance;
 mod consuming;
+mod faults_by_proxy;
 mod holding;
 mod inboxes;
 mod outages;
