@@ -219,7 +219,7 @@ pub async fn refuse<S: Subject>(
     let work = async {
         loop {
             subject.work().await;
-            sleep(A_MOMENT * 10).await;
+            sleep(A_MOMENT / 5).await;
         }
     };
     let _ = timeout(lasting, work).await;

@@ -87,9 +87,9 @@ impl Consumed {
         let config = Config::new(IdRule::BrokerId, FOR_EVER);
         // It is no message's fault that connections break.
         let config = config.starts(NonZeroU32::MAX).build();
-        let options = Options::new();
-        let inbox = Inbox::new(&place.database(), config.expect("it can work"), options);
-        let inbox = inbox.await.expect("migrates");
+        let (config, database) = (config.expect("it can work"), place.database());
+        let inbox = Inbox::new(&database, config, Options::new()).await;
+        let inbox = inbox.expect("migrates");
         let look = place.client().await;
         let table = format!("CREATE TABLE {}.effects (message text)", place.schema);
         look.batch_execute(&table).await.expect("it is new");
