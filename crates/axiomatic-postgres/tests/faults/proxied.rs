@@ -7,11 +7,12 @@ use axiomatic_core::backoff::{Backoff, Jitter};
 use axiomatic_postgres::outbox::Outbox;
 use axiomatic_testbed::matrix::{Subject, are_backed_off, cells, refuse, try_at_random, try_each};
 use axiomatic_testbed::postgres::Postgres;
-use axiomatic_testbed::proxy::FaultProxy;
+use axiomatic_testbed::proxy::{Fault, FaultProxy, Way, Whom};
+use tokio::time::timeout;
 
 use crate::faults::scene::{Working, produce};
 use crate::load::ledger::Broker;
-use crate::load::{Load, config};
+use crate::load::{Load, config, options};
 use crate::support::{FOR_EVER, Place, until};
 
 /// Sooner than anybody gives up a test, and later than any statement answers.
@@ -140,4 +141,30 @@ async fn a_relay_that_is_refused_comes_back_no_more_often_than_its_backoff_says(
     let fewest = lasting.div_duration_f64(longest) / 3.0;
     are_backed_off(&between, fewest, most);
     relayed.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_behind_a_silent_network_is_told_and_may_begin_later() {
+    let Some(place) = Place::find().await else {
+        return;
+    };
+    let config: tokio_postgres::Config = place.url.parse().expect("an address");
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let proxy = FaultProxy::to(port);
+    let through = place
+        .url
+        .replace(&format!(":{port}"), &format!(":{}", proxy.port()));
+    let load = Load::new(place).await;
+    let database = load.database(&through, PATIENCE);
+    for fault in [Fault::Blackhole, Fault::Silence(Way::ToClient)] {
+        proxy.inflict(&fault, Whom::All);
+        let began = timeout(FOR_EVER, Outbox::new(&database, options())).await;
+        let told = began.expect("it does not wait for ever");
+        let error = told.expect_err("nobody answers");
+        assert!(error.why().is_transient(), "{fault}: {error}");
+        proxy.heal();
+        let began = Outbox::new(&database, options()).await;
+        began.expect("all is well");
+        proxy.cut();
+    }
 }

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -14,6 +14,16 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[tokio::test]
 async fn the_command_forwards_breaks_and_counts_until_it_is_interrupted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -23,8 +33,8 @@ async fn the_command_forwards_breaks_and_counts_until_it_is_interrupted() {
         .port()
         .to_string();
     let arguments = ["--to", &port, "--way", "to-server", "--cut-after", "3"];
-    let mut proxy = command(&arguments).spawn().expect("it runs");
-    let mut output = BufReader::new(proxy.stdout.take().expect("it was piped"));
+    let mut proxy = Running(command(&arguments).spawn().expect("it runs"));
+    let mut output = BufReader::new(proxy.0.stdout.take().expect("it was piped"));
     let mut said = String::new();
     output.read_line(&mut said).expect("it says where");
     let address = said.split(' ').next().expect("an address").to_owned();
@@ -37,8 +47,8 @@ async fn the_command_forwards_breaks_and_counts_until_it_is_interrupted() {
     assert_eq!(server.hears_all().await.0, b"123");
     let (heard, _): (_, Ended) = client.hears_all().await;
     assert_eq!(heard, b"");
-    axiomatic_testbed::signal(&proxy, "-INT");
-    assert!(proxy.wait().expect("it ends").success());
+    axiomatic_testbed::signal(&proxy.0, "-INT");
+    assert!(proxy.0.wait().expect("it ends").success());
     said.clear();
     output.read_to_string(&mut said).expect("text");
     let counts = "1 connections, 0 refused, 1 cut, 0 half-open; 3 bytes to the server";
