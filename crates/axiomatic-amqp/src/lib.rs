@@ -13,8 +13,11 @@
 //!   stand in the project's TELEMETRY.md.
 #![forbid(unsafe_code)]
 
+mod connection;
 pub mod inbox;
 pub mod outbox;
+
+pub use connection::{ConnectionSnapshot, ConnectionState, Server, ServerError};
 
 /// The client: its types are part of this crate's.
 pub use lapin;

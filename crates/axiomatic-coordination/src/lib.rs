@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`outbox`] | a database commits, and a broker must hear of it |
 //! | [`inbox`] | a broker delivers twice, and a database must change once |
+//! | [`idempotency`] | a client repeats a request, and its effects happen once |
 //!
 //! This crate holds the protocols, over any database and any broker; crates
 //! named for engines (`axiomatic-sqlite`) hold their SQL.
@@ -12,6 +13,7 @@
 
 #[doc(hidden)]
 pub mod crash_points;
+pub mod idempotency;
 pub mod inbox;
 mod memory;
 mod message_id;

@@ -21,15 +21,17 @@
 //! | [`hot_keys`] | economics | `sketch` | `axiomatic-sketch` |
 //! | [`outbox`] | coordination | `coordination` | `axiomatic-coordination` |
 //! | [`inbox`] | coordination | `coordination` | `axiomatic-coordination` |
+//! | [`idempotency`] | coordination | `coordination` | `axiomatic-coordination` |
 //! | [`load_shed`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`rate_limit`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
 //! | [`hedge`] | latency | `latency` | `axiomatic-latency` |
 //! | [`timeout`] | latency | `latency` | `axiomatic-latency` |
 //! | `http`, a binding | | `http` | `axiomatic-http` |
-//! | `sqlite`, the outbox and the inbox in a file | | `sqlite` | `axiomatic-sqlite` |
-//! | `postgres`, the outbox and the inbox in a server | | `postgres` | `axiomatic-postgres` |
+//! | `sqlite`, all three in a file | | `sqlite` | `axiomatic-sqlite` |
+//! | `postgres`, all three in a server | | `postgres` | `axiomatic-postgres` |
 //! | `nats`, what takes messages to JetStream and from it | | `nats` | `axiomatic-nats` |
+//! | `amqp`, what takes messages to RabbitMQ and from it | | `amqp` | `axiomatic-amqp` |
 //! | `redis`, what processes share | | `redis` | `axiomatic-redis` |
 //! | the vocabulary: [`Outcome`], [`Rejected`], [`Context`], [`Mode`], [`time`], … | | always | `axiomatic-core` |
 //!
@@ -87,10 +89,12 @@
 //! - `serde`: slot maps as JSON.
 //! - `parquet`: Bloom filters as Parquet files have them.
 //! - `murmur`, `crc`, `md5`, `siphash`: hash algorithms that others agreed on.
-//! - `sqlite`: the outbox and the inbox in SQLite, which it builds.
-//! - `postgres`: the outbox and the inbox in PostgreSQL; `sqlx`: in transactions
+//! - `sqlite`: the outbox, the inbox and idempotent requests in SQLite, which it builds.
+//! - `postgres`: the outbox, the inbox and idempotent requests in PostgreSQL; `sqlx`: in transactions
 //!   of sqlx too.
 //! - `nats`: a publisher and a consumer for NATS JetStream.
+//! - `amqp`: a publisher and a consumer for RabbitMQ.
+//! - `idempotency-http`: the layer for idempotent requests, over tower.
 //! - `conformance`: suites for stores and publishers of one's own, and the
 //!   checker of histories.
 //! - `redis`: one quota for all processes, over Redis.
@@ -117,6 +121,10 @@ pub mod design {}
 #[doc(inline)]
 pub use axiomatic_core::*;
 
+#[cfg(feature = "amqp")]
+#[doc(inline)]
+pub use axiomatic_amqp as amqp;
+
 #[cfg(feature = "capacity")]
 #[doc(inline)]
 pub use axiomatic_capacity::adaptive;
@@ -132,6 +140,10 @@ pub use axiomatic_capacity::load_shed;
 #[cfg(feature = "capacity")]
 #[doc(inline)]
 pub use axiomatic_capacity::rate_limit;
+
+#[cfg(feature = "coordination")]
+#[doc(inline)]
+pub use axiomatic_coordination::idempotency;
 
 #[cfg(feature = "coordination")]
 #[doc(inline)]

@@ -219,8 +219,29 @@ fn worlds() -> impl Strategy<Value = World> {
     })
 }
 
+/// Worlds of which few rows are asked for. In half of them nothing is in the
+/// way of a scan.
+fn worlds_to_scan() -> impl Strategy<Value = World> {
+    worlds().prop_map(|mut world| {
+        world.limits.0 = world.limits.0.min(6);
+        if world.rows.len() % 2 == 0 {
+            world.blocks.clear();
+            world.pauses.clear();
+            world.busy.clear();
+            world.held = world.buckets.all().collect();
+            world.after = Lane::LAST;
+            world.limits.1 = usize::MAX;
+        }
+        world
+    })
+}
+
 /// Tries worlds, on one outbox for each number of buckets.
-async fn try_worlds(cases: u32, holds: impl AsyncFn(&World, &Outbox) -> Result<(), TestCaseError>) {
+async fn try_worlds(
+    cases: u32,
+    worlds: impl Strategy<Value = World>,
+    holds: impl AsyncFn(&World, &Outbox) -> Result<(), TestCaseError>,
+) {
     let Some(scene) = Scene::find(Options::new()).await else {
         return;
     };
@@ -236,7 +257,7 @@ async fn try_worlds(cases: u32, holds: impl AsyncFn(&World, &Outbox) -> Result<(
     });
     let runtime = tokio::runtime::Handle::current();
     let tried = tokio::task::block_in_place(|| {
-        let tried = runner.run(&worlds(), |world| {
+        let tried = runner.run(&worlds, |world| {
             runtime.block_on(async {
                 world.insert_into(&scene).await;
                 let outbox = &outboxes[usize::from(world.buckets.count()) - 1];
@@ -257,7 +278,7 @@ async fn forget_plenty(world: &World, outbox: &Outbox) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fetch_finds_what_looking_at_every_row_would_find() {
-    try_worlds(200, async |world, outbox| {
+    try_worlds(200, worlds(), async |world, outbox| {
         forget_plenty(world, outbox).await;
         prop_assert_eq!(world.fetch(outbox).await, world.reference());
         Ok(())
@@ -268,19 +289,8 @@ async fn a_fetch_finds_what_looking_at_every_row_would_find() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scan_finds_the_first_of_what_a_walk_would_find() {
     let scans = AtomicUsize::new(0);
-    try_worlds(300, async |world, outbox| {
-        // In half of the worlds nothing is in the way of a scan.
-        let mut world = world.clone();
-        if world.rows.len() % 2 == 0 {
-            world.blocks.clear();
-            world.pauses.clear();
-            world.busy.clear();
-            world.held = world.buckets.all().collect();
-            world.after = Lane::LAST;
-            world.limits.1 = usize::MAX;
-        }
-        world.limits.0 = world.limits.0.min(6);
-        forget_plenty(&world, outbox).await;
+    try_worlds(300, worlds_to_scan(), async |world, outbox| {
+        forget_plenty(world, outbox).await;
         let walked = world.fetch(outbox).await;
         prop_assert_eq!(&walked, &world.reference());
         let found = world.fetch(outbox).await;
@@ -300,13 +310,12 @@ async fn a_scan_finds_the_first_of_what_a_walk_would_find() {
     if Scene::find(Options::new()).await.is_some() {
         let scans = scans.into_inner();
         assert!(scans > 5, "{scans} fetches were scans");
-eprintln!("SCANS {scans}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fetches_that_go_on_from_each_other_find_every_lane_that_is_ready() {
-    try_worlds(40, async |world, outbox| {
+    try_worlds(40, worlds(), async |world, outbox| {
         let mut whole = world.clone();
         whole.limits = (usize::MAX, world.limits.1, usize::MAX);
         let lane_of = |row: RowId| world.rows[usize::try_from(row.0).unwrap() - 1].lane;
