@@ -17,21 +17,13 @@ use axiomatic_coordination::outbox::{
     Config, Envelope, Epoch, MemoryOutbox, Message, Operate, Relay, RelayHandle,
 };
 use axiomatic_coordination::{Memory, MessageId};
-use axiomatic_core::backoff::{Backoff, Jitter};
-use axiomatic_testbed::matrix::{Subject, are_backed_off, cells, refuse, try_at_random, try_each};
+use axiomatic_core::backoff::Backoff;
+use axiomatic_testbed::matrix::{Subject, are_backed_off, cells, refuse, try_each};
 use axiomatic_testbed::proxy::FaultProxy;
 use axiomatic_testbed::rabbitmq::RabbitMq as Private;
 use futures::StreamExt;
 
-/// Within the greetings of both; within a message and its confirmation.
-const HANDSHAKE: [u64; 4] = [0, 5, 60, 600];
-const MESSAGE: [u64; 4] = [0, 3, 100, 700];
-
-/// How long a silent server is waited for.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-const FIRST: Duration = Duration::from_millis(20);
-const LONGEST: Duration = Duration::from_millis(200);
+use crate::{HANDSHAKE, LONGEST, MESSAGE, PATIENCE, at_random, through};
 
 const NAME: &str = "orders";
 const KEYS: u64 = 7;
@@ -91,22 +83,18 @@ impl Relayed {
     async fn start() -> Option<(FaultProxy, Relayed)> {
         let server = Private::start()?;
         let proxy = FaultProxy::to(server.port());
-        let through = server
-            .address()
-            .replace(&server.port().to_string(), &proxy.port().to_string());
-        let backoff = Backoff::exponential(FIRST, LONGEST).jitter(Jitter::Equal);
-        let address = Server::new(&through).expect("a URI");
-        let address = address
-            .heartbeat(Duration::from_secs(1))
-            .timeout(PATIENCE)
-            .backoff(backoff);
-        let config = Publishing::new().routes(Routes::exchange(NAME));
-        let publisher = RabbitMq::new(address, config.timeout(PATIENCE)).expect("it can work");
         let queue = Queue::quorum(NAME).bound(Route::new(NAME, "#"));
         let requirements = Requirements::new().exchange(NAME, ExchangeKind::Topic);
         let requirements = requirements.queue(queue.delivery_limit(10));
-        let made = publisher.ensure(&requirements).await;
+        // By one that has the time for it.
+        let direct = Server::new(&server.address()).expect("a URI");
+        let config = Publishing::new().timeout(PATIENCE * 100);
+        let making = RabbitMq::new(direct.timeout(PATIENCE * 100), config).expect("it can work");
+        let made = making.ensure(&requirements).await;
         made.expect("they are made");
+        let config = Publishing::new().routes(Routes::exchange(NAME));
+        let publisher = RabbitMq::new(through(&server, &proxy), config.timeout(PATIENCE));
+        let publisher = publisher.expect("it can work");
         let (reading, queued) = read(&server.address()).await;
         let memory = Memory::new();
         let outbox = MemoryOutbox::new(&memory);
@@ -199,12 +187,7 @@ async fn a_relay_behind_every_fault_has_each_message_in_the_queue_and_in_order()
         return;
     };
     try_each(&proxy, &cells(&HANDSHAKE, &MESSAGE), &mut relayed).await;
-    let is_deep = std::env::var_os("AXIOMATIC_DEEP").is_some();
-    let (seeds, lasting) = if is_deep { (20, 20) } else { (1, 3) };
-    for seed in 0..seeds {
-        let lasting = Duration::from_secs(lasting);
-        try_at_random(&proxy, seed, lasting, &mut relayed).await;
-    }
+    at_random(&proxy, &mut relayed).await;
     relayed.ends();
 }
 
