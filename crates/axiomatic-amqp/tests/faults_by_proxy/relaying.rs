@@ -159,11 +159,10 @@ impl Subject for Relayed {
     }
 
     async fn is_done(&mut self) -> bool {
+        let waiting = self.outbox.backlog().await.expect("in memory").messages;
         let queued = self.queued.lock().expect("nobody panics");
         let different: HashSet<_> = queued.iter().map(|(id, _)| *id).collect();
-        let are_there = different.len() >= self.committed.len();
-        drop(queued);
-        are_there && self.outbox.backlog().await.expect("in memory").messages == 0
+        waiting == 0 && different.len() >= self.committed.len()
     }
 
     async fn wrong(&mut self) -> Vec<String> {
