@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::pull::OrderedConfig;
+use axiomatic_amqp::lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use axiomatic_amqp::lapin::types::{AMQPValue, FieldTable};
+use axiomatic_amqp::lapin::{self, Channel, Connection, ConnectionProperties, ExchangeKind};
+use axiomatic_amqp::outbox::{self as amqp, Queue, RabbitMq, Route, Routes};
 use axiomatic_coordination::MessageId;
 use axiomatic_coordination::outbox::{Envelope, Epoch, Publisher, Verdict};
 use axiomatic_nats::inbox::Arrival;
@@ -157,6 +161,90 @@ impl Broker for InStream {
 
     async fn remove(&self) -> Result<(), Failure> {
         self.context.delete_stream(&self.name).await?;
+        Ok(())
+    }
+}
+
+/// An exchange of RabbitMQ and a quorum queue bound to it, both with the name of
+/// the example's directory.
+pub(crate) struct InQueue {
+    server: axiomatic_amqp::Server,
+    connection: Connection,
+    name: String,
+}
+
+impl InQueue {
+    pub(crate) async fn open(url: &str, name: &str) -> Result<Self, Failure> {
+        Ok(InQueue {
+            server: axiomatic_amqp::Server::new(url)?.named("shop"),
+            connection: Connection::connect(url, ConnectionProperties::default()).await?,
+            name: name.to_owned(),
+        })
+    }
+
+    fn requirements(&self) -> amqp::Requirements {
+        let all_topics = Route::new(self.name.as_str(), "#");
+        amqp::Requirements::new()
+            .exchange(self.name.as_str(), ExchangeKind::Topic)
+            .queue(Queue::quorum(self.name.as_str()).bound(all_topics))
+    }
+
+    /// How many messages the queue holds, if it is there, and a channel to read
+    /// them by: a channel on which something is asked for in vain is closed.
+    async fn look(&self) -> Result<(Channel, u32), lapin::Error> {
+        let channel = self.connection.create_channel().await?;
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let name = self.name.as_str().into();
+        let queue = channel.queue_declare(name, passive, FieldTable::default());
+        let count = queue.await?.message_count();
+        Ok((channel, count))
+    }
+}
+
+impl Broker for InQueue {
+    type Publisher = RabbitMq;
+
+    async fn publisher(&self) -> Result<RabbitMq, Failure> {
+        let config = amqp::Config::new().routes(Routes::exchange(self.name.as_str()));
+        let publisher = RabbitMq::new(self.server.clone(), config)?;
+        publisher.ensure(&self.requirements()).await?;
+        let _what_to_know_of_the_queue = publisher.check(&self.requirements()).await?;
+        Ok(publisher)
+    }
+
+    async fn count(&self) -> Result<usize, Failure> {
+        // The relay makes the queue.
+        match self.look().await {
+            Ok((_, count)) => Ok(count as usize),
+            Err(_) => Ok(0),
+        }
+    }
+
+    async fn received(&self) -> Result<Vec<(MessageId, Epoch)>, Failure> {
+        let (channel, _) = self.look().await?;
+        let taken = BasicGetOptions { no_ack: true };
+        let mut received = Vec::new();
+        while let Some(message) = channel.basic_get(self.name.as_str().into(), taken).await? {
+            let properties = &message.properties;
+            let id = properties.message_id().as_ref();
+            let id = id.ok_or("the publisher gives each an id")?;
+            let headers = properties.headers().as_ref();
+            let epoch = headers.and_then(|headers| headers.inner().get(Envelope::EPOCH));
+            let Some(AMQPValue::LongString(epoch)) = epoch else {
+                return Err("the relay writes its epoch".into());
+            };
+            let epoch = std::str::from_utf8(epoch.as_bytes())?;
+            received.push((id.as_str().parse()?, Epoch(epoch.parse()?)));
+        }
+        Ok(received)
+    }
+
+    async fn remove(&self) -> Result<(), Failure> {
+        let publisher = RabbitMq::new(self.server.clone(), amqp::Config::new())?;
+        publisher.remove(&self.requirements()).await?;
         Ok(())
     }
 }

@@ -12,13 +12,15 @@
 //! key, nothing that was rolled back is, and what is there twice was in flight
 //! when the process was killed.
 //!
-//! The database is SQLite, and the broker a file; with `--postgres URL` and
-//! `--nats URL` they are servers, with a schema and a stream of their own,
-//! which are removed in the end. JetStream recognises what comes twice by its
-//! id, so there nothing is there twice.
+//! The database is SQLite, and the broker a file; with `--postgres URL`, and
+//! with `--nats URL` or `--amqp URL`, they are servers, with a schema and a
+//! stream or a queue of their own, which are removed in the end. JetStream
+//! recognises what comes twice by its id, so there nothing is there twice;
+//! RabbitMQ does not.
 //!
 //! xtask:
 //! xtask: --postgres $AXIOMATIC_POSTGRES_URL --nats $AXIOMATIC_NATS_URL
+//! xtask: --postgres $AXIOMATIC_POSTGRES_URL --amqp $AXIOMATIC_AMQP_URL
 
 mod broker;
 mod shop;
@@ -30,7 +32,7 @@ use std::time::Duration;
 
 use axiomatic_coordination::outbox::history::{Consumer, Event, History, check};
 use axiomatic_coordination::outbox::{Config, Operate, Relay};
-use broker::{Broker, InFile, InStream};
+use broker::{Broker, InFile, InQueue, InStream};
 use clap::{Args, Parser, Subcommand};
 use shop::{InPostgres, InSqlite, Shop};
 
@@ -66,6 +68,9 @@ struct Places {
     /// A NATS server with JetStream, such as nats://127.0.0.1:4222.
     #[arg(long, value_name = "URL", global = true)]
     nats: Option<String>,
+    /// A RabbitMQ, such as amqp://user:password@127.0.0.1:5672/%2f.
+    #[arg(long, value_name = "URL", global = true, conflicts_with = "nats")]
+    amqp: Option<String>,
     /// Holds the files, and gives schema and stream their names: it is made.
     #[arg(long, hide = true, global = true)]
     directory: Option<PathBuf>,
@@ -83,24 +88,30 @@ async fn main() -> Result<(), Failure> {
     let name = directory.file_name().ok_or("a directory has a name")?;
     let name = name.to_string_lossy().to_lowercase();
     // The kinds of database and of broker are chosen here, and nowhere else.
-    match (&options.places.postgres, &options.places.nats) {
-        (None, None) => {
-            let shop = InSqlite::open(&directory).await?;
-            play(&options, &shop, &InFile::new(&directory)).await
-        }
-        (None, Some(nats)) => {
-            let shop = InSqlite::open(&directory).await?;
-            play(&options, &shop, &InStream::open(nats, &name).await?).await
-        }
-        (Some(postgres), None) => {
+    match &options.places.postgres {
+        None => with_shop(&options, &InSqlite::open(&directory).await?, &name).await,
+        Some(postgres) => {
             let shop = InPostgres::open(postgres, &name).await?;
-            play(&options, &shop, &InFile::new(&directory)).await
-        }
-        (Some(postgres), Some(nats)) => {
-            let shop = InPostgres::open(postgres, &name).await?;
-            play(&options, &shop, &InStream::open(nats, &name).await?).await
+            with_shop(&options, &shop, &name).await
         }
     }
+}
+
+async fn with_shop(options: &Options, shop: &impl Shop, name: &str) -> Result<(), Failure> {
+    let Places {
+        nats,
+        amqp,
+        directory,
+        ..
+    } = &options.places;
+    if let Some(nats) = nats {
+        return play(options, shop, &InStream::open(nats, name).await?).await;
+    }
+    if let Some(amqp) = amqp {
+        return play(options, shop, &InQueue::open(amqp, name).await?).await;
+    }
+    let directory = directory.as_ref().ok_or("the example makes one")?;
+    play(options, shop, &InFile::new(directory)).await
 }
 
 async fn play(options: &Options, shop: &impl Shop, broker: &impl Broker) -> Result<(), Failure> {
@@ -182,7 +193,12 @@ async fn place_orders<S: Shop>(shop: &S) -> Result<Vec<Event>, Failure> {
 /// Starts this program again, as a relay.
 fn start_relay(places: &Places) -> std::io::Result<Child> {
     let mut relay = Command::new(std::env::current_exe()?);
-    for (name, url) in [("--postgres", &places.postgres), ("--nats", &places.nats)] {
+    let servers = [
+        ("--postgres", &places.postgres),
+        ("--nats", &places.nats),
+        ("--amqp", &places.amqp),
+    ];
+    for (name, url) in servers {
         if let Some(url) = url {
             relay.args([name, url]);
         }

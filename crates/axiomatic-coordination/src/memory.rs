@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axiomatic_core::time::Clock;
 use bytes::Bytes;
 
+use crate::idempotency::IdempotencyTables;
 use crate::inbox::InboxTables;
 use crate::outbox::{MemoryTables, Wake};
 use crate::{StoreError, Timestamp, Why};
@@ -55,6 +56,7 @@ pub(crate) struct Tables {
     data: BTreeMap<Box<str>, Bytes>,
     pub(crate) outbox: MemoryTables,
     pub(crate) inbox: InboxTables,
+    pub(crate) idempotency: IdempotencyTables,
 }
 
 #[derive(Default)]

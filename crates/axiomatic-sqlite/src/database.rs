@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use axiomatic_coordination::outbox::Wake;
-use axiomatic_coordination::{StoreError, Why};
+use axiomatic_coordination::{StoreError, Timestamp, Why};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
@@ -18,6 +18,13 @@ use crate::writer::{Desk, Jobs, Writer};
 
 /// The time by SQLite's clock, in microseconds since 1970.
 pub(crate) const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+
+/// What time it is by the clock of the database.
+pub(crate) fn now(connection: &Connection) -> rusqlite::Result<Timestamp> {
+    let mut now = connection.prepare_cached(&format!("SELECT {NOW}"))?;
+    now.query_row((), |row| row.get(0))
+        .map(Timestamp::from_micros)
+}
 
 /// A database: one file, one thread that writes it and one that reads it.
 ///

@@ -49,6 +49,11 @@ pub(crate) fn why(error: &rusqlite::Error) -> Why {
     }
 }
 
+/// A column holds what nobody writes there.
+pub(crate) fn damaged(what: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(what))
+}
+
 /// One failure, told to each of those whom it hit.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {

@@ -1,4 +1,4 @@
-//! The outbox and the inbox in SQLite.
+//! The outbox, the inbox and idempotent requests in SQLite.
 //!
 //! A [`Database`] is one file with a thread that writes it. Its [`Writer`]
 //! executes transactions of many callers and commits them together.
@@ -6,6 +6,7 @@
 
 mod database;
 mod error;
+pub mod idempotency;
 pub mod inbox;
 mod options;
 pub mod outbox;

@@ -180,6 +180,11 @@ impl<'a, S: Store> Phase<'a, S> {
         self.phases.lock().steps.push(step);
     }
 
+    /// For engines: its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The request that it is a phase of.
     pub fn phases(&self) -> &'a Phases<S> {
         self.phases

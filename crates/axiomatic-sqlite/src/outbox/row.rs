@@ -3,9 +3,10 @@
 use axiomatic_coordination::outbox::{Cause, Lane, Message, RowId, Sequence, Stored, TraceContext};
 use axiomatic_coordination::{MessageId, Timestamp};
 use bytes::Bytes;
-use rusqlite::{Connection, Row, ffi};
+use rusqlite::Row;
 
-use crate::database::NOW;
+pub(super) use crate::database::now;
+pub(super) use crate::error::damaged;
 
 /// The columns that `outbox`, `outbox_archive` and `outbox_dead` have in
 /// common, as [`stored`] reads them.
@@ -69,16 +70,4 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 /// The cause in a column.
 pub(super) fn cause(word: &str) -> rusqlite::Result<Cause> {
     Cause::from_stored(word).ok_or_else(|| damaged(format!("the cause {word:?}")))
-}
-
-/// A column holds what nobody writes there.
-pub(super) fn damaged(what: String) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(what))
-}
-
-/// What time it is by the clock of the database.
-pub(super) fn now(connection: &Connection) -> rusqlite::Result<Timestamp> {
-    let mut now = connection.prepare_cached(&format!("SELECT {NOW}"))?;
-    now.query_row((), |row| row.get(0))
-        .map(Timestamp::from_micros)
 }

@@ -6,6 +6,7 @@
 //! polls until it completes. And since threads may be quick, it is dropped
 //! once more while another process keeps the thread that writes from writing.
 
+mod idempotency;
 mod relaying;
 
 use std::future::poll_fn;

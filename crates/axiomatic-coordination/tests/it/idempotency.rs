@@ -1,0 +1,8 @@
+//! Idempotent requests: the store in memory, the layer, and the completer.
+
+mod bench;
+mod completer;
+mod failures;
+mod http;
+mod laws;
+mod phases;

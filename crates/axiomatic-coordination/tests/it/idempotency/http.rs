@@ -1,0 +1,484 @@
+//! The tables of the layer, row by row.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axiomatic_coordination::idempotency::http::{
+    Config, ConfigError, InProgress, Routes, Statuses, Tenants,
+};
+use axiomatic_coordination::idempotency::{Phases, Store};
+use bytes::Bytes;
+use futures::future::join_all;
+use http::{HeaderName, Method, Request, Response, header};
+use http_body_util::{BodyExt, Full, StreamBody};
+use tower::{Layer, service_fn};
+
+use super::bench::{
+    Asks, Calls, Flaky, Says, Told, answer, ask, config, counting, header, is_replayed, layer,
+    over, post, problem, status,
+};
+
+const NOW: Duration = Duration::ZERO;
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_is_answered_with_the_first_answer_to_the_byte() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let bytes: Vec<u8> = (0..=255).collect();
+    let handler = move |_: Asks| {
+        counted.add();
+        let mut response = answer(201, bytes.clone());
+        let headers = response.headers_mut();
+        headers.append("link", "</a>; rel=a".parse().unwrap());
+        headers.append("link", "</b>; rel=b".parse().unwrap());
+        headers.append("set-cookie", "secret=1".parse().unwrap());
+        async { Says::Ok(response) }
+    };
+    let service = over(&layer(config(), &Flaky::new()), handler);
+    let first = ask(&service, post("\"a key\"", "x")).await.unwrap();
+    assert_eq!((status(&first), first.body().len()), (201, 256));
+    assert!(!is_replayed(&first));
+    assert_eq!(
+        header(&first, "set-cookie"),
+        None,
+        "not for the first either"
+    );
+    for _ in 0..2 {
+        let mut again = ask(&service, post("\"a key\"", "x")).await.unwrap();
+        assert!(is_replayed(&again));
+        again.headers_mut().remove("idempotent-replayed");
+        assert_eq!(again.headers(), first.headers());
+        assert_eq!(again.status(), first.status());
+        assert_eq!(again.body(), first.body());
+    }
+    assert_eq!(calls.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_requests_at_once_one_runs_and_those_that_wait_get_its_answer() {
+    let calls = Calls::default();
+    let config = config().in_progress(InProgress::Wait(Duration::from_secs(10)));
+    let layer = layer(config, &Flaky::new());
+    let service = over(&layer, counting(&calls, SECOND));
+    let all = (0..32).map(|_| ask(&service, post("k", "x")));
+    let all: Vec<Told> = join_all(all)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    assert!(
+        all.iter()
+            .all(|told| status(told) == 201 && told.body() == "call 1")
+    );
+    assert_eq!(all.iter().filter(|told| !is_replayed(told)).count(), 1);
+    assert_eq!(calls.count(), 1);
+    assert_eq!(layer.snapshot().replayed, 31);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_meanwhile_is_a_conflict_and_is_told_when_to_come_back() {
+    let calls = Calls::default();
+    let layer = layer(config(), &Flaky::new());
+    let service = over(&layer, counting(&calls, SECOND));
+    let (first, meanwhile) = tokio::join!(
+        ask(&service, post("k", "x")),
+        ask(&service, post("\"k\"", "x"))
+    );
+    assert_eq!(status(&first.unwrap()), 201);
+    let meanwhile = meanwhile.unwrap();
+    assert_eq!(
+        (status(&meanwhile), &*problem(&meanwhile)),
+        (409, "in-progress")
+    );
+    let seconds: u64 = header(&meanwhile, "retry-after").unwrap().parse().unwrap();
+    assert!(seconds >= 1);
+    let again = ask(&service, post("k", "x")).await.unwrap();
+    assert_eq!((status(&again), calls.count()), (201, 1));
+    assert_eq!(layer.snapshot().conflicts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_waits_so_long_and_is_told_of_a_conflict_then() {
+    let calls = Calls::default();
+    let config = config().in_progress(InProgress::Wait(SECOND));
+    let service = over(&layer(config, &Flaky::new()), counting(&calls, 3 * SECOND));
+    let first = tokio::spawn({
+        let service = service.clone();
+        async move { ask(&service, post("k", "x")).await }
+    });
+    tokio::task::yield_now().await;
+    let before = tokio::time::Instant::now();
+    let told = ask(&service, post("k", "x")).await.unwrap();
+    let waited = before.elapsed();
+    assert_eq!(problem(&told), "in-progress");
+    assert!((SECOND..2 * SECOND).contains(&waited), "{waited:?}");
+    assert_eq!(status(&first.await.unwrap().unwrap()), 201);
+}
+
+/// The rows of the table of answers in which the handler is not run.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_told_from_other_requests_is_not_run() {
+    let calls = Calls::default();
+    let tenants = Tenants::by(|parts| Some(parts.headers.get("who")?.to_str().ok()?.to_owned()));
+    let config = Config::new(tenants).request_at_most(4);
+    let service = over(&layer(config, &Flaky::new()), counting(&calls, NOW));
+    let request = |keys: &[&str], who: bool, body: &'static str| {
+        let mut request = Request::post("/charges");
+        for key in keys {
+            request = request.header("idempotency-key", *key);
+        }
+        if who {
+            request = request.header("who", "acme");
+        }
+        request.body(Full::new(Bytes::from(body))).unwrap()
+    };
+    let rows = [
+        (request(&[], true, ""), 400, "key-missing"),
+        (request(&["\"open"], true, ""), 400, "key-bad"),
+        (request(&["k", "k"], true, ""), 400, "key-bad"),
+        (request(&["k"], false, ""), 400, "tenant-unknown"),
+        (request(&["k"], true, "12345"), 413, "request-too-large"),
+    ];
+    for (request, says, kind) in rows {
+        let told = ask(&service, request).await.unwrap();
+        assert_eq!((status(&told), &*problem(&told)), (says, kind));
+    }
+    assert_eq!(calls.count(), 0);
+    let told = ask(&service, request(&["k"], true, "1234")).await.unwrap();
+    assert_eq!(
+        (status(&told), calls.count()),
+        (201, 1),
+        "as long as it may be"
+    );
+}
+
+/// A body that is made when it is called for, in pieces that may break off.
+type Pieces = StreamBody<
+    futures::stream::Iter<std::vec::IntoIter<Result<http_body::Frame<Bytes>, &'static str>>>,
+>;
+
+fn pieces(pieces: &[Result<&'static str, &'static str>]) -> Pieces {
+    let frames = pieces.iter().map(|piece| match piece {
+        Ok(piece) => Ok(http_body::Frame::data(Bytes::from(*piece))),
+        Err(error) => Err(*error),
+    });
+    StreamBody::new(futures::stream::iter(frames.collect::<Vec<_>>()))
+}
+
+/// Either a whole body or one of unknown length.
+type Any = http_body_util::combinators::UnsyncBoxBody<Bytes, &'static str>;
+
+struct AnyBody(Any);
+
+impl From<Bytes> for AnyBody {
+    fn from(bytes: Bytes) -> Self {
+        let full = Full::new(bytes).map_err(|never: Infallible| match never {});
+        AnyBody(full.boxed_unsync())
+    }
+}
+
+impl http_body::Body for AnyBody {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, &'static str>>> {
+        std::pin::Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.0.size_hint()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_unknown_length_is_refused_before_it_is_read() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let handler = service_fn(move |_: Request<AnyBody>| {
+        counted.add();
+        async { Says::Ok(answer(201, "done")) }
+    });
+    let service = layer(config(), &Flaky::new()).layer(handler);
+    let streaming = post("k", "").map(|_| AnyBody(pieces(&[Ok("x")]).boxed_unsync()));
+    let told = tower::ServiceExt::oneshot(service.clone(), streaming).await;
+    assert_eq!(told.unwrap().status(), 411);
+    let whole = post("k", "").map(|_| AnyBody::from(Bytes::from("x")));
+    let told = tower::ServiceExt::oneshot(service, whole).await;
+    assert_eq!((told.unwrap().status().as_u16(), calls.count()), (201, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_methods_and_requests_that_need_no_key_pass_through() {
+    let calls = Calls::default();
+    let store = Flaky::new();
+    let service = over(
+        &layer(config().required(false), &store),
+        counting(&calls, NOW),
+    );
+    let get = || Request::get("/").header("idempotency-key", "k");
+    let put = || Request::put("/").header("idempotency-key", "k");
+    let bare = || Request::post("/");
+    for request in [get(), get(), put(), put(), bare(), bare()] {
+        let request = request.body(Full::default()).unwrap();
+        let told = ask(&service, request).await.unwrap();
+        assert_eq!((status(&told), is_replayed(&told)), (201, false));
+    }
+    assert_eq!(calls.count(), 6);
+    // But a bad key is one that somebody relies on.
+    let request = Request::post("/").header("idempotency-key", "\"");
+    let told = ask(&service, request.body(Full::default()).unwrap()).await;
+    assert_eq!(problem(&told.unwrap()), "key-bad");
+
+    let service = over(
+        &layer(config().methods(&[Method::PUT]), &store),
+        counting(&calls, NOW),
+    );
+    for replayed in [false, true] {
+        let request = put().body(Full::default()).unwrap();
+        let told = ask(&service, request).await.unwrap();
+        assert_eq!(is_replayed(&told), replayed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_used_for_another_request_is_refused() {
+    let calls = Calls::default();
+    let layer = layer(config(), &Flaky::new());
+    let service = over(&layer, counting(&calls, SECOND));
+    let (first, other) = tokio::join!(
+        ask(&service, post("k", "12.50")),
+        ask(&service, post("k", "99.99"))
+    );
+    assert_eq!(status(&first.unwrap()), 201);
+    let other = other.unwrap();
+    assert_eq!(
+        (status(&other), &*problem(&other)),
+        (422, "key-reused"),
+        "while it runs"
+    );
+    let other = ask(&service, post("k", "99.99")).await.unwrap();
+    assert_eq!(
+        (status(&other), &*problem(&other)),
+        (422, "key-reused"),
+        "and after"
+    );
+    let mut query = post("k", "12.50");
+    *query.uri_mut() = "/charges?currency=usd".parse().unwrap();
+    let other = ask(&service, query).await.unwrap();
+    assert_eq!(problem(&other), "key-reused");
+    assert_eq!((calls.count(), layer.snapshot().mismatches), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_of_one_tenant_and_one_route() {
+    let calls = Calls::default();
+    let tenants = Tenants::by(|parts| Some(parts.headers["who"].to_str().ok()?.to_owned()));
+    let by_first =
+        |parts: &http::request::Parts| parts.uri.path().split('/').nth(1).unwrap_or("").to_owned();
+    let config = Config::new(tenants).routes(Routes::by(by_first));
+    let service = over(&layer(config, &Flaky::new()), counting(&calls, NOW));
+    let rows = [
+        ("acme", "/charges/1", 201),
+        ("other", "/charges/1", 201),
+        ("acme", "/refunds/1", 201),
+        // The same route, but not the same request.
+        ("acme", "/charges/2", 422),
+    ];
+    for (who, path, says) in rows {
+        let request = Request::post(path).header("who", who);
+        let request = request.header("idempotency-key", "k").body(Full::default());
+        let told = ask(&service, request.unwrap()).await.unwrap();
+        assert_eq!(
+            (status(&told), is_replayed(&told)),
+            (says, false),
+            "{who} {path}"
+        );
+    }
+    assert_eq!(calls.count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_stored_by_their_status() {
+    // Each key is asked twice: a stored answer is replayed, any other is run
+    // again.
+    async fn stored(rule: Statuses, says: u16) -> bool {
+        let calls = Calls::default();
+        let counted = calls.clone();
+        let handler = move |_: Asks| {
+            counted.add();
+            async move { Says::Ok(answer(says, "as it is")) }
+        };
+        let service = over(&layer(config().statuses(rule), &Flaky::new()), handler);
+        let first = ask(&service, post("k", "x")).await.unwrap();
+        let again = ask(&service, post("k", "x")).await.unwrap();
+        for told in [&first, &again] {
+            assert_eq!((status(told), &told.body()[..]), (says, &b"as it is"[..]));
+        }
+        assert_eq!(is_replayed(&again), calls.count() == 1);
+        is_replayed(&again)
+    }
+    for says in [
+        200, 201, 204, 299, 301, 303, 304, 400, 402, 404, 409, 410, 422,
+    ] {
+        assert!(stored(Statuses::deterministic(), says).await, "{says}");
+    }
+    for says in [401, 403, 407, 408, 425, 429, 500, 502, 503, 504, 599] {
+        assert!(!stored(Statuses::deterministic(), says).await, "{says}");
+        assert!(stored(Statuses::all(), says).await, "{says}");
+    }
+    let created = Statuses::by(|status| status == 201);
+    assert!(stored(created, 201).await && !stored(created, 200).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_goes_on_from_the_last_phase() {
+    let store = Flaky::new();
+    let layer = layer(config(), &store);
+    let (booked, sent, calls) = (Calls::default(), Arc::default(), Calls::default());
+    let effects = (booked.clone(), Arc::clone(&sent), calls.clone());
+    let handler = move |request: Asks| {
+        let (booked, sent, calls) = effects.clone();
+        let sent: Arc<Mutex<Vec<_>>> = sent;
+        async move {
+            let phases = request.extensions().get::<Phases<Flaky>>().unwrap();
+            let call = calls.add();
+            assert_eq!(phases.attempts() as usize, call);
+            let work = |_| async { Ok::<_, ()>(booked.add()) };
+            let number = phases.phase("book").foreign(work).await.unwrap();
+            let work = |key: axiomatic_coordination::idempotency::DerivedKey| {
+                sent.lock().unwrap().push(key);
+                async move { if call < 3 { Err(()) } else { Ok(()) } }
+            };
+            match phases.phase("send").foreign(work).await {
+                Ok(()) => Says::Ok(answer(201, format!("booking {number}"))),
+                Err(_) => Says::Ok(answer(502, "the mail is down")),
+            }
+        }
+    };
+    let service = over(&layer, handler);
+    for says in [502, 502, 201, 201] {
+        let told = ask(&service, post("k", "x")).await.unwrap();
+        assert_eq!(status(&told), says);
+    }
+    assert_eq!((booked.count(), calls.count()), (1, 3));
+    let sent = sent.lock().unwrap();
+    assert_eq!(sent.len(), 3);
+    assert!(
+        sent.iter().all(|key| *key == sent[0]),
+        "one key for the other side"
+    );
+    let counted = layer.snapshot();
+    assert_eq!(
+        (counted.resumed, counted.released, counted.completed),
+        (2, 2, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_stored_is_the_same_problem_for_all() {
+    // As long as it may be; longer; of unknown length; broken off.
+    type Body = AnyBody;
+    let says = |key: &str| match key {
+        "whole" => Body::from(Bytes::from("1234")),
+        "long" => Body::from(Bytes::from("12345")),
+        "unknown" => AnyBody(pieces(&[Ok("1")]).boxed_unsync()),
+        _ => unreachable!("no other key"),
+    };
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let handler = service_fn(move |request: Asks| {
+        counted.add();
+        let key = request.headers()["idempotency-key"].to_str().unwrap();
+        let response = Response::new(says(key));
+        async { Ok::<_, Infallible>(response) }
+    });
+    let service = layer(config().response_at_most(4), &Flaky::new()).layer(handler);
+    for replayed in [false, true] {
+        let told = ask(&service, post("whole", "x")).await.unwrap();
+        assert_eq!((status(&told), is_replayed(&told)), (200, replayed));
+        assert_eq!(told.body(), "1234");
+        for key in ["long", "unknown"] {
+            let told = ask(&service, post(key, "x")).await.unwrap();
+            assert_eq!(
+                (status(&told), is_replayed(&told)),
+                (500, replayed),
+                "{key}"
+            );
+            assert_eq!(problem(&told), "response-not-storable");
+        }
+    }
+    assert_eq!(calls.count(), 3, "what it did is not done again");
+}
+
+#[tokio::test]
+async fn it_is_a_layer_of_axums_router() {
+    async fn charge(
+        axum::Extension(phases): axum::Extension<Phases<Flaky>>,
+        body: Bytes,
+    ) -> (http::StatusCode, Bytes) {
+        let work = |_| async { Ok::<_, ()>(body.len()) };
+        let length = phases.phase("charge").foreign(work).await.unwrap();
+        let said = format!("charged {length} for {}", phases.name().key);
+        (http::StatusCode::CREATED, said.into())
+    }
+    let layer = layer(config(), &Flaky::new());
+    let routes = axum::Router::new().route("/charges", axum::routing::post(charge));
+    let app = routes.clone().layer(layer.clone());
+    for replayed in [None, Some("true")] {
+        let request = post("k", "12.50").map(axum::body::Body::new);
+        let told = tower::ServiceExt::oneshot(app.clone(), request)
+            .await
+            .unwrap();
+        assert_eq!(told.status(), 201);
+        let header = told.headers().get("idempotent-replayed");
+        assert_eq!(header.map(|value| value.to_str().unwrap()), replayed);
+        let body = told.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "charged 5 for k");
+    }
+    let completer = layer.completer::<_, axum::body::Body>(routes);
+    assert_eq!(completer.sweep().await.unwrap(), 0);
+}
+
+#[test]
+fn a_configuration_that_would_not_do_what_it_is_for_is_refused() {
+    let refused = |config: Config| config.layer(Flaky::new()).err();
+    assert_eq!(refused(config()), None);
+    let day = Config::LEAST_RETENTION;
+    let less = day - Duration::from_nanos(1);
+    assert_eq!(
+        refused(config().retention(less)),
+        Some(ConfigError::RetentionTooShort(less))
+    );
+    let short = Duration::from_millis(999);
+    assert_eq!(
+        refused(config().lease(short)),
+        Some(ConfigError::LeaseTooShort(short))
+    );
+    assert_eq!(
+        refused(config().lease(2 * day)),
+        Some(ConfigError::LeaseTooLong(2 * day))
+    );
+    let date = [HeaderName::from_static("x-ours"), header::DATE];
+    let of_one = Some(ConfigError::OfOneConnection(header::DATE));
+    assert_eq!(refused(config().replayed_headers(date.clone())), of_one);
+    assert_eq!(refused(config().stored_request_headers(date)), of_one);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_forgotten_a_day_after_its_answer() {
+    let calls = Calls::default();
+    let store = Flaky::new();
+    let service = over(&layer(config(), &store), counting(&calls, NOW));
+    for (at, replayed) in [(0, false), (23, true), (2, false)] {
+        tokio::time::advance(Duration::from_secs(at * 3600)).await;
+        let told = ask(&service, post("k", "x")).await.unwrap();
+        assert_eq!(is_replayed(&told), replayed);
+    }
+    assert_eq!(calls.count(), 2);
+    assert_eq!(store.sweep(10).await.unwrap(), 0);
+}
