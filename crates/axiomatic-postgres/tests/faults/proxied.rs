@@ -163,8 +163,10 @@ async fn who_begins_behind_a_silent_network_is_told_and_may_begin_later() {
         let error = told.expect_err("nobody answers");
         assert!(error.why().is_transient(), "{fault}: {error}");
         proxy.heal();
-        let began = Outbox::new(&database, options()).await;
-        began.expect("all is well");
+        until("it begins", async || {
+            Outbox::new(&database, options()).await.is_ok()
+        })
+        .await;
         proxy.cut();
     }
 }

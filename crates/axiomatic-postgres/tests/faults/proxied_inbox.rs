@@ -14,11 +14,12 @@ use axiomatic_testbed::matrix::{Subject, cells, try_at_random, try_each};
 use axiomatic_testbed::postgres::Postgres;
 use axiomatic_testbed::proxy::FaultProxy;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, NoTls, Transaction};
 
 use super::proxied::{HANDSHAKE, PATIENCE, STATEMENT};
-use crate::support::{FOR_EVER, Place, connect};
+use crate::support::{FOR_EVER, Place};
 
 const CONSUMER: &str = "bank";
 
@@ -36,8 +37,30 @@ struct Consumer {
     inbox: Inbox,
     url: String,
     insert: String,
-    client: Option<Client>,
+    session: Option<Session>,
     chance: Chance,
+}
+
+/// A connection that is closed when it is given up. Without that, who drives a
+/// client that is gone waits for the answers that it had asked for; and a server
+/// that is not heard keeps the transaction, and its locks.
+struct Session {
+    client: Client,
+    driver: JoinHandle<()>,
+}
+
+impl Session {
+    async fn begin(url: &str) -> Option<Session> {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.ok()?;
+        let driver = tokio::spawn(async { drop(connection.await) });
+        Some(Session { client, driver })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
 }
 
 impl Consumer {
@@ -48,7 +71,7 @@ impl Consumer {
             let delivery = Delivery::new("paid")
                 .with_broker_id(id.to_string())
                 .attempted(attempt);
-            let handled = timeout(PATIENCE, self.handle(&delivery)).await;
+            let handled = timeout(PATIENCE * 3, self.handle(&delivery)).await;
             attempt += 1;
             // An acknowledgement may be lost.
             let is_heard = self.chance.below(5) > 0;
@@ -61,22 +84,24 @@ impl Consumer {
                     }
                 }
                 // It is not known what became of the connection.
-                Ok(None) | Err(_) => self.client = None,
+                Ok(None) | Err(_) => self.session = None,
             }
             sleep(Duration::from_millis(self.chance.below(10))).await;
         }
     }
 
     async fn handle(&mut self, delivery: &Delivery) -> Option<Handled<()>> {
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => none.insert(connect(&self.url).await.ok()?),
+        let session = match &mut self.session {
+            Some(session) => session,
+            none => none.insert(Session::begin(&self.url).await?),
         };
         let insert = self.insert.as_str();
         let effect = async |tx: &mut Transaction<'_>, delivery: &Delivery| {
             tx.execute(insert, &[&delivery.broker_id()]).await.map(drop)
         };
-        let handled = self.inbox.handle(client, CONSUMER, delivery, effect);
+        let handled = self
+            .inbox
+            .handle(&mut session.client, CONSUMER, delivery, effect);
         handled.await.ok()
     }
 }
@@ -99,7 +124,7 @@ impl Consumed {
             inbox,
             url: server.url_through(proxy.port()),
             insert: format!("INSERT INTO {}.effects VALUES ($1)", place.schema),
-            client: None,
+            session: None,
             chance: Chance::of(9),
         };
         let counted = Arc::clone(&acknowledged);
