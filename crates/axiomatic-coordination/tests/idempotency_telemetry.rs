@@ -56,7 +56,7 @@ async fn post(layer: &IdempotencyLayer<MemoryIdempotency>, key: &str, body: &'st
     });
     let request = Request::post("/charges").header("idempotency-key", key);
     let request = request.body(Full::from(body)).unwrap();
-    let response = layer.layer(handler.clone()).oneshot(request).await.unwrap();
+    let response = layer.layer(handler).oneshot(request).await.unwrap();
     // A day at most, which nobody waits for here.
     let completer = layer.completer::<_, Full<Bytes>>(handler).attempts(1);
     let completer = completer.abandoned_for(Duration::ZERO);

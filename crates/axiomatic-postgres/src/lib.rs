@@ -1,9 +1,9 @@
-//! The outbox and the inbox in PostgreSQL.
+//! The outbox, the inbox and idempotent requests in PostgreSQL.
 //!
-//! A [`Database`] is a handful of connections of this crate's own, for relays
-//! and operators, and the schema in which its tables are. Producers and
-//! consumers work in transactions of theirs, of tokio-postgres or, with the
-//! feature `sqlx`, of sqlx ([`Connected`]).
+//! A [`Database`] is a handful of connections of this crate's own, for relays,
+//! operators and claims, and the schema in which its tables are. Producers,
+//! consumers and handlers work in transactions of theirs, of tokio-postgres or,
+//! with the feature `sqlx`, of sqlx ([`Connected`]).
 #![forbid(unsafe_code)]
 
 // What tests of a private part share with those of the whole.
@@ -13,6 +13,7 @@ extern crate self as axiomatic_postgres;
 mod connected;
 mod database;
 mod error;
+pub mod idempotency;
 pub mod inbox;
 mod options;
 pub mod outbox;

@@ -90,6 +90,21 @@ pub(crate) const INBOX: Component = Component {
     oldest_schema: 1,
 };
 
+/// The table of idempotent requests.
+pub(crate) const IDEMPOTENCY: Component = Component {
+    name: "idempotency",
+    migrations: &[Migration {
+        version: 1,
+        oldest_code: 1,
+        sql: include_str!("schema/idempotency_1.sql"),
+        indexes: &[Index {
+            name: "idempotency_by_time",
+            on: "idempotency (expires_at)",
+        }],
+    }],
+    oldest_schema: 1,
+};
+
 /// What is done about tables that are missing or old.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Tables {

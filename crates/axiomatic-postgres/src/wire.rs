@@ -7,6 +7,7 @@ use axiomatic_coordination::{MessageId, StoreError, Timestamp, Why};
 use bytes::{Bytes, BytesMut};
 use postgres_protocol::types;
 use postgres_protocol::{IsNull, Oid};
+use uuid::Uuid;
 
 /// Microseconds from the Unix epoch to PostgreSQL's, the year 2000.
 const EPOCH: i64 = 946_684_800_000_000;
@@ -78,6 +79,10 @@ to_wire!(i64, INT8, |value, to| types::int8_to_sql(*value, to));
 to_wire!(&str, TEXT, |value, to| types::text_to_sql(value, to));
 to_wire!(String, TEXT, |value, to| types::text_to_sql(value, to));
 to_wire!(&[u8], BYTEA, |value, to| types::bytea_to_sql(value, to));
+to_wire!(Uuid, UUID, |value, to| types::uuid_to_sql(
+    *value.as_bytes(),
+    to
+));
 to_wire!(MessageId, UUID, |value, to| types::uuid_to_sql(
     value.into_bytes(),
     to
@@ -177,6 +182,12 @@ impl FromWire for String {
 impl FromWire for Bytes {
     fn read(bytes: &Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
         Ok(bytes.clone())
+    }
+}
+
+impl FromWire for Uuid {
+    fn read(bytes: &Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        types::uuid_from_sql(bytes).map(Uuid::from_bytes)
     }
 }
 

@@ -17,6 +17,7 @@ mod faults {
     mod consumer;
     mod proxied;
     mod proxied_inbox;
+    mod requests;
     mod scene;
     mod server;
 }

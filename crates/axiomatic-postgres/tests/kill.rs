@@ -1,5 +1,6 @@
 //! Processes that end, or stand still, between any two steps; and whether what
-//! they leave behind is what the outbox and the inbox promise.
+//! they leave behind is what the outbox, the inbox and idempotent requests
+//! promise.
 //!
 //! The children are this executable again: [`child::child`] is a test that
 //! does nothing unless a parent says where. What happens is written into a
@@ -21,6 +22,7 @@ mod kill {
     pub(crate) mod place;
     pub(crate) mod producer;
     mod random;
+    pub(crate) mod requests;
     pub(crate) mod running;
     mod streams;
     mod zombie;

@@ -7,6 +7,8 @@ mod conformance;
 mod enqueue_cancel;
 mod fetch;
 mod health;
+mod idempotency;
+mod idempotency_laws;
 mod inbox;
 mod inbox_laws;
 mod leases;

@@ -15,6 +15,7 @@ use super::broker::Broker;
 use super::consumer::Consumer;
 use super::place::{PLACE, ROLE, SCHEMA};
 use super::producer::{produce, produce_one};
+use super::requests::request;
 use super::streams::all_through_a_stream;
 use crate::support::{self, FOR_EVER};
 
@@ -48,6 +49,7 @@ fn child() {
             "all through a stream" => all_through_a_stream(&work).await,
             "produce" => produce_all(&work).await,
             "produce for ever" => produce_for_ever(&work).await,
+            "request" | "request briefly" | "resume" => request(&work, &role).await,
             relay => relay_until_told(&work, relay).await,
         }
     });

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use axiomatic_coordination::MessageId;
 use axiomatic_coordination::outbox::history::{Consumer, Event, History, Log, check};
+use axiomatic_postgres::idempotency::Idempotency;
 use axiomatic_postgres::outbox::Outbox;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -14,6 +15,7 @@ use tokio_postgres::Client;
 
 use super::child::options;
 use super::consumer;
+use super::requests;
 use super::running::Running;
 use crate::support;
 
@@ -51,7 +53,9 @@ impl Place {
             Outbox::new(&database, options()).await.unwrap();
             consumer::inbox(&database).await;
             let client = schema.client().await;
-            let orders = ORDERS.replace("{schema}", &schema.schema);
+            Idempotency::new(&database).await.unwrap();
+            let orders = format!("{ORDERS};{}", requests::TABLES);
+            let orders = orders.replace("{schema}", &schema.schema);
             client.batch_execute(&orders).await.unwrap();
             let quick = "SET synchronous_commit = off";
             client.batch_execute(quick).await.unwrap();
@@ -143,7 +147,8 @@ impl Place {
     pub(crate) fn let_leases_expire(&self) {
         self.execute(
             "UPDATE {schema}.outbox_lease SET until = 'epoch' WHERE owner IS NOT NULL;
-             UPDATE {schema}.outbox_relay SET until = 'epoch'",
+             UPDATE {schema}.outbox_relay SET until = 'epoch';
+             UPDATE {schema}.idempotency SET lease_until = 'epoch' WHERE state = 'running'",
         );
     }
 

@@ -87,7 +87,11 @@ impl Counts {
             Happened::Resumed => &self.resumed,
             Happened::Released => &self.released,
             Happened::Lost => &self.lost,
-            Happened::Unavailable(_) => &self.unavailable,
+            Happened::Unavailable(error) => {
+                // Without tracing, nobody else looks at it.
+                let _ = error;
+                &self.unavailable
+            }
             Happened::Adopted => &self.adopted,
             Happened::GivenUp => &self.given_up,
         };

@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axiomatic_coordination::idempotency::Phases;
+use axiomatic_coordination::Why;
 use axiomatic_coordination::idempotency::http::{Config, Resumed};
+use axiomatic_coordination::idempotency::{Claimed, Fingerprint, Phases, Store, StoredRequest};
 use bytes::Bytes;
 use futures::future::join_all;
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, service_fn};
 
 use super::bench::{
-    Asks, Calls, Fault, Flaky, Op, Says, answer, ask, config, is_replayed, layer, post, status,
+    Asks, Calls, Fault, Flaky, Op, Says, answer, ask, claim_of, config, counting, is_replayed,
+    layer, name, post, status,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -173,4 +175,25 @@ async fn a_completer_forgets_keys_and_goes_on_when_the_store_fails() {
     assert_eq!(completer.sweep().await.unwrap(), 0, "it is swept");
     let told = ask(&service, post("k", "x")).await.unwrap();
     assert_eq!((is_replayed(&told), calls.count()), (false, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_request_that_is_none_is_an_error_and_not_run() {
+    let store = Flaky::new();
+    let name = name("k");
+    let damaged = StoredRequest {
+        method: "no method".into(),
+        uri: "/".into(),
+        headers: Vec::new(),
+        body: Bytes::new(),
+    };
+    let mut claim = claim_of(&name, Fingerprint([1; 32]));
+    claim.request = Some(&damaged);
+    assert!(matches!(store.claim(&claim).await, Ok(Claimed::Mine(_))));
+    tokio::time::advance(3 * MINUTE).await;
+    let calls = Calls::default();
+    let handler = service_fn(counting(&calls, Duration::ZERO));
+    let completer = layer(resumable(), &store).completer::<_, Full<Bytes>>(handler);
+    let error = completer.run_once().await.unwrap_err();
+    assert_eq!((error.why(), calls.count()), (Why::Corrupt, 0));
 }
