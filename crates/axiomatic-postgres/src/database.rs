@@ -135,7 +135,8 @@ impl Database {
         let patience = self.patience();
         let mut taken = None;
         let answered = tokio::time::timeout(patience, async {
-            let connection = taken.insert(self.connection().await?);
+            let connection = self.0.pool.get().await.map_err(no_connection)?;
+            let connection = taken.insert(connection);
             let statement = connection.prepare_cached(sql).await.map_err(store_error)?;
             let rows = connection.query_raw(&statement, params.iter()).await;
             collect(rows.map_err(store_error)?).await
@@ -152,9 +153,14 @@ impl Database {
         }
     }
 
-    /// A connection, for the time until it is dropped.
+    /// A connection, for the time until it is dropped. What is done by it may
+    /// take its time, but not that it is made.
     pub(crate) async fn connection(&self) -> Result<Object, StoreError> {
-        self.0.pool.get().await.map_err(no_connection)
+        let patience = self.patience();
+        match tokio::time::timeout(patience, self.0.pool.get()).await {
+            Ok(connection) => connection.map_err(no_connection),
+            Err(_) => Err(unanswered(patience)),
+        }
     }
 }
 

@@ -8,8 +8,6 @@
 #[allow(dead_code, reason = "each of the binaries needs a part of it")]
 mod load;
 #[allow(dead_code, reason = "each of the binaries needs a part of it")]
-mod services;
-#[allow(dead_code, reason = "each of the binaries needs a part of it")]
 #[path = "it/support.rs"]
 mod support;
 
@@ -17,15 +15,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axiomatic_coordination::outbox::{Relay, Snapshot};
+use axiomatic_testbed::chance::Chance;
+use axiomatic_testbed::nats::Nats;
+use axiomatic_testbed::postgres::{COMMIT, Postgres};
+use axiomatic_testbed::proxy::{At, Fault, FaultProxy, Trigger, Way, Whom};
 use tokio::sync::watch;
 
 use self::load::producer::{Outcomes, Producer};
 use self::load::stream::{self, keep_books};
 use self::load::{Load, config};
-use self::services::chance::Chance;
-use self::services::forwarder::{Cut, Forwarder, Mode};
-use self::services::nats::Nats;
-use self::services::postgres::Postgres;
 use self::support::{FOR_EVER, Place};
 
 /// So short that somebody takes over soon from those who are dropped.
@@ -56,7 +54,7 @@ struct Chaos {
     load: Load,
     database: String,
     /// To the database and to the broker, for everybody but the checks.
-    through: [Forwarder; 2],
+    through: [FaultProxy; 2],
     faults: Faults,
     over: watch::Sender<bool>,
     millis_between: u64,
@@ -147,10 +145,10 @@ impl Chaos {
             match chance.below(7) {
                 6 => {
                     // Sometimes for longer than a lease.
-                    self.through[0].set(Mode::Hold);
+                    self.through[0].inflict(&Fault::Hold, Whom::All);
                     let silence = LEASE.mul_f64(chance.below(16) as f64 / 10.0);
                     tokio::time::sleep(silence).await;
-                    self.through[0].set(Mode::Pass);
+                    self.through[0].heal();
                     count(&self.faults.silences);
                 }
                 0 => {
@@ -161,8 +159,11 @@ impl Chaos {
                     self.through[0].cut();
                     count(&self.faults.databases_cut);
                 }
-                2 => self.through[0].cut_a_commit(chance.below(20) as u32, Cut::Behind),
-                3 => self.through[0].cut_a_commit(chance.below(20) as u32, Cut::Before),
+                which @ 2..4 => {
+                    let at = if which == 2 { At::Answer } else { At::Before };
+                    let commit = Trigger::on(Way::ToServer, COMMIT, at);
+                    self.through[0].cut_when(commit.after(chance.below(20) as u32));
+                }
                 _ => {
                     let end = "SELECT pg_terminate_backend(pid) FROM (SELECT pid \
                                FROM pg_stat_activity WHERE application_name = $1 \
@@ -190,7 +191,7 @@ async fn nothing_is_lost_and_every_key_keeps_its_order_whatever_fails() {
     let load = Load::new(Place::at(postgres.url())).await;
     let chaos = Chaos {
         database: load.named(&postgres.url()),
-        through: [postgres.port(), nats.port()].map(Forwarder::to),
+        through: [postgres.port(), nats.port()].map(FaultProxy::to),
         load,
         faults: Faults::default(),
         over: watch::Sender::new(false),
@@ -225,7 +226,7 @@ async fn nothing_is_lost_and_every_key_keeps_its_order_whatever_fails() {
     chaos
         .faults
         .commits_cut
-        .store(chaos.through[0].commits_cut(), Ordering::SeqCst);
+        .store(chaos.through[0].counts().triggered, Ordering::SeqCst);
     reader.abort();
     let ledger = &chaos.load.ledger;
     println!(

@@ -7,8 +7,6 @@
 #[allow(dead_code, reason = "each of the binaries needs a part of it")]
 mod load;
 #[allow(dead_code, reason = "each of the binaries needs a part of it")]
-mod services;
-#[allow(dead_code, reason = "each of the binaries needs a part of it")]
 #[path = "it/support.rs"]
 mod support;
 
@@ -17,6 +15,8 @@ mod faults {
     mod broker;
     mod commits;
     mod consumer;
+    mod proxied;
+    mod proxied_inbox;
     mod requests;
     mod scene;
     mod server;

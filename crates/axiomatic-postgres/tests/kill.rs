@@ -11,8 +11,6 @@
 #![cfg(unix)]
 
 #[allow(dead_code, reason = "each of the binaries needs a part of it")]
-mod services;
-#[allow(dead_code, reason = "each of the binaries needs a part of it")]
 #[path = "it/support.rs"]
 mod support;
 

@@ -61,12 +61,12 @@ impl Tree {
     }
 
     /// What the libraries are made of: all under `crates/*/src`, except for
-    /// the project's own commands.
+    /// the project's own commands, and what only its tests have.
     pub(crate) fn shipped(&self) -> impl Iterator<Item = &File> {
         self.sources.iter().filter(|file| {
             file.path
                 .starts_with(&format!("crates/{}/src/", file.krate()))
-                && file.krate() != "xtask"
+                && !["xtask", "axiomatic-testbed"].contains(&file.krate())
         })
     }
 

@@ -142,7 +142,7 @@ impl Consumer {
                 question += 1;
                 pulling = Pulling::Asked { left: room };
                 asking.set(self.ask(room, format!("{inbox}.{question}").into()).fuse());
-                timer.set(sleep(ASKED_FOR + LATE));
+                timer.set(sleep(self.asked_for() + LATE));
             }
             tokio::select! {
                 () = &mut shutdown, if pulling != Pulling::Stopped => {
@@ -233,17 +233,22 @@ impl Consumer {
         if self.context.client().connection_state() != State::Connected {
             return false;
         }
-        let longest = self.pull.cached_info().config.max_expires;
         let batch = BatchConfig {
             batch: messages,
-            expires: Some(if longest.is_zero() {
-                ASKED_FOR
-            } else {
-                ASKED_FOR.min(longest)
-            }),
+            expires: Some(self.asked_for()),
             ..BatchConfig::default()
         };
         self.pull.request_batch(batch, reply).await.is_ok()
+    }
+
+    /// How long the server keeps a question of this consumer.
+    fn asked_for(&self) -> Duration {
+        let longest = self.pull.cached_info().config.max_expires;
+        if longest.is_zero() {
+            ASKED_FOR
+        } else {
+            ASKED_FOR.min(longest)
+        }
     }
 
     /// Whether the consumer is there on the server, as far as that is known.

@@ -8,9 +8,9 @@ use axiomatic_coordination::outbox::{
     Config as Relaying, MemoryOutbox, Message, Operate, Publisher, Relay, Verdict,
 };
 use axiomatic_nats::outbox::{Config, Durability, JetStream, Subjects};
+use axiomatic_testbed::nats::Nats;
 
-use crate::server::Server;
-use crate::support::{FOR_EVER, count, envelopes, make_stream, reconnected, until};
+use crate::support::{FOR_EVER, client, count, envelopes, make_stream, reconnected, until};
 
 const ACKED: [Verdict; 3] = [const { Verdict::Acked }; 3];
 
@@ -22,10 +22,10 @@ async fn publisher(client: &async_nats::Client, durability: Durability) -> JetSt
 
 #[tokio::test]
 async fn a_message_counts_as_published_once_it_is_old_enough() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Nats::start() else {
         return;
     };
-    let client = server.client().await;
+    let client = client(&server).await;
     let age = Duration::from_millis(300);
     let publisher = publisher(&client, Durability::AckedAndAged(age)).await;
     make_stream(&async_nats::jetstream::new(client), "S", |_| {}).await;
@@ -42,10 +42,10 @@ async fn a_message_counts_as_published_once_it_is_old_enough() {
 
 #[tokio::test]
 async fn what_is_refused_does_not_age() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Nats::start() else {
         return;
     };
-    let client = server.client().await;
+    let client = client(&server).await;
     let publisher = publisher(&client, Durability::AckedAndAged(2 * FOR_EVER)).await;
     let refused = tokio::time::timeout(FOR_EVER, publisher.publish(&envelopes("a", 3))).await;
     let refused = refused.expect("at once");
@@ -58,10 +58,10 @@ async fn what_is_refused_does_not_age() {
 #[tokio::test]
 async fn a_server_that_was_started_anew_confirms_nothing_from_before() {
     for is_back in [true, false] {
-        let Some(mut server) = Server::start() else {
+        let Some(mut server) = Nats::start() else {
             return;
         };
-        let client = server.client().await;
+        let client = client(&server).await;
         let age = Duration::from_millis(1_500);
         let publisher = publisher(&client, Durability::AckedAndAged(age)).await;
         let context = async_nats::jetstream::new(client.clone());
@@ -72,14 +72,14 @@ async fn a_server_that_was_started_anew_confirms_nothing_from_before() {
             let before = client.server_info().server_id;
             server.kill();
             if is_back {
-                server.restart();
+                server.run();
                 reconnected(&client, &before).await;
             }
         });
         assert_eq!(verdicts, [const { Verdict::Unknown }; 3]);
         if !is_back {
             let before = client.server_info().server_id;
-            server.restart();
+            server.run();
             reconnected(&client, &before).await;
         }
         let again = publisher.publish(&messages).await;
@@ -92,8 +92,8 @@ async fn a_server_that_was_started_anew_confirms_nothing_from_before() {
 /// its power, and its disk has none of it. Returns how many messages are in the
 /// stream in the end.
 async fn after_a_loss_of_power(durability: Durability) -> Option<u64> {
-    let mut server = Server::start()?;
-    let client = server.client().await;
+    let mut server = Nats::start()?;
+    let client = client(&server).await;
     let context = async_nats::jetstream::new(client.clone());
     let stream = make_stream(&context, "S", |_| {}).await;
     let memory = Memory::new();
@@ -119,7 +119,7 @@ async fn after_a_loss_of_power(durability: Durability) -> Option<u64> {
         }
         let before = client.server_info().server_id;
         server.lose_power();
-        server.restart();
+        server.run();
         reconnected(&client, &before).await;
         make_stream(&context, "S", |_| {}).await;
         until("all are settled", async || {

@@ -13,11 +13,11 @@ use axiomatic_coordination::outbox::{Message, Publisher};
 use axiomatic_nats::inbox::{
     Acknowledge, Answer, Arrival, Config, ConfigError, ConsumeError, Consumer,
 };
+use axiomatic_testbed::nats::Nats;
 use tokio::sync::Semaphore;
 
-use crate::server::Server;
 use crate::support::{
-    FOR_EVER, Shared, make_stream, publish, publisher, pull as pull_of, reconnected, sent,
+    FOR_EVER, Shared, client, make_stream, publish, publisher, pull as pull_of, reconnected, sent,
     unacknowledged, until,
 };
 
@@ -237,10 +237,10 @@ async fn a_consumer_that_is_deleted_stops_and_says_so() {
 
 #[tokio::test]
 async fn a_consumer_goes_on_when_its_server_is_back() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Nats::start() else {
         return;
     };
-    let client = server.client().await;
+    let client = client(&server).await;
     let context = async_nats::jetstream::new(client.clone());
     let stream = make_stream(&context, "S", |_| {}).await;
     let pull = pull_of(&stream, FOR_EVER).await;
@@ -255,7 +255,7 @@ async fn a_consumer_goes_on_when_its_server_is_back() {
         .await;
         let before = client.server_info().server_id;
         server.kill();
-        server.restart();
+        server.run();
         reconnected(&client, &before).await;
         publish(&publisher, "a", 20).await;
         until("all are handled", async || {

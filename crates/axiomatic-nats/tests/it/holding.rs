@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axiomatic_nats::inbox::{Answer, Arrival, Config, Consumer};
+use axiomatic_testbed::nats::Nats;
 use tokio::time::sleep;
 
-use crate::server::Server;
-use crate::support::{FOR_EVER, Shared, make_stream, publish, publisher, pull, until};
+use crate::support::{FOR_EVER, Shared, client, make_stream, publish, publisher, pull, until};
 
 /// Counts handlers that were dropped before they were done.
 struct Dropped<'a>(Option<&'a AtomicUsize>);
@@ -87,10 +87,10 @@ async fn a_handler_that_takes_too_long_is_stopped_and_its_message_comes_again() 
 
 #[tokio::test]
 async fn a_handler_whose_message_may_be_anothers_is_stopped() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Nats::start() else {
         return;
     };
-    let client = server.client().await;
+    let client = client(&server).await;
     let context = async_nats::jetstream::new(client);
     let stream = make_stream(&context, "S", |_| {}).await;
     publish(&publisher(&context, "S"), "a", 1).await;

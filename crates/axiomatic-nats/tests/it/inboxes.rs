@@ -10,10 +10,11 @@ use axiomatic_coordination::outbox::Publisher;
 use axiomatic_coordination::outbox::Verdict;
 use axiomatic_coordination::{Memory, MemoryTransaction, StoreError};
 use axiomatic_nats::inbox::{Answer, Arrival, Config, Consumer};
+use axiomatic_testbed::nats::Nats;
 
-use crate::server::Server;
 use crate::support::{
-    FOR_EVER, Shared, count, envelope, make_stream, publish, publisher, pull, reconnected, until,
+    FOR_EVER, Shared, client, count, envelope, make_stream, publish, publisher, pull, reconnected,
+    until,
 };
 
 const NAME: &str = "bank";
@@ -115,10 +116,10 @@ async fn a_consumer_that_dies_between_its_commit_and_the_acknowledgement_repeats
 
 #[tokio::test]
 async fn an_acknowledgement_that_the_server_forgot_is_harmless() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Nats::start() else {
         return;
     };
-    let client = server.client().await;
+    let client = client(&server).await;
     let context = async_nats::jetstream::new(client.clone());
     let stream = make_stream(&context, "S", |_| {}).await;
     publish(&publisher(&context, "S"), "a", 20).await;
@@ -133,7 +134,7 @@ async fn an_acknowledgement_that_the_server_forgot_is_harmless() {
             until("some came", async || seen.snapshot().acknowledged >= 4).await;
             let before = client.server_info().server_id;
             server.kill();
-            server.restart();
+            server.run();
             reconnected(&client, &before).await;
             until("the server heard of all", async || {
                 let info = pull.get_info().await;

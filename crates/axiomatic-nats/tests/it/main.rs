@@ -4,11 +4,11 @@
 mod aging;
 mod conformance;
 mod consuming;
+mod faults_by_proxy;
 mod holding;
 mod inboxes;
 mod outages;
 mod relaying;
-mod server;
 mod streams;
 mod support;
 mod verdicts;

@@ -8,18 +8,18 @@ use async_nats::connection::State;
 use async_nats::jetstream::stream::{RetentionPolicy, Stream};
 use axiomatic_coordination::outbox::{Envelope, Publisher, Verdict};
 use axiomatic_nats::outbox::{Config, JetStream, Subjects};
+use axiomatic_testbed::nats::Nats;
 use futures::{FutureExt, StreamExt};
 
-use crate::server::Server;
 use crate::support::{
-    FOR_EVER, count, envelope, envelopes, is_confirmed, make_stream, publish, publisher, pull,
-    reconnected, until,
+    FOR_EVER, client, count, envelope, envelopes, is_confirmed, make_stream, publish, publisher,
+    pull, reconnected, until,
 };
 
 const UNKNOWN: [Verdict; 3] = [const { Verdict::Unknown }; 3];
 
 struct Scene {
-    server: Server,
+    server: Nats,
     client: async_nats::Client,
     stream: Stream,
     publisher: JetStream,
@@ -34,8 +34,8 @@ impl Scene {
 
     /// A publisher that waits so long for its private server.
     async fn waiting(timeout: Duration) -> Option<Scene> {
-        let server = Server::start()?;
-        let client = server.client().await;
+        let server = Nats::start()?;
+        let client = client(&server).await;
         let context = async_nats::jetstream::new(client.clone());
         let stream = make_stream(&context, "S", |_| {}).await;
         let config = Config::new()
@@ -58,7 +58,7 @@ impl Scene {
 
     async fn restart(&mut self) {
         let before = self.client.server_info().server_id;
-        self.server.restart();
+        self.server.run();
         reconnected(&self.client, &before).await;
     }
 }
@@ -154,10 +154,10 @@ async fn a_publication_can_be_dropped_while_its_server_says_nothing() {
 
 #[tokio::test]
 async fn a_work_queue_that_is_started_anew_forgets_the_ids_of_what_it_gave_out() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Nats::start() else {
         return;
     };
-    let client = server.client().await;
+    let client = client(&server).await;
     let context = async_nats::jetstream::new(client.clone());
     let stream = make_stream(&context, "S", |stream| {
         stream.retention = RetentionPolicy::WorkQueue;
@@ -174,7 +174,7 @@ async fn a_work_queue_that_is_started_anew_forgets_the_ids_of_what_it_gave_out()
     assert_eq!(again, [const { Verdict::Duplicate }; 2]);
     let before = client.server_info().server_id;
     server.stop();
-    server.restart();
+    server.run();
     reconnected(&client, &before).await;
     let again = publisher.publish(&messages).await;
     assert_eq!(again, [Verdict::Acked, Verdict::Duplicate]);

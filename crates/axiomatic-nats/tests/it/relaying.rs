@@ -7,9 +7,9 @@ use axiomatic_coordination::outbox::Epoch;
 use axiomatic_coordination::outbox::history::{Consumer, Event, History, check};
 use axiomatic_coordination::outbox::{Config, Envelope, MemoryOutbox, Message, Operate, Relay};
 use axiomatic_coordination::{Memory, MessageId};
+use axiomatic_testbed::nats::Nats;
 
-use crate::server::Server;
-use crate::support::{contents, count, make_stream, publisher, until};
+use crate::support::{client, contents, count, make_stream, publisher, until};
 
 const KEYS: u64 = 7;
 
@@ -34,10 +34,10 @@ fn enqueue(memory: &Memory, history: &mut History, numbers: std::ops::Range<u64>
 
 #[tokio::test]
 async fn what_commits_is_in_the_stream_once_and_in_order_though_the_server_is_killed() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Nats::start() else {
         return;
     };
-    let client = server.client().await;
+    let client = client(&server).await;
     let context = async_nats::jetstream::new(client);
     let stream = make_stream(&context, "S", |_| {}).await;
     let memory = Memory::new();
@@ -64,7 +64,7 @@ async fn what_commits_is_in_the_stream_once_and_in_order_though_the_server_is_ki
             .await;
             server.kill();
             enqueue(&memory, &mut history, numbers);
-            server.restart();
+            server.run();
         }
         until("nothing waits", async || {
             outbox.backlog().await.expect("in memory").messages == 0

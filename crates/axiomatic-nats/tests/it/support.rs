@@ -13,6 +13,8 @@ use async_nats::jetstream::{Context, consumer, stream};
 use axiomatic_coordination::outbox::{Envelope, Epoch, Message, Publisher, RowId, Stored, Verdict};
 use axiomatic_coordination::{MessageId, Timestamp};
 use axiomatic_nats::outbox::{Config, JetStream, Subjects};
+use axiomatic_testbed::nats::Nats;
+use axiomatic_testbed::skip;
 use futures::StreamExt;
 
 /// Longer than anything takes, also on a machine with other things to do: who
@@ -29,15 +31,6 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl 
     assert!(waited.await.is_ok(), "waited for ever: {what}");
 }
 
-/// There is no NATS: a failure where there has to be one.
-pub(crate) fn skip(why: &str) {
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("a test");
-    let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    assert!(!is_ci, "{test} needs NATS: {why}");
-    eprintln!("skipped: {test} needs NATS: {why}");
-}
-
 /// A client that looks for its server often when it is gone.
 pub(crate) async fn connect(address: &str) -> Result<async_nats::Client, async_nats::ConnectError> {
     async_nats::ConnectOptions::new()
@@ -46,6 +39,11 @@ pub(crate) async fn connect(address: &str) -> Result<async_nats::Client, async_n
         .request_timeout(Some(Duration::from_secs(1)))
         .connect(address)
         .await
+}
+
+/// A client of a test's own server.
+pub(crate) async fn client(server: &Nats) -> async_nats::Client {
+    connect(&server.url()).await.expect("it is there")
 }
 
 /// A stream of a test's own on a NATS that others use too. It is removed when
@@ -65,7 +63,7 @@ impl Shared {
         let client = match connect(&address).await {
             Ok(client) => client,
             Err(error) => {
-                skip(&error.to_string());
+                skip(&format!("NATS: {error}"));
                 return None;
             }
         };

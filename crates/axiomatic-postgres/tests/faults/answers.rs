@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use axiomatic_testbed::postgres::Postgres;
+use axiomatic_testbed::proxy::{Fault, FaultProxy, Way, Whom};
+
 use crate::faults::scene::{Working, produce};
 use crate::load::ledger::Broker;
 use crate::load::{Load, config};
-use crate::services::forwarder::{Forwarder, Mode};
-use crate::services::postgres::Postgres;
 use crate::support::{FOR_EVER, Place, until};
 
 /// Waits until a relay has failed so often at its store, as it does again and
@@ -52,25 +53,22 @@ async fn a_relay_whose_server_says_nothing_any_more_gives_it_up_and_goes_on_when
     let Some(server) = Postgres::start().await else {
         return;
     };
-    let forwarder = Forwarder::to(server.port());
+    let proxy = FaultProxy::to(server.port());
     let load = Load::new(Place::at(server.url())).await;
     let url = load.named(&server.url());
     let producing = load.outbox(&url, FOR_EVER).await;
-    let through = load.named(&server.url_through(forwarder.port()));
+    let through = load.named(&server.url_through(proxy.port()));
     let patience = Duration::from_millis(200);
     let outbox = load.outbox(&through, patience).await;
     let relay = Working::start(outbox, Broker::new(&load.ledger, 7), config("relay"));
-    for mode in [Mode::Hold, Mode::Mute] {
+    for fault in [Fault::Hold, Fault::Silence(Way::ToClient)] {
         produce(&load, &producing, &url, 200).await;
         load.drained().await;
-        forwarder.set(mode);
+        proxy.inflict(&fault, Whom::All);
         produce(&load, &producing, &url, 200).await;
         errors(&relay, 3).await;
-        assert!(load.waiting().await > 0, "{mode:?}: nothing comes through");
-        if mode == Mode::Mute {
-            forwarder.cut();
-        }
-        forwarder.set(Mode::Pass);
+        assert!(load.waiting().await > 0, "{fault}: nothing comes through");
+        proxy.heal();
         load.drained().await;
     }
     relay.stop().await;

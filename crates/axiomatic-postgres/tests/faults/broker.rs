@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use axiomatic_coordination::outbox::Snapshot;
+use axiomatic_testbed::nats::Nats;
+use axiomatic_testbed::proxy::{Fault, FaultProxy, Way, Whom};
 use tokio::task::JoinHandle;
 
 use crate::faults::consumer::Consumer;
 use crate::faults::scene::{Working, produce};
 use crate::load::stream::{self, keep_books};
 use crate::load::{Load, config};
-use crate::services::forwarder::{Forwarder, Mode};
-use crate::services::nats::Nats;
 use crate::support::{FOR_EVER, Place, until};
 
 /// How long a stream knows ids again, where that is not what is tried.
@@ -85,24 +85,24 @@ async fn a_message_whose_confirmation_is_lost_is_sent_again_and_known_again() {
         return;
     };
     let mut stream = stream::make(&nats.url(), LONG).await;
-    let forwarder = Forwarder::to(nats.port());
+    let proxy = FaultProxy::to(nats.port());
     let load = Load::new(place).await;
     let url = load.named(&load.place.url);
     let outbox = load.outbox(&url, FOR_EVER).await;
     let _reader = Reader(tokio::spawn(keep_books(nats.url(), load.ledger.clone())));
-    let through = format!("nats://127.0.0.1:{}", forwarder.port());
+    let through = nats.url_through(proxy.port());
     let publisher = stream::publisher(&through).await;
     let relay = Working::start(outbox.clone(), publisher, config("relay"));
     for _ in 0..3 {
         let lose = async {
             published(&load, 100).await;
             let before = relay.handle.snapshot();
-            forwarder.set(Mode::Mute);
+            proxy.inflict(&Fault::Silence(Way::ToClient), Whom::All);
             // If all had been sent by then, nothing would be lost.
             produce(&load, &outbox, &url, 100).await;
             failed(&relay, before).await;
-            forwarder.cut();
-            forwarder.set(Mode::Pass);
+            proxy.heal();
+            proxy.cut();
         };
         tokio::join!(produce(&load, &outbox, &url, 300), lose);
     }
@@ -122,18 +122,18 @@ async fn a_copy_that_the_stream_does_not_know_again_has_no_second_effect() {
     };
     // Shorter than the publisher waits: what is sent again is stored again.
     let mut stream = stream::make(&nats.url(), Duration::from_millis(100)).await;
-    let forwarder = Forwarder::to(nats.port());
+    let proxy = FaultProxy::to(nats.port());
     let load = Load::new(place).await;
     let url = load.named(&load.place.url);
     let outbox = load.outbox(&url, FOR_EVER).await;
     let _reader = Reader(tokio::spawn(keep_books(nats.url(), load.ledger.clone())));
     let consumer = Consumer::start(&load, &nats.url()).await;
-    let through = format!("nats://127.0.0.1:{}", forwarder.port());
+    let through = nats.url_through(proxy.port());
     let publisher = stream::publisher(&through).await;
     let relay = Working::start(outbox.clone(), publisher, config("relay"));
     produce(&load, &outbox, &url, 50).await;
     load.drained().await;
-    forwarder.set(Mode::Mute);
+    proxy.inflict(&Fault::Silence(Way::ToClient), Whom::All);
     produce(&load, &outbox, &url, 50).await;
     let mut stored = async || stream.info().await.expect("it is there").state.messages;
     let mut committed = 0;
@@ -142,8 +142,8 @@ async fn a_copy_that_the_stream_does_not_know_again_has_no_second_effect() {
         load.ledger.duplicates() > 0
     })
     .await;
-    forwarder.cut();
-    forwarder.set(Mode::Pass);
+    proxy.heal();
+    proxy.cut();
     read_all(&load, committed).await;
     assert!(stored().await > committed, "each is there once");
     until("all have had their effects", async || {

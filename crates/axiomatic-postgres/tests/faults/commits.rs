@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axiomatic_coordination::outbox::Message;
+use axiomatic_testbed::chance::Chance;
+use axiomatic_testbed::postgres::{COMMIT, Postgres};
+use axiomatic_testbed::proxy::{At, FaultProxy, Trigger, Way};
 use tokio::time::timeout;
 
 use crate::faults::scene::{Working, produce};
 use crate::load::ledger::Broker;
 use crate::load::{Load, config};
-use crate::services::chance::Chance;
-use crate::services::forwarder::{Cut, Forwarder};
-use crate::services::postgres::Postgres;
 use crate::support::{FOR_EVER, Place, connect};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,22 +20,23 @@ async fn a_message_is_published_exactly_if_the_business_of_an_unknown_commit_is_
     let Some(server) = Postgres::start().await else {
         return;
     };
-    let forwarder = Forwarder::to(server.port());
+    let proxy = FaultProxy::to(server.port());
     let load = Load::new(Place::at(server.url())).await;
     let url = load.named(&server.url());
     let outbox = load.outbox(&url, FOR_EVER).await;
     let broker = Broker::new(&load.ledger, 4);
     let relay = Working::start(outbox.clone(), broker, config("relay"));
-    let through = load.named(&server.url_through(forwarder.port()));
+    let through = load.named(&server.url_through(proxy.port()));
     let cut = async {
         let mut chance = Chance::of(5);
         for cut in 1..=30 {
-            let which = match chance.below(2) {
-                0 => Cut::Before,
-                _ => Cut::Behind,
+            let at = match chance.below(2) {
+                0 => At::Before,
+                _ => At::Answer,
             };
-            forwarder.cut_a_commit(chance.below(6) as u32, which);
-            while forwarder.commits_cut() < cut {
+            let commit = Trigger::on(Way::ToServer, COMMIT, at);
+            proxy.cut_when(commit.after(chance.below(6) as u32));
+            while proxy.counts().triggered < cut {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
@@ -54,15 +55,15 @@ async fn a_commit_that_is_cut_off_before_the_server_hears_of_it_is_none_and_one_
     };
     let config: tokio_postgres::Config = place.url.parse().expect("an address");
     let port = config.get_ports().first().copied().unwrap_or(5432);
-    let forwarder = Forwarder::to(port);
+    let proxy = FaultProxy::to(port);
     let through = place
         .url
-        .replace(&format!(":{port}"), &format!(":{}", forwarder.port()));
+        .replace(&format!(":{port}"), &format!(":{}", proxy.port()));
     let load = Load::new(place).await;
     let outbox = load.outbox(&load.place.url, FOR_EVER).await;
-    for (cut, waiting) in [(Cut::Before, 0), (Cut::Behind, 1)] {
+    for (at, waiting) in [(At::Before, 0), (At::Answer, 1)] {
         let mut client = connect(&through).await.expect("it forwards");
-        forwarder.cut_a_commit(0, cut);
+        proxy.cut_when(Trigger::on(Way::ToServer, COMMIT, at));
         let mut tx = client.transaction().await.expect("begins");
         let message = Message::new("orders", "1").keyed("key");
         outbox.enqueue(&mut tx, [message]).await.expect("enqueues");
@@ -70,6 +71,6 @@ async fn a_commit_that_is_cut_off_before_the_server_hears_of_it_is_none_and_one_
         commit
             .expect("it hears that it is cut")
             .expect_err("it is cut");
-        assert_eq!(load.waiting().await, waiting, "{cut:?}");
+        assert_eq!(load.waiting().await, waiting, "{at:?}");
     }
 }

@@ -7,10 +7,11 @@ use axiomatic_coordination::idempotency::{
     Claim, Claimed, Fingerprint, Key, Name, Owner, PhaseError, Phases, Scope, Store,
 };
 use axiomatic_postgres::idempotency::{AtomicPhase, Idempotency};
+use axiomatic_testbed::postgres::COMMIT;
+use axiomatic_testbed::proxy::{At, FaultProxy, Trigger, Way};
 use tokio::time::timeout;
 use tokio_postgres::Transaction;
 
-use crate::services::forwarder::{Cut, Forwarder};
 use crate::support::{FOR_EVER, Place, connect};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,16 +21,16 @@ async fn a_phase_whose_commit_is_cut_off_is_found_or_done_again_and_happens_once
     };
     let config: tokio_postgres::Config = place.url.parse().expect("an address");
     let port = config.get_ports().first().copied().unwrap_or(5432);
-    let forwarder = Forwarder::to(port);
+    let proxy = FaultProxy::to(port);
     let through = place
         .url
-        .replace(&format!(":{port}"), &format!(":{}", forwarder.port()));
+        .replace(&format!(":{port}"), &format!(":{}", proxy.port()));
     let store = Idempotency::new(&place.database()).await.expect("a table");
     let look = place.client().await;
     let table = format!("CREATE TABLE {}.account (name text)", place.schema);
     look.batch_execute(&table).await.expect("a table");
-    for (cut, steps) in [(Cut::Before, 0), (Cut::Behind, 1)] {
-        let key = format!("{cut:?}");
+    for (at, steps) in [(At::Before, 0), (At::Answer, 1)] {
+        let key = format!("{at:?}");
         let name = Name {
             scope: Scope::default(),
             key: Key::new(key.as_str()).expect("a key"),
@@ -61,13 +62,13 @@ async fn a_phase_whose_commit_is_cut_off_is_found_or_done_again_and_happens_once
 
         let mut client = connect(&through).await.expect("it forwards");
         let first = claim().await;
-        forwarder.cut_a_commit(0, cut);
+        proxy.cut_when(Trigger::on(Way::ToServer, COMMIT, at));
         let done = first.phase("book").atomic(&mut client, work);
         let done = timeout(FOR_EVER, done).await.expect("it hears of it");
         assert!(matches!(done, Err(PhaseError::Store(_))), "{done:?}");
 
         let second = claim().await;
-        assert_eq!(second.steps().len(), steps, "{cut:?}");
+        assert_eq!(second.steps().len(), steps, "{at:?}");
         let mut client = place.client().await;
         let done = second.phase("book").atomic(&mut client, work).await;
         assert_eq!(done.expect("it is ours"), 1);
@@ -76,6 +77,6 @@ async fn a_phase_whose_commit_is_cut_off_is_found_or_done_again_and_happens_once
             place.schema
         );
         let row = look.query_one(&count, &[&key]).await.expect("a number");
-        assert_eq!(row.get::<_, i64>(0), 1, "{cut:?}");
+        assert_eq!(row.get::<_, i64>(0), 1, "{at:?}");
     }
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axiomatic_coordination::outbox::{Config, Publisher, Relay, RelayHandle, Snapshot};
 use axiomatic_postgres::outbox::Outbox;
+use axiomatic_testbed::chance::Chance;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::load::Load;
 use crate::load::producer::{Outcomes, Producer};
-use crate::services::chance::Chance;
 
 /// A relay at work.
 pub(crate) struct Working {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use axiomatic_testbed::chance::Chance;
+use axiomatic_testbed::postgres::{Postgres, Stop};
+
 use crate::faults::scene::{Working, produce};
 use crate::load::ledger::Broker;
 use crate::load::{Load, config};
-use crate::services::chance::Chance;
-use crate::services::postgres::{Postgres, Stop};
 use crate::support::{FOR_EVER, Place};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axiomatic_coordination::outbox::history::{Consumer, Event};
+use axiomatic_testbed::chance::Chance;
 
 use super::place::{Place, until};
-use crate::services::chance::Chance;
 
 const ROLES: [&str; 4] = ["first", "second", "produce for ever", "produce for ever"];
 

@@ -2,8 +2,6 @@
 
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::services;
-
 /// A child, which does not outlive its test.
 pub(crate) struct Running(Option<Child>);
 
@@ -22,7 +20,7 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, signal: &str) {
-        services::signal(self.child(), signal);
+        axiomatic_testbed::signal(self.child(), signal);
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

@@ -12,12 +12,12 @@ use axiomatic_coordination::outbox::Relay;
 use axiomatic_coordination::outbox::history::{Consumer as Consumers, Event};
 use axiomatic_nats::inbox::{Answer, Arrival, Config as ConsumerConfig, Consumer as Pulling};
 use axiomatic_nats::outbox::{Config, JetStream, Subjects};
+use axiomatic_testbed::nats::Nats;
 use tokio::sync::Mutex;
 
 use super::child::{LONG_LEASE, TICK, Work, produce_all};
 use super::consumer::Consumer;
 use super::place::Place;
-use crate::services::nats::Nats;
 
 /// Where a child finds NATS.
 const NATS: &str = "AXIOMATIC_KILL_NATS";

@@ -6,8 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axiomatic_coordination::MessageId;
 use axiomatic_coordination::outbox::{Class, Envelope, Publisher, Sequence, Verdict};
-
-use crate::services::chance::Chance;
+use axiomatic_testbed::chance::Chance;
 
 /// How many of a key's last messages are known again. A second copy comes
 /// while its message is in flight, or soon after; and no more than 16 of a key

@@ -91,6 +91,13 @@ impl Load {
 
     /// Whether the books say what the business says. All producers have ended.
     pub(crate) async fn check(&self) {
+        let wrong = self.wrong().await;
+        assert!(wrong.is_empty(), "{} are wrong: {wrong:#?}", wrong.len());
+        assert_eq!(self.idle().await, 0, "sessions are idle in transactions");
+    }
+
+    /// What the books say otherwise than the business.
+    pub(crate) async fn wrong(&self) -> Vec<String> {
         let sql = format!(
             "SELECT key, last, digest FROM {}.account",
             self.place.schema
@@ -105,17 +112,17 @@ impl Load {
                 row.get::<_, i64>(2),
             )
         });
-        let wrong = self.ledger.compare(accounts);
-        assert!(wrong.is_empty(), "{} are wrong: {wrong:#?}", wrong.len());
+        self.ledger.compare(accounts)
+    }
+
+    /// How many sessions are idle in a transaction.
+    pub(crate) async fn idle(&self) -> i64 {
         let idle = "SELECT count(*) FROM pg_stat_activity \
                     WHERE state LIKE 'idle in transaction%' AND application_name = $1";
         let name = &self.place.schema;
-        let idle: i64 = client
-            .query_one(idle, &[name])
-            .await
-            .expect("counts")
-            .get(0);
-        assert_eq!(idle, 0, "sessions are idle in transactions");
+        let client = self.place.client().await;
+        let idle = client.query_one(idle, &[name]).await;
+        idle.expect("counts").get(0)
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use axiomatic_coordination::MessageId;
 use axiomatic_coordination::outbox::Message;
 use axiomatic_postgres::outbox::Outbox;
+use axiomatic_testbed::chance::Chance;
 use tokio_postgres::Client;
 
 use super::ledger::digest;
-use crate::services::chance::Chance;
 use crate::support::connect;
 
 /// In the order of the keys, so that no two wait for each other.

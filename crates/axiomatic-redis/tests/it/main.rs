@@ -4,6 +4,7 @@
 mod child;
 mod config;
 mod deadlines;
+mod faults_by_proxy;
 mod keys;
 mod layer;
 mod leases;

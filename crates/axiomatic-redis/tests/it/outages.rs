@@ -51,7 +51,7 @@ async fn closed_it_refuses_while_redis_is_away_and_says_why() {
     let rejected = limiter.admit("a").await.unwrap_err();
     assert!(rejected.retry_after().is_some());
     assert_eq!(limiter.snapshot().unreachable(), 101);
-    server.restart();
+    server.run();
     recovered(&limiter).await;
     assert_eq!(limiter.admit("a").await.unwrap().source(), Source::Store);
 }
@@ -72,7 +72,7 @@ async fn open_it_lets_everything_pass_while_redis_is_away() {
         );
     }
     assert_eq!(limiter.snapshot().admitted(Source::FailedOpen), 100);
-    server.restart();
+    server.run();
     recovered(&limiter).await;
     assert_eq!(limiter.admit("a").await.unwrap().source(), Source::Store);
 }
@@ -99,7 +99,7 @@ async fn with_a_share_each_process_keeps_to_its_own() {
     }
     let rejected = limiter.admit_weighing("b", some(3)).await.unwrap_err();
     assert_eq!(rejected.retry_after(), None, "more than the share ever has");
-    server.restart();
+    server.run();
     recovered(&limiter).await;
     assert_eq!(limiter.admit("a").await.unwrap().source(), Source::Store);
 }
@@ -117,7 +117,7 @@ async fn a_share_is_not_filled_up_when_redis_comes_and_goes() {
         for _ in 0..10 {
             by_share += u32::from(limiter.admit("a").await.is_ok());
         }
-        server.restart();
+        server.run();
         recovered(&limiter).await;
     }
     assert_eq!(by_share, 2);
@@ -202,7 +202,7 @@ async fn all_who_come_back_share_one_connection() {
         limiter.admit("a").await.unwrap().source(),
         Source::FailedOpen
     );
-    server.restart();
+    server.run();
     let before = server.connections();
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..200 {
@@ -292,7 +292,7 @@ async fn a_process_may_start_while_redis_is_away() {
         limiter.admit("a").await.unwrap().source(),
         Source::LocalShare
     );
-    server.restart();
+    server.run();
     recovered(&limiter).await;
 }
 

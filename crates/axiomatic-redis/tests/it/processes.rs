@@ -66,7 +66,7 @@ fn processes_keep_to_the_bound_while_redis_is_killed_and_comes_back() {
         let Some(mut server) = Server::start() else {
             return;
         };
-        let address = server.address();
+        let address = server.url();
         let orders = Orders {
             address: &address,
             prefix: "api",
@@ -82,7 +82,7 @@ fn processes_keep_to_the_bound_while_redis_is_killed_and_comes_back() {
             std::thread::sleep(Duration::from_millis(700));
             server.kill();
             std::thread::sleep(Duration::from_millis(500));
-            server.restart();
+            server.run();
         }
         let admitted: Vec<Admitted> = running.into_iter().flat_map(Process::admitted).collect();
         assert_within(&admitted, &orders.config(), outages);

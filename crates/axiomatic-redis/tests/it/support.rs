@@ -4,15 +4,15 @@
 //! laptop without Redis it is skipped, and says so by its name; where `CI` is
 //! true it fails.
 
-use std::net::TcpListener;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axiomatic_capacity::rate_limit::Quota;
 use axiomatic_redis::rate_limit::{Config, OnFailure, RedisRateLimiter};
+use axiomatic_testbed::redis::Redis;
+use axiomatic_testbed::skip;
 
 /// Longer than anything takes, also on a machine with other things to do: who
 /// waits so long waits for something that does not come.
@@ -43,15 +43,6 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl 
     assert!(waited.await.is_ok(), "waited for ever: {what}");
 }
 
-/// There is no Redis: a failure where there has to be one.
-fn skip(why: &str) {
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("a test");
-    let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    assert!(!is_ci, "{test} needs Redis: {why}");
-    eprintln!("skipped: {test} needs Redis: {why}");
-}
-
 /// A prefix of its own on a Redis that others use too, and a connection to look
 /// at it. Its keys are removed when it is dropped.
 pub(crate) struct Shared {
@@ -68,7 +59,7 @@ impl Shared {
             .unwrap_or_else(|_| "redis://127.0.0.1:6379/".to_owned());
         let client = redis::Client::open(&*address).expect("an address");
         if let Err(error) = client.get_connection_with_timeout(Duration::from_secs(5)) {
-            skip(&error.to_string());
+            skip(&format!("Redis: {error}"));
             return None;
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -125,52 +116,21 @@ impl Drop for Shared {
     }
 }
 
-/// A Redis of a test's own, which it may stop, pause and start again.
-pub(crate) struct Server {
-    process: Child,
-    port: u16,
-    folder: PathBuf,
-    arguments: &'static [&'static str],
-}
+/// A Redis of a test's own, which it may stop, pause and start again, and what
+/// a client of it needs.
+pub(crate) struct Server(Redis);
 
 impl Server {
     pub(crate) fn start() -> Option<Server> {
-        Self::start_with(&[])
+        Redis::start().map(Server)
     }
 
     pub(crate) fn start_with(arguments: &'static [&'static str]) -> Option<Server> {
-        if let Err(error) = Command::new("redis-server").arg("--version").output() {
-            skip(&error.to_string());
-            return None;
-        }
-        // Between asking for a free port and its use another may take it.
-        for _ in 0..20 {
-            let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            let port = free.local_addr().expect("an address").port();
-            drop(free);
-            let name = format!("axiomatic-redis.{}.{port}", std::process::id());
-            let folder = std::env::temp_dir().join(name);
-            std::fs::create_dir_all(&folder).expect("a folder");
-            let process = spawn(port, &folder, arguments);
-            let mut server = Server {
-                process,
-                port,
-                folder,
-                arguments,
-            };
-            if server.answers() {
-                return Some(server);
-            }
-        }
-        panic!("no private Redis would start");
-    }
-
-    pub(crate) fn address(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        Redis::start_with(arguments).map(Server)
     }
 
     pub(crate) fn client(&self) -> redis::Client {
-        redis::Client::open(self.address()).expect("an address")
+        redis::Client::open(self.url()).expect("an address")
     }
 
     pub(crate) fn build(&self, config: Config) -> RedisRateLimiter {
@@ -195,71 +155,18 @@ impl Server {
             .find_map(|line| line.strip_prefix("total_connections_received:"));
         line.and_then(|n| n.trim().parse().ok()).expect("a count")
     }
+}
 
-    /// Ends it at once, with all it knows.
-    pub(crate) fn kill(&mut self) {
-        self.process.kill().expect("it ran");
-        self.process.wait().expect("it ended");
-    }
+impl Deref for Server {
+    type Target = Redis;
 
-    /// Starts it again at the same address, knowing nothing.
-    pub(crate) fn restart(&mut self) {
-        self.process = spawn(self.port, &self.folder, self.arguments);
-        assert!(self.answers(), "it did not start again");
-    }
-
-    /// Stops its process, so that it accepts connections and answers nothing.
-    pub(crate) fn pause(&self) {
-        self.signal("-STOP");
-    }
-
-    pub(crate) fn resume(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .args([signal, &self.process.id().to_string()])
-            .status();
-        assert!(sent.expect("kill runs").success());
-    }
-
-    fn answers(&mut self) -> bool {
-        for _ in 0..2_000 {
-            if self.process.try_wait().expect("ours").is_some() {
-                return false;
-            }
-            let tried = self
-                .client()
-                .get_connection_with_timeout(Duration::from_secs(1));
-            if tried.is_ok() {
-                return true;
-            }
-            // A server tells nobody that it listens: it is asked again.
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        false
+    fn deref(&self) -> &Redis {
+        &self.0
     }
 }
 
-fn spawn(port: u16, folder: &PathBuf, arguments: &[&str]) -> Child {
-    Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
-        .arg("--dir")
-        .arg(folder)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it is there")
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Redis {
+        &mut self.0
     }
 }

@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-use super::{executable, free_port, signal, skip};
+use crate::{executable, free_port, signal, skip};
+
+/// How drivers ask for a commit: in a simple query.
+pub const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
 /// How a server is stopped.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Stop {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
     /// Sessions are ended, and their transactions rolled back.
     Fast,
     /// As if the machine had lost its power, but for what the operating system
@@ -24,7 +27,8 @@ pub(crate) enum Stop {
 
 /// A server in a directory of its own, at a port of its own, with `fsync` on.
 /// Gone when it is dropped.
-pub(crate) struct Postgres {
+#[derive(Debug)]
+pub struct Postgres {
     bin: PathBuf,
     directory: TempDir,
     port: u16,
@@ -35,7 +39,11 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// A new server that runs, if PostgreSQL is installed. With a template of
     /// a cluster this would be faster, but its initialisation takes a second.
-    pub(crate) async fn start() -> Option<Postgres> {
+    ///
+    /// # Panics
+    ///
+    /// If it does not start, or in CI if there is none.
+    pub async fn start() -> Option<Postgres> {
         let mut installed: Vec<_> = fs::read_dir("/usr/lib/postgresql")
             .map(|versions| versions.flatten().map(|v| v.path().join("bin")).collect())
             .unwrap_or_default();
@@ -69,27 +77,35 @@ impl Postgres {
     }
 
     /// Its address.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         self.url_through(self.port)
     }
 
     /// Its address behind something that forwards from this port.
-    pub(crate) fn url_through(&self, port: u16) -> String {
+    pub fn url_through(&self, port: u16) -> String {
         format!("postgres://root@127.0.0.1:{port}/postgres")
     }
 
     /// Where it listens.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// A connection.
-    pub(crate) async fn client(&self) -> Client {
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub async fn client(&self) -> Client {
         self.connect().await.expect("it runs")
     }
 
     /// Stops it, and waits until it has stopped.
-    pub(crate) fn stop(&mut self, how: Stop) {
+    ///
+    /// # Panics
+    ///
+    /// If that is impossible.
+    pub fn stop(&mut self, how: Stop) {
         if let Some(mut process) = self.process.take() {
             match how {
                 Stop::Fast => signal(&process, "-INT"),
@@ -101,7 +117,11 @@ impl Postgres {
 
     /// Starts it where it was, in the same directory at the same port, and
     /// waits until it takes connections.
-    pub(crate) async fn run(&mut self) {
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn run(&mut self) {
         let mut postgres = self.command("postgres");
         postgres.args(["-p", &self.port.to_string()]);
         postgres.arg("-k").arg(self.directory.path());
