@@ -83,6 +83,17 @@ pub struct Scope {
     pub route: Box<str>,
 }
 
+impl Scope {
+    /// The most that tenant, method and route may have together, in bytes:
+    /// what an index of every engine takes, with a key.
+    pub const LONGEST: usize = 2048;
+
+    /// How long it is, in bytes.
+    pub fn length(&self) -> usize {
+        self.tenant.len() + self.method.len() + self.route.len()
+    }
+}
+
 /// A key with its scope: what a store finds a request by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {

@@ -117,6 +117,7 @@
 //! | without a key | 400, or by the handler if none is [required](http::Config::required) | `key-missing` |
 //! | with a key that is none, or two | 400 | `key-bad` |
 //! | of nobody | 400 | `tenant-unknown` |
+//! | whose tenant, method and route have more than 2 KiB together | 414 | `scope-too-long` |
 //! | with a body that is too long | 413 | `request-too-large` |
 //! | with a body of unknown length | 411 | `length-required` |
 //! | with a body that breaks off | 400 | `body-unreadable` |

@@ -172,9 +172,10 @@
 //!
 //! - If the work is on another database: its phases are foreign, and it is
 //!   enough that the other side knows a key again.
-//! - If a tenant or a route holds a NUL, which no text of PostgreSQL does, or
-//!   if tenant, method, route and key are longer than 2.6 kB together: the
-//!   claim is refused.
+//! - If a tenant or a route holds a NUL, which no text of PostgreSQL does: the
+//!   claim is refused. So it is if tenant, method, route and key have more than
+//!   2.6 kB together; over HTTP such a request is refused before
+//!   (`the_longest_name_is_taken`).
 //! - Behind a pool that lends a connection for a single statement: its
 //!   transactions are none. One that lends it for a transaction will do.
 //! - For a phase that takes minutes: its transaction keeps the vacuum from all

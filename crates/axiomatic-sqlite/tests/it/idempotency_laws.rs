@@ -114,6 +114,7 @@ laws! {
     async fn answers_are_repeated_to_the_byte();
     async fn the_same_key_elsewhere_is_another();
     async fn keys_are_equal_only_if_every_byte_is();
+    async fn the_longest_name_is_taken();
     async fn a_lease_that_ended_is_followed_by_a_higher_epoch();
     async fn a_lease_that_ended_is_held_until_another_follows();
     async fn a_renewed_lease_does_not_end();

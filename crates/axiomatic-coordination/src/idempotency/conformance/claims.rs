@@ -6,7 +6,7 @@ use super::{
     LONG, SHORT, Subject, claim, claims, completes, end_of_short, mine, name, phases, releases,
     response,
 };
-use crate::idempotency::{Claimed, Fence, Fingerprint, Mine, Store, StoredResponse};
+use crate::idempotency::{Claimed, Fence, Fingerprint, Key, Mine, Scope, Store, StoredResponse};
 
 /// The states of a key, in their order.
 ///
@@ -217,6 +217,34 @@ pub async fn the_same_key_elsewhere_is_another<S: Subject>() {
     for ours in &records[1..] {
         releases(&subject, ours).await;
     }
+}
+
+/// And is known again.
+///
+/// # Panics
+///
+/// If the law is broken.
+pub async fn the_longest_name_is_taken<S: Subject>() {
+    let subject = S::fresh().await;
+    // What an engine cannot make shorter.
+    let mut state = 7_u64;
+    let mut text = |length: usize| -> String {
+        let mut letter = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b'!' + (state >> 57) as u8 % 94)
+        };
+        (0..length).map(|_| letter()).collect()
+    };
+    let mut name = name(&text(Key::LONGEST));
+    name.scope.tenant = text(Scope::LONGEST / 2).into();
+    name.scope.route = text(Scope::LONGEST - Scope::LONGEST / 2 - "POST".len()).into();
+    assert_eq!(name.scope.length(), Scope::LONGEST);
+    let ours = mine(&subject, &claim(&name)).await;
+    completes(&subject, &ours, "done").await;
+    let again = claims(&subject, &claim(&name)).await;
+    assert_eq!(again, Claimed::Completed(response("done")));
 }
 
 /// No case is folded, nothing trimmed, no number read as one.

@@ -31,7 +31,8 @@ pub use claims::{
     a_claim_asked_again_is_answered_as_before, a_claim_does_not_wait_for_an_atomic_phase,
     a_key_is_new_then_in_progress_then_completed, another_request_under_a_key_is_a_mismatch,
     answers_are_repeated_to_the_byte, keys_are_equal_only_if_every_byte_is,
-    of_first_claims_at_once_one_has_it, the_same_key_elsewhere_is_another,
+    of_first_claims_at_once_one_has_it, the_longest_name_is_taken,
+    the_same_key_elsewhere_is_another,
 };
 pub use fences::{
     a_lease_that_ended_is_followed_by_a_higher_epoch,
@@ -111,6 +112,7 @@ pub async fn laws<S: Subject>() {
     answers_are_repeated_to_the_byte::<S>().await;
     the_same_key_elsewhere_is_another::<S>().await;
     keys_are_equal_only_if_every_byte_is::<S>().await;
+    the_longest_name_is_taken::<S>().await;
     a_lease_that_ended_is_followed_by_a_higher_epoch::<S>().await;
     a_lease_that_ended_is_held_until_another_follows::<S>().await;
     a_renewed_lease_does_not_end::<S>().await;

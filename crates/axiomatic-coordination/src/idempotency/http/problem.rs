@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 
 use super::service::Answer;
-use crate::idempotency::StoredResponse;
+use crate::idempotency::{Scope, StoredResponse};
 
 /// Why a request was not run, or its answer not given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,7 @@ pub(super) enum Problem {
     KeyMissing,
     KeyBad(String),
     TenantUnknown,
+    ScopeTooLong,
     LengthRequired,
     TooLarge { at_most: usize },
     BodyUnreadable,
@@ -30,6 +31,7 @@ impl Problem {
             Problem::KeyMissing => "urn:axiomatic:idempotency:key-missing",
             Problem::KeyBad(_) => "urn:axiomatic:idempotency:key-bad",
             Problem::TenantUnknown => "urn:axiomatic:idempotency:tenant-unknown",
+            Problem::ScopeTooLong => "urn:axiomatic:idempotency:scope-too-long",
             Problem::LengthRequired => "urn:axiomatic:idempotency:length-required",
             Problem::TooLarge { .. } => "urn:axiomatic:idempotency:request-too-large",
             Problem::BodyUnreadable => "urn:axiomatic:idempotency:body-unreadable",
@@ -47,6 +49,7 @@ impl Problem {
             | Problem::KeyBad(_)
             | Problem::TenantUnknown
             | Problem::BodyUnreadable => StatusCode::BAD_REQUEST,
+            Problem::ScopeTooLong => StatusCode::URI_TOO_LONG,
             Problem::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Problem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::InProgress => StatusCode::CONFLICT,
@@ -61,6 +64,7 @@ impl Problem {
             Problem::KeyMissing => "The request has no Idempotency-Key",
             Problem::KeyBad(_) => "The Idempotency-Key cannot be read",
             Problem::TenantUnknown => "It is not known whose request this is",
+            Problem::ScopeTooLong => "What the key belongs to has too long a name",
             Problem::LengthRequired => "The length of the body must be said",
             Problem::TooLarge { .. } => "The body is too long",
             Problem::BodyUnreadable => "The body did not come to its end",
@@ -76,6 +80,7 @@ impl Problem {
         match self {
             Problem::KeyBad(why) => Some(why.clone()),
             Problem::TooLarge { at_most } => Some(format!("at most {at_most} bytes")),
+            Problem::ScopeTooLong => Some(format!("at most {} bytes", Scope::LONGEST)),
             _ => None,
         }
     }

@@ -222,6 +222,9 @@ impl<S: Store> Shared<S> {
             method: parts.method.as_str().into(),
             route: config.routes.of(parts).into(),
         };
+        if scope.length() > Scope::LONGEST {
+            return Err(Problem::ScopeTooLong);
+        }
         Ok(Some(Name { scope, key }))
     }
 

@@ -1,12 +1,11 @@
 //! The tables of the layer, row by row.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axiomatic_coordination::idempotency::http::{
     Config, ConfigError, InProgress, Routes, Statuses, Tenants,
 };
-use axiomatic_coordination::idempotency::{Phases, Store};
+use axiomatic_coordination::idempotency::{Phases, Scope, Store};
 use bytes::Bytes;
 use futures::future::join_all;
 use http::{HeaderName, Method, Request, header};
@@ -145,11 +144,25 @@ async fn what_cannot_be_told_from_other_requests_is_not_run() {
         let told = ask(&service, request).await.unwrap();
         assert_eq!((status(&told), &*problem(&told)), (says, kind));
     }
+    // Tenant and method count too.
+    let path = |length| format!("/{}", "x".repeat(length - "/POSTacme".len()));
+    let mut far = request(&["k"], true, "");
+    *far.uri_mut() = path(Scope::LONGEST + 1).parse().unwrap();
+    let told = ask(&service, far).await.unwrap();
+    assert_eq!((status(&told), &*problem(&told)), (414, "scope-too-long"));
     assert_eq!(calls.count(), 0);
-    let told = ask(&service, request(&["k"], true, "1234")).await.unwrap();
+    let mut far = request(&["k"], true, "");
+    *far.uri_mut() = path(Scope::LONGEST).parse().unwrap();
+    let told = ask(&service, far).await.unwrap();
     assert_eq!(
         (status(&told), calls.count()),
         (201, 1),
+        "just not too long"
+    );
+    let told = ask(&service, request(&["k"], true, "1234")).await.unwrap();
+    assert_eq!(
+        (status(&told), calls.count()),
+        (201, 2),
         "as long as it may be"
     );
 }
@@ -275,50 +288,6 @@ async fn answers_are_stored_by_their_status() {
     }
     let created = Statuses::by(|status| status == 201);
     assert!(stored(created, 201).await && !stored(created, 200).await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_repeat_goes_on_from_the_last_phase() {
-    let store = Flaky::new();
-    let layer = layer(config(), &store);
-    let (booked, sent, calls) = (Calls::default(), Arc::default(), Calls::default());
-    let effects = (booked.clone(), Arc::clone(&sent), calls.clone());
-    let handler = move |request: Asks| {
-        let (booked, sent, calls) = effects.clone();
-        let sent: Arc<Mutex<Vec<_>>> = sent;
-        async move {
-            let phases = request.extensions().get::<Phases<Flaky>>().unwrap();
-            let call = calls.add();
-            assert_eq!(phases.attempts() as usize, call);
-            let work = |_| async { Ok::<_, ()>(booked.add()) };
-            let number = phases.phase("book").foreign(work).await.unwrap();
-            let work = |key: axiomatic_coordination::idempotency::DerivedKey| {
-                sent.lock().unwrap().push(key);
-                async move { if call < 3 { Err(()) } else { Ok(()) } }
-            };
-            match phases.phase("send").foreign(work).await {
-                Ok(()) => Says::Ok(answer(201, format!("booking {number}"))),
-                Err(_) => Says::Ok(answer(502, "the mail is down")),
-            }
-        }
-    };
-    let service = over(&layer, handler);
-    for says in [502, 502, 201, 201] {
-        let told = ask(&service, post("k", "x")).await.unwrap();
-        assert_eq!(status(&told), says);
-    }
-    assert_eq!((booked.count(), calls.count()), (1, 3));
-    let sent = sent.lock().unwrap();
-    assert_eq!(sent.len(), 3);
-    assert!(
-        sent.iter().all(|key| *key == sent[0]),
-        "one key for the other side"
-    );
-    let counted = layer.snapshot();
-    assert_eq!(
-        (counted.resumed, counted.released, counted.completed),
-        (2, 2, 1)
-    );
 }
 
 #[tokio::test]

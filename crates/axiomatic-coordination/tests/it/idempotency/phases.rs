@@ -1,13 +1,16 @@
 //! Phases, as the code that handles a request uses them.
 
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 
 use axiomatic_coordination::Memory;
 use axiomatic_coordination::idempotency::{
-    Claimed, Fingerprint, MemoryIdempotency, PhaseError, Phases, Store,
+    Claimed, DerivedKey, Fingerprint, MemoryIdempotency, PhaseError, Phases, Store,
 };
 
-use super::bench::{claim_of, name};
+use super::bench::{
+    Asks, Calls, Flaky, Says, answer, ask, claim_of, config, layer, name, over, post, status,
+};
 
 /// The next run of the request of this key.
 async fn run(store: &MemoryIdempotency, key: &str) -> Phases<MemoryIdempotency> {
@@ -86,4 +89,48 @@ async fn a_derived_key_is_that_of_no_other_phase_and_no_other_request() {
     assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2]);
     assert_eq!(one.clone().phase("a").derived_key(), keys[0]);
     assert_eq!(keys[0].0.get_version_num(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_goes_on_from_the_last_phase() {
+    let store = Flaky::new();
+    let layer = layer(config(), &store);
+    let (booked, sent, calls) = (Calls::default(), Arc::default(), Calls::default());
+    let effects = (booked.clone(), Arc::clone(&sent), calls.clone());
+    let handler = move |request: Asks| {
+        let (booked, sent, calls) = effects.clone();
+        let sent: Arc<Mutex<Vec<_>>> = sent;
+        async move {
+            let phases = request.extensions().get::<Phases<Flaky>>().unwrap();
+            let call = calls.add();
+            assert_eq!(phases.attempts() as usize, call);
+            let work = |_| async { Ok::<_, ()>(booked.add()) };
+            let number = phases.phase("book").foreign(work).await.unwrap();
+            let work = |key: DerivedKey| {
+                sent.lock().unwrap().push(key);
+                async move { if call < 3 { Err(()) } else { Ok(()) } }
+            };
+            match phases.phase("send").foreign(work).await {
+                Ok(()) => Says::Ok(answer(201, format!("booking {number}"))),
+                Err(_) => Says::Ok(answer(502, "the mail is down")),
+            }
+        }
+    };
+    let service = over(&layer, handler);
+    for says in [502, 502, 201, 201] {
+        let told = ask(&service, post("k", "x")).await.unwrap();
+        assert_eq!(status(&told), says);
+    }
+    assert_eq!((booked.count(), calls.count()), (1, 3));
+    let sent = sent.lock().unwrap();
+    assert_eq!(sent.len(), 3);
+    assert!(
+        sent.iter().all(|key| *key == sent[0]),
+        "one key for the other side"
+    );
+    let counted = layer.snapshot();
+    assert_eq!(
+        (counted.resumed, counted.released, counted.completed),
+        (2, 2, 1)
+    );
 }
