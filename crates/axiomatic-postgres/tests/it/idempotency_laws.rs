@@ -202,6 +202,7 @@ laws! {
         async fn the_same_key_elsewhere_is_another();
         #[tokio::test(flavor = "multi_thread")]
         async fn keys_are_equal_only_if_every_byte_is();
+        #[tokio::test(flavor = "multi_thread")]
         async fn the_longest_name_is_taken();
         #[tokio::test(flavor = "multi_thread")]
         async fn a_lease_that_ended_is_followed_by_a_higher_epoch();
