@@ -261,6 +261,8 @@ async fn an_exchange_that_may_not_be_written_to_refuses_for_now() {
     scene
         .server
         .ctl(["set_permissions", "guest", ".*", "none", ".*"]);
+    // A channel that is never idle keeps what it was permitted.
+    scene.server.ctl(["close_all_connections", "permissions"]);
     let refused = async || {
         let verdicts = scene.publish(&envelopes("a", 3)).await;
         verdicts.iter().all(|verdict| {
