@@ -66,7 +66,7 @@ impl Drop for Server {
 fn spawn(listener: &TcpListener, variables: &[(&'static str, String)]) -> Child {
     let socket = OwnedFd::from(listener.try_clone().unwrap());
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "storm::server::child", "--nocapture"]);
+    child.args(["--exact", "server::child", "--nocapture"]);
     child.envs(variables.iter().map(|(name, value)| (name, value)));
     child.stdin(Stdio::from(socket)).stdout(Stdio::null());
     child.spawn().unwrap()

@@ -34,7 +34,9 @@ impl Tree {
         let mut folders: Vec<PathBuf> = crates
             .map(|entry| entry.expect("readable").path())
             .collect();
-        folders.extend(["examples", "benches", "tests"].map(|name| self.root.join(name)));
+        folders.extend(
+            ["examples", "benches", "tests", "tests/storm"].map(|name| self.root.join(name)),
+        );
         folders.sort();
         let manifests = folders.iter().map(|folder| folder.join("Cargo.toml"));
         manifests

@@ -11,11 +11,9 @@
 //! nothing unless a parent says where.
 #![cfg(unix)]
 
-mod storm {
-    mod clients;
-    mod place;
-    mod provider;
-    mod server;
-    mod servers;
-    mod story;
-}
+mod clients;
+mod place;
+mod provider;
+mod server;
+mod servers;
+mod story;
