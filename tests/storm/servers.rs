@@ -91,6 +91,8 @@ pub(crate) async fn rage(
     loop {
         let then = sent.load(Ordering::Relaxed) + random.below(300);
         while sent.load(Ordering::Relaxed) < then {
+            // One that ended by itself would keep its clients for ever.
+            servers.iter_mut().for_each(Server::must_run);
             pause(1).await;
         }
         pause(random.below(20)).await;

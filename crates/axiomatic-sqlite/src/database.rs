@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use axiomatic_coordination::outbox::Wake;
 use axiomatic_coordination::{StoreError, Timestamp, Why};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{oneshot, watch};
 
 use crate::error::store_error;
@@ -189,7 +190,7 @@ impl fmt::Debug for Database {
 fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(options.busy_timeout)?;
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    switch_log_on(&connection, options.busy_timeout)?;
     connection.pragma_update(
         None,
         "synchronous",
@@ -208,6 +209,26 @@ fn connect(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
     // few dozen.
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
+}
+
+/// Turns the write-ahead log on. Of two who do that to a file at once, SQLite
+/// refuses one without waiting, whatever the timeout is: so it is asked again.
+fn switch_log_on(connection: &Connection, within: Duration) -> rusqlite::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    let mut pauses = within.as_millis() / PAUSE.as_millis();
+    loop {
+        let switched = connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()));
+        match switched {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                if pauses == 0 {
+                    return Err(error);
+                }
+                pauses -= 1;
+                thread::sleep(PAUSE);
+            }
+            switched => return switched,
+        }
+    }
 }
 
 /// Refuses what SQLite opens and cannot be worked with: what has no

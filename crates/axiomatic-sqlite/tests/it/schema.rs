@@ -1,5 +1,8 @@
 //! Which files are taken, and what is made of them.
 
+use std::sync::Barrier;
+use std::thread;
+
 use axiomatic_coordination::Why;
 use axiomatic_sqlite::{Database, Options, Tables, outbox};
 use rusqlite::Connection;
@@ -96,4 +99,22 @@ fn a_table_of_somebody_else_is_not_taken_for_ours() {
     let refused = Database::open(place.file(), Options::new()).expect_err("is refused");
     assert_eq!(refused.why(), Why::Refused);
     assert_eq!(shape(&place.look()).len(), 1, "nothing was made");
+}
+
+#[test]
+fn who_opens_a_new_file_at_once_waits_for_the_others() {
+    for _ in 0..30 {
+        let place = Place::new();
+        let all_at_once = Barrier::new(4);
+        thread::scope(|scope| {
+            let open = || {
+                all_at_once.wait();
+                Database::open(place.file(), Options::new()).map(drop)
+            };
+            let opening = [(); 4].map(|()| scope.spawn(open));
+            for opened in opening {
+                opened.join().expect("no panic").expect("opens");
+            }
+        });
+    }
 }
