@@ -29,7 +29,8 @@ use crate::idempotency::{Claim, Claimed, Fingerprint, Name, Owner, Scope, Store,
 /// The body of an answer: one that is stored, or the handler's own.
 pub type Answer<R> = Either<Full<Bytes>, R>;
 
-/// The answer, or the handler's error.
+/// The answer, or the handler's error. Boxed, since it waits for tasks and for a
+/// database: beside these one allocation is nothing.
 pub type ResponseFuture<R, E> = BoxFuture<'static, Result<Response<Answer<R>>, E>>;
 
 /// A service that runs each request once, as far as its key tells.
