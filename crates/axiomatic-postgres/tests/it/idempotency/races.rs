@@ -323,7 +323,9 @@ async fn claims_phases_adoptions_and_sweeps_at_once_neither_fail_nor_deadlock() 
 }
 
 /// Several processes run the same requests, each taking over from the others
-/// as soon as it can; leases end before the work does.
+/// as soon as it can; leases end before the work does. A lease that is always
+/// too short would let nobody finish on a slow machine, so it doubles with each
+/// claim.
 #[tokio::test(flavor = "multi_thread")]
 async fn however_often_a_request_is_taken_over_its_phase_happens_once() {
     let Some(scene) = Scene::with(8).await else {
@@ -334,16 +336,20 @@ async fn however_often_a_request_is_taken_over_its_phase_happens_once() {
         let scene = scene.clone();
         tokio::spawn(async move {
             let mut client = scene.client().await;
+            let mut taken_over = 0;
             for key in 0..15 {
                 let name = name(&key.to_string());
+                let mut lease = Duration::from_millis(1);
                 loop {
                     let mut claim = claim(&name);
-                    claim.lease = Duration::from_millis(1);
+                    claim.lease = lease;
                     let mine = match scene.claim(&claim).await {
                         Claimed::Completed(_) => break,
                         Claimed::Mine(mine) => mine,
                         _ => continue,
                     };
+                    lease *= 2;
+                    taken_over += u32::from(mine.attempts > 1);
                     let phases = scene.phases(&name, mine);
                     let insert = scene.sql(&format!(
                         "INSERT INTO {{schema}}.account (name) VALUES ('{key}')"
@@ -357,12 +363,15 @@ async fn however_often_a_request_is_taken_over_its_phase_happens_once() {
                     }
                 }
             }
+            taken_over
         })
     });
+    let mut taken_over = 0;
     for running in running.collect::<Vec<_>>() {
         let ended = timeout(FOR_EVER * 2, running).await;
-        ended.expect("it ends").expect("no failure");
+        taken_over += ended.expect("it ends").expect("no failure");
     }
+    assert!(taken_over > 0, "nobody took over from anybody");
     let names = "SELECT count(DISTINCT name) FROM {schema}.account";
     assert_eq!(scene.number(names).await, 15);
     assert_eq!(scene.accounts().await, 15, "each once");
