@@ -18,6 +18,8 @@ pub mod inbox;
 mod memory;
 mod message_id;
 pub mod outbox;
+#[doc(hidden)]
+pub mod saga;
 mod store_error;
 mod timestamp;
 
