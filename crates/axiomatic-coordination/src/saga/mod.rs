@@ -4,6 +4,7 @@
 mod change;
 mod fault;
 mod id;
+mod machine;
 mod mail;
 mod record;
 mod store;

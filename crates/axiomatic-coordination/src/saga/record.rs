@@ -64,15 +64,19 @@ pub enum Kind {
     UndoRetried,
     /// An operator has the undo skipped; data says who and why.
     UndoSkipped,
-    /// An operator has the saga go on forward; data says who and why.
+    /// An operator has a step that is stuck tried again; or, with no step
+    /// named, the saga go forward again. Data says who and why.
     Resumed,
     /// An operator gave the saga up; data says who and why.
     Abandoned,
+    /// A letter that came too late or asked for what cannot be; data says what
+    /// it was, and why nothing was done.
+    Refused,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Began,
         Kind::Done,
         Kind::Failed,
@@ -87,6 +91,7 @@ impl Kind {
         Kind::UndoSkipped,
         Kind::Resumed,
         Kind::Abandoned,
+        Kind::Refused,
     ];
 
     /// As stores write it. Frozen.
@@ -106,6 +111,7 @@ impl Kind {
             Kind::UndoSkipped => "undo skipped",
             Kind::Resumed => "resumed",
             Kind::Abandoned => "abandoned",
+            Kind::Refused => "refused",
         }
     }
 
