@@ -2,6 +2,7 @@
 //! all undone.
 
 mod change;
+mod definition;
 mod fault;
 mod id;
 mod machine;
@@ -10,6 +11,10 @@ mod record;
 mod store;
 
 pub use change::{Append, Appended, Change, Wake};
+pub use definition::{
+    After, Builder, Committed, Context, DefinitionError, Description, Each, Handle, Inputs,
+    LocalAction, Phase, Probed, Saga, Step, StepKey, Undoable, Was, encode,
+};
 pub use fault::Fault;
 pub use id::{BUCKETS, ExecutorId, Lease, SagaId};
 pub use mail::{Mail, Posted, Subject};

@@ -294,7 +294,7 @@ impl Progress {
 }
 
 /// How many items a step can be for.
-pub(crate) const MOST_ITEMS: usize = 10_000;
+pub(crate) const MOST_ITEMS: usize = 1000;
 
 /// A line that cannot follow those before it.
 #[derive(Clone, Debug, PartialEq, Eq)]

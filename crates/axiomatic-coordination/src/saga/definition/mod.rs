@@ -1,0 +1,25 @@
+//! How sagas are defined.
+
+mod action;
+mod builder;
+mod context;
+mod describe;
+mod each;
+mod error;
+mod handle;
+mod saga;
+mod step;
+
+pub(crate) use action::{Doing, Run, UndoRun};
+pub(crate) use handle::Outputs;
+pub(crate) use saga::Plan;
+
+pub use action::{LocalAction, encode};
+pub use builder::{Builder, Committed, Phase, Undoable};
+pub use context::{Context, Probed, StepKey, Was};
+pub use describe::Description;
+pub use each::Each;
+pub use error::DefinitionError;
+pub use handle::{After, Handle, Inputs};
+pub use saga::Saga;
+pub use step::Step;

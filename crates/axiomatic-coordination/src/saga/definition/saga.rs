@@ -1,0 +1,113 @@
+//! A definition that is complete.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axiomatic_core::hash::{Algorithm, Hasher, Seed};
+
+use super::action::Action;
+use super::describe::Description;
+use super::handle::Source;
+use crate::saga::machine::Graph;
+use crate::saga::store::{self, Store};
+
+/// A definition of sagas: their steps, and what each does. Cheap to clone.
+///
+/// `In` is what a saga is given, `Out` its result.
+pub struct Saga<S: Store, In, Out> {
+    pub(crate) plan: Arc<Plan<S>>,
+    types: PhantomData<fn(In) -> Out>,
+}
+
+/// A definition without the types of its input and result.
+pub(crate) struct Plan<S: Store> {
+    pub(crate) definition: store::Definition,
+    /// Of which others it runs sagas, too.
+    pub(crate) also_runs: Vec<(u32, u64)>,
+    pub(crate) graph: Graph,
+    pub(crate) actions: Vec<Action<S>>,
+    pub(crate) output: Option<Source>,
+    pub(crate) output_limit: usize,
+}
+
+impl<S: Store, In, Out> Saga<S, In, Out> {
+    pub(super) fn new(
+        (name, version): (Arc<str>, u32),
+        graph: Graph,
+        actions: Vec<Action<S>>,
+        output: Option<Source>,
+        output_limit: usize,
+    ) -> Self {
+        let text = Description::new(&name, version, &graph).to_string();
+        let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(0));
+        let definition = store::Definition {
+            name,
+            version,
+            hash: hasher.hash(text.as_bytes()),
+        };
+        Saga {
+            plan: Arc::new(Plan {
+                definition,
+                also_runs: Vec::new(),
+                graph,
+                actions,
+                output,
+                output_limit,
+            }),
+            types: PhantomData,
+        }
+    }
+
+    /// Its name, version and hash.
+    pub fn definition(&self) -> &store::Definition {
+        &self.plan.definition
+    }
+
+    /// Its steps, to be shown, or compared with what they were.
+    pub fn describe(&self) -> Description {
+        let definition = &self.plan.definition;
+        Description::new(&definition.name, definition.version, &self.plan.graph)
+    }
+
+    /// Sagas of this older version are run by this definition, too. Its author
+    /// says that it works for them: that each step which one of them may have
+    /// begun is here, under its name, and takes and returns what it did.
+    ///
+    /// # Panics
+    ///
+    /// If the definition was cloned before.
+    #[must_use]
+    pub fn also_runs(mut self, version: u32, hash: u64) -> Self {
+        let plan = Arc::get_mut(&mut self.plan).expect("said before the definition is cloned");
+        plan.also_runs.push((version, hash));
+        self
+    }
+}
+
+impl<S: Store> Plan<S> {
+    /// Whether it runs sagas of this definition.
+    pub(crate) fn runs(&self, other: &store::Definition) -> bool {
+        let own = &self.definition;
+        let is_own = (own.version, own.hash) == (other.version, other.hash);
+        let others = (other.version, other.hash);
+        own.name == other.name && (is_own || self.also_runs.contains(&others))
+    }
+}
+
+impl<S: Store, In, Out> Clone for Saga<S, In, Out> {
+    fn clone(&self) -> Self {
+        Saga {
+            plan: Arc::clone(&self.plan),
+            types: PhantomData,
+        }
+    }
+}
+
+impl<S: Store, In, Out> fmt::Debug for Saga<S, In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Saga")
+            .field("definition", &self.plan.definition)
+            .finish_non_exhaustive()
+    }
+}
