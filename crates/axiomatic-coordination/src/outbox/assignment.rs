@@ -1,21 +1,20 @@
-//! Which relay has which bucket: a pure function of who is there.
+//! Which relay, or executor, has which bucket: a pure function of who is there.
 
 use axiomatic_core::hash::{Algorithm, Hasher, Seed, rendezvous};
 
 use super::lane::{Bucket, Buckets};
-use super::store::RelayId;
 
-/// The buckets that are this relay's if these relays are there: those of
-/// which it is the first in the rendezvous order. When a relay joins or
-/// leaves, only the buckets move that it gets or had: 1/n of them.
-pub(super) fn buckets_of(relay: &RelayId, there: &[RelayId], buckets: Buckets) -> Vec<Bucket> {
+/// The buckets that are those of `me` if all these are there: those of which
+/// it is the first in the rendezvous order. When one joins or leaves, only the
+/// buckets move that it gets or had: 1/n of them.
+pub(crate) fn buckets_of(me: &str, there: &[&str], buckets: Buckets) -> Vec<Bucket> {
     let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(0));
-    let hash = |relay: &RelayId| hasher.hash(relay.as_str().as_bytes());
-    let own = hash(relay);
+    let hash = |name: &str| hasher.hash(name.as_bytes());
+    let own = hash(me);
     let others: Vec<u64> = there
         .iter()
-        .filter(|other| *other != relay)
-        .map(hash)
+        .filter(|other| **other != me)
+        .map(|other| hash(other))
         .collect();
     buckets
         .all()
@@ -32,8 +31,8 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
-    fn owners(there: &[RelayId]) -> HashMap<Bucket, Vec<&RelayId>> {
-        let mut owners: HashMap<Bucket, Vec<&RelayId>> = HashMap::new();
+    fn owners<'a>(there: &[&'a str]) -> HashMap<Bucket, Vec<&'a str>> {
+        let mut owners: HashMap<Bucket, Vec<&str>> = HashMap::new();
         for relay in there {
             for bucket in buckets_of(relay, there, Buckets::default()) {
                 owners.entry(bucket).or_default().push(relay);
@@ -44,9 +43,8 @@ mod tests {
 
     #[test]
     fn every_bucket_has_one_relay_and_only_those_of_who_comes_or_goes_move() {
-        let relays: Vec<_> = (0..5)
-            .map(|n| RelayId::from_stored(&format!("relay-{n}")))
-            .collect();
+        let relays: Vec<String> = (0..5).map(|n| format!("relay-{n}")).collect();
+        let relays: Vec<&str> = relays.iter().map(String::as_str).collect();
         let mut before = owners(&relays[..1]);
         assert_eq!(before.len(), 64);
         for count in 2..=relays.len() {
@@ -56,7 +54,7 @@ mod tests {
             for (bucket, owner) in &after {
                 assert_eq!(owner.len(), 1, "{bucket} of {count}");
                 if owner != &before[bucket] {
-                    assert_eq!(owner[0], &relays[count - 1], "{bucket} goes to who came");
+                    assert_eq!(owner[0], relays[count - 1], "{bucket} goes to who came");
                     moved += 1;
                 }
             }
@@ -73,7 +71,6 @@ mod tests {
 
     #[test]
     fn a_relay_that_is_not_on_the_list_yet_counts_itself() {
-        let me = RelayId::new("me");
-        assert_eq!(buckets_of(&me, &[], Buckets::default()).len(), 64);
+        assert_eq!(buckets_of("me", &[], Buckets::default()).len(), 64);
     }
 }

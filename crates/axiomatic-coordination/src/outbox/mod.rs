@@ -183,6 +183,8 @@ mod wake;
 #[doc = include_str!("../../docs/operating-the-outbox.md")]
 pub mod operating {}
 
+#[cfg(feature = "tokio")]
+pub(crate) use assignment::buckets_of;
 pub use cloud_event::CloudEvent;
 pub use config::{Config, ConfigError, HeadPolicy};
 pub use in_process::{Delivery, InProcess, PublishWith, Subscriber, in_process, publish_with};

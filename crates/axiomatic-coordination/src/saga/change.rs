@@ -16,9 +16,9 @@ pub struct Change {
     pub stage: Stage,
     /// When it is looked at next, unless mail comes before.
     pub wake: Wake,
-    /// What is set as its result: the output of a saga that is
-    /// [`Done`](Stage::Done), JSON; why it is stuck, parked, being undone or
-    /// undone, as text.
+    /// What is set as its result, JSON: the output of a saga that is
+    /// [`Done`](Stage::Done); why it is stuck, parked, being undone or undone,
+    /// as an object of `step` and `why`.
     pub result: Option<Bytes>,
     /// It goes forward: the count of [loads](super::Loaded::loads) begins anew.
     pub progress: bool,

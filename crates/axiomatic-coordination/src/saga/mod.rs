@@ -2,19 +2,30 @@
 //! all undone.
 
 mod change;
+#[cfg(feature = "tokio")]
+mod client;
+#[cfg(feature = "tokio")]
 mod definition;
+#[cfg(feature = "tokio")]
+mod executor;
 mod fault;
 mod id;
+#[cfg(feature = "tokio")]
 mod machine;
 mod mail;
 mod record;
 mod store;
 
 pub use change::{Append, Appended, Change, Wake};
+#[cfg(feature = "tokio")]
+pub use client::{Client, Ended, StartError, Why};
+#[cfg(feature = "tokio")]
 pub use definition::{
     After, Builder, Committed, Context, DefinitionError, Description, Each, Handle, Inputs,
     LocalAction, Phase, Probed, Saga, Step, StepKey, Undoable, Was, encode,
 };
+#[cfg(feature = "tokio")]
+pub use executor::{Config, ConfigError, Executor, ExecutorError, Plans};
 pub use fault::Fault;
 pub use id::{BUCKETS, ExecutorId, Lease, SagaId};
 pub use mail::{Mail, Posted, Subject};

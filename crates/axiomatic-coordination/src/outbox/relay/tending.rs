@@ -61,7 +61,8 @@ pub(super) async fn tend<S: Store>(
         return Ok(tended);
     }
     let there = store.attend(relay, lease).await?;
-    let share = buckets_of(relay, &there, store.buckets());
+    let names: Vec<&str> = there.iter().map(RelayId::as_str).collect();
+    let share = buckets_of(relay.as_str(), &names, store.buckets());
     let has = |bucket: &Bucket| tended.kept.contains(bucket);
     let missing: Vec<_> = share
         .iter()

@@ -37,6 +37,7 @@ pub struct Builder<S: Store, In, P = Undoable> {
     id: u64,
     prefix: String,
     output_limit: usize,
+    deadline: Option<Duration>,
     pivot: Option<StepNo>,
     error: Option<DefinitionError>,
     types: PhantomData<fn(In) -> P>,
@@ -96,6 +97,7 @@ where
             id: MessageId::unique().as_u128() as u64,
             prefix: String::new(),
             output_limit: 64 * 1024,
+            deadline: None,
             pivot: None,
             error: (!is_name(name)).then(|| DefinitionError::Name(name.into())),
             types: PhantomData,
@@ -157,6 +159,7 @@ where
             id: self.id,
             prefix: self.prefix,
             output_limit: self.output_limit,
+            deadline: self.deadline,
             pivot: Some(pivot),
             error: self.error,
             types: PhantomData,
@@ -175,6 +178,13 @@ impl<S: Store, In, P: Phase> Builder<S, In, P> {
     /// that has more is a [`Fault::Unknown`].
     pub fn output_limit(mut self, bytes: usize) -> Self {
         self.output_limit = bytes;
+        self
+    }
+
+    /// A saga turns if its pivot has not begun, or it has not ended, so long
+    /// after it began. There is no deadline unless this is said.
+    pub fn deadline(mut self, after: Duration) -> Self {
+        self.deadline = Some(after);
         self
     }
 
@@ -246,7 +256,7 @@ impl<S: Store, In, P: Phase> Builder<S, In, P> {
         self.wait(name, &after, Work::Sleep(time))
     }
 
-    /// Waits for a [signal](super::super::Sagas::signal) of this name; its
+    /// Waits for a [signal](crate::saga::Client::signal) of this name; its
     /// payload is the output. The first one counts, also if it came before the
     /// step begins.
     pub fn signal<T, I>(&mut self, name: &str, after: I) -> Handle<T>
@@ -304,6 +314,7 @@ impl<S: Store, In, P: Phase> Builder<S, In, P> {
             graph,
             actions,
             output_limit,
+            deadline,
             ..
         } = self;
         Ok(Saga::new(
@@ -312,6 +323,7 @@ impl<S: Store, In, P: Phase> Builder<S, In, P> {
             actions,
             output,
             output_limit,
+            deadline,
         ))
     }
 

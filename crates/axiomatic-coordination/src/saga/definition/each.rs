@@ -15,14 +15,13 @@ pub struct Each<T, I> {
     pub(super) inputs: I,
 }
 
-impl<T, I: Clone> Clone for Each<T, I> {
+impl<T, I: Copy> Clone for Each<T, I> {
     fn clone(&self) -> Self {
-        Each {
-            list: self.list,
-            inputs: self.inputs.clone(),
-        }
+        *self
     }
 }
+
+impl<T, I: Copy> Copy for Each<T, I> {}
 
 impl<T: DeserializeOwned + Send + 'static, I: Inputs> Each<T, I> {
     /// One item, with what is the same for all.

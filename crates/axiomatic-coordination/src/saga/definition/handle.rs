@@ -20,7 +20,7 @@ pub struct Handle<T> {
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// The saga was given it.
     Input,
     /// A step's output.
@@ -68,7 +68,7 @@ pub struct After {
 
 /// What a step depends on: nothing, a [`Handle`], an [`After`], or up to six of
 /// them.
-pub trait Inputs: Clone + Send + Sync + sealed::Sealed + 'static {
+pub trait Inputs: Copy + Send + Sync + sealed::Sealed + 'static {
     /// What the action is called with.
     type Values: Send + 'static;
 
@@ -181,17 +181,22 @@ pub(crate) struct Outputs<'a> {
 
 impl Outputs<'_> {
     pub(super) fn read<T: DeserializeOwned>(&self, source: Source) -> Result<T, BoxError> {
+        match self.of(source) {
+            Some(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            None => Err("a step has no output that another depends on".into()),
+        }
+    }
+
+    /// The value, as JSON.
+    pub(crate) fn of(&self, source: Source) -> Option<Bytes> {
         match source {
-            Source::Input => Ok(serde_json::from_slice(self.input)?),
-            Source::Step(step) => match self.bytes(step) {
-                Some(bytes) => Ok(serde_json::from_slice(&bytes)?),
-                None => Err("a step has no output that another depends on".into()),
-            },
+            Source::Input => Some(self.input.clone()),
+            Source::Step(step) => self.bytes(step),
         }
     }
 
     /// The output of a step; of a step for each of many, the list of all.
-    pub(crate) fn bytes(&self, step: StepNo) -> Option<Bytes> {
+    fn bytes(&self, step: StepNo) -> Option<Bytes> {
         let slots = self.progress.slots(step);
         if !matches!(self.steps[step.index()].work, Work::Each(_)) {
             return slots[0].output.clone();

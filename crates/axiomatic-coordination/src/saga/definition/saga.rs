@@ -3,13 +3,17 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axiomatic_core::hash::{Algorithm, Hasher, Seed};
+use serde::Serialize;
 
 use super::action::Action;
 use super::describe::Description;
 use super::handle::Source;
-use crate::saga::machine::Graph;
+use crate::saga::client::StartError;
+use crate::saga::id::SagaId;
+use crate::saga::machine::{Graph, StepNo};
 use crate::saga::store::{self, Store};
 
 /// A definition of sagas: their steps, and what each does. Cheap to clone.
@@ -29,6 +33,8 @@ pub(crate) struct Plan<S: Store> {
     pub(crate) actions: Vec<Action<S>>,
     pub(crate) output: Option<Source>,
     pub(crate) output_limit: usize,
+    /// It turns if it has not come to its pivot so long after it began.
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl<S: Store, In, Out> Saga<S, In, Out> {
@@ -38,6 +44,7 @@ impl<S: Store, In, Out> Saga<S, In, Out> {
         actions: Vec<Action<S>>,
         output: Option<Source>,
         output_limit: usize,
+        deadline: Option<Duration>,
     ) -> Self {
         let text = Description::new(&name, version, &graph).to_string();
         let hasher = Hasher::new(Algorithm::Xxh3, Seed::fixed(0));
@@ -54,6 +61,7 @@ impl<S: Store, In, Out> Saga<S, In, Out> {
                 actions,
                 output,
                 output_limit,
+                deadline,
             }),
             types: PhantomData,
         }
@@ -68,6 +76,29 @@ impl<S: Store, In, Out> Saga<S, In, Out> {
     pub fn describe(&self) -> Description {
         let definition = &self.plan.definition;
         Description::new(&definition.name, definition.version, &self.plan.graph)
+    }
+
+    /// A saga of this definition, to be begun by a store: what
+    /// [`Client::start`](crate::saga::Client::start) does, and what an engine
+    /// takes that begins one in a transaction of its user.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Value`] if the input cannot be written.
+    pub fn start(&self, saga: SagaId, input: &In) -> Result<store::Start, StartError>
+    where
+        In: Serialize,
+    {
+        match serde_json::to_vec(input) {
+            Ok(input) => Ok(store::Start {
+                saga,
+                definition: self.plan.definition.clone(),
+                input: input.into(),
+                deadline: self.plan.deadline,
+                held: None,
+            }),
+            Err(error) => Err(StartError::Value(error.into())),
+        }
     }
 
     /// Sagas of this older version are run by this definition, too. Its author
@@ -92,6 +123,11 @@ impl<S: Store> Plan<S> {
         let is_own = (own.version, own.hash) == (other.version, other.hash);
         let others = (other.version, other.hash);
         own.name == other.name && (is_own || self.also_runs.contains(&others))
+    }
+
+    /// Whether this step's output is the result.
+    pub(crate) fn output_is(&self, step: StepNo) -> bool {
+        self.output == Some(Source::Step(step))
     }
 }
 

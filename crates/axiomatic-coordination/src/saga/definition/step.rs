@@ -13,7 +13,6 @@ use super::action::{Action, LocalAction, Run, UndoRun, encode};
 use super::builder::{Builder, Committed, Undoable};
 use super::context::{Context, Probed, Was};
 use super::each::Each;
-use super::handle::sealed::Sealed;
 use super::handle::{Handle, Inputs};
 use crate::saga::fault::Fault;
 use crate::saga::machine::{Spec, Undo};
@@ -43,7 +42,7 @@ where
         F: Fn(Context, I::Values) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<O, Fault>> + Send + 'static,
     {
-        let given = inputs.clone();
+        let given = inputs;
         let run = Run::Foreign(Box::new(move |context, outputs| {
             let doing = action(context, given.read(outputs)?);
             Ok(Box::pin(async move { encode(&doing.await?) }))
@@ -55,7 +54,7 @@ where
     where
         A: LocalAction<S, I::Values, O>,
     {
-        let given = inputs.clone();
+        let given = inputs;
         let run = Run::Local(Box::new(move |context, outputs, then| {
             Ok(action.work(context, given.read(outputs)?, then))
         }));
@@ -103,7 +102,7 @@ where
         F: Fn(Context, I::Values) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Probed<O>, Fault>> + Send + 'static,
     {
-        let given = self.inputs.clone();
+        let given = self.inputs;
         self.spec.has_probe = true;
         self.action.probe = Some(Box::new(move |context, outputs| {
             let item = context.item;
@@ -131,7 +130,7 @@ where
         F: Fn(Context, (T, I::Values)) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<O, Fault>> + Send + 'static,
     {
-        let (given, counted) = (inputs.clone(), inputs.clone());
+        let (given, counted) = (inputs, inputs);
         let run = Run::Foreign(Box::new(move |context, outputs| {
             let item = context.item;
             let doing = action(context, given.item(outputs, item)?);
@@ -158,7 +157,7 @@ where
         F: Fn(Context, I::Values, Was<O>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Fault>> + Send + 'static,
     {
-        let given = self.inputs.clone();
+        let given = self.inputs;
         self.action.undo = Some(UndoRun::Foreign(Box::new(move |context, outputs, was| {
             let values = given.read_item(outputs, context.item)?;
             Ok(Box::pin(undo(context, values, was.decode()?)))
@@ -172,7 +171,7 @@ where
     where
         A: LocalAction<S, (I::Values, Was<O>), ()>,
     {
-        let given = self.inputs.clone();
+        let given = self.inputs;
         self.action.undo = Some(UndoRun::Local(Box::new(
             move |context, outputs, was, then| {
                 let values = given.read_item(outputs, context.item)?;

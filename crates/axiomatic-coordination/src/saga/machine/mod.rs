@@ -8,5 +8,5 @@ mod standing;
 
 pub(crate) use graph::{Class, Graph, Retry, Spec, StepNo, Undo, Work};
 pub(crate) use outlook::{Circumstances, Move, Outlook, outlook};
-pub(crate) use progress::{Direction, Illegal, MOST_ITEMS, Progress, Slot};
+pub(crate) use progress::{Direction, Illegal, MOST_ITEMS, Progress};
 pub(crate) use standing::Standing;

@@ -21,6 +21,8 @@ pub(crate) struct Progress {
     /// How often an operator had it go forward again: actions done anew have
     /// other keys.
     round: u32,
+    /// What it turned for, or is stuck for: the step and what was said of it.
+    why: Option<(Arc<str>, Bytes)>,
 }
 
 /// Which way it goes.
@@ -56,6 +58,8 @@ pub(crate) struct Slot {
     /// When its last line was written.
     pub(crate) at: Timestamp,
     pub(crate) output: Option<Bytes>,
+    /// Its action is known not to have happened.
+    pub(crate) has_failed: bool,
     /// Somebody here is doing what was begun.
     pub(crate) in_flight: bool,
     /// In which round its action was begun first: its key follows from that.
@@ -69,6 +73,7 @@ impl Slot {
         undo_attempts: 0,
         at: Timestamp::from_micros(0),
         output: None,
+        has_failed: false,
         in_flight: false,
         round: 0,
     };
@@ -105,6 +110,7 @@ impl Progress {
             direction: Direction::Forward,
             signals: Vec::new(),
             round: 0,
+            why: None,
         }
     }
 
@@ -133,10 +139,12 @@ impl Progress {
             Kind::Refused => return Ok(()),
             Kind::Abandoned => {
                 self.direction = Direction::Nowhere;
+                self.why = Some((record.step.clone(), record.data.clone()));
                 return Ok(());
             }
             Kind::Turned if self.direction == Direction::Forward && !self.is_committed(graph) => {
                 self.direction = Direction::Back;
+                self.why = Some((record.step.clone(), record.data.clone()));
                 return Ok(());
             }
             Kind::Turned => return Err(illegal("it cannot turn here")),
@@ -165,8 +173,14 @@ impl Progress {
             Kind::Done => slot.output = Some(record.data.clone()),
             Kind::UndoRetried => slot.undo_attempts = 0,
             Kind::Resumed => slot.attempts = 0,
-            Kind::Failed => self.direction = Direction::Back,
+            Kind::Failed => {
+                slot.has_failed = true;
+                self.direction = Direction::Back;
+            }
             _ => {}
+        }
+        if matches!(record.kind, Kind::Failed | Kind::Stuck) {
+            self.why = Some((record.step.clone(), record.data.clone()));
         }
         Ok(())
     }
@@ -281,6 +295,14 @@ impl Progress {
             let standing = self.slots(pivot)[0].standing;
             standing != Standing::Waiting && standing != Standing::Failed
         })
+    }
+
+    /// Why it turned, or is stuck, as JSON; nothing, if it never did.
+    pub(crate) fn why(&self) -> Option<Bytes> {
+        let (step, said) = self.why.as_ref()?;
+        let said: serde_json::Value = serde_json::from_slice(said).unwrap_or_default();
+        let why = serde_json::json!({ "step": &**step, "why": said });
+        Some(why.to_string().into())
     }
 
     /// How far it is, if it has not ended.

@@ -1,0 +1,64 @@
+//! Running an action: within its time, and whatever it does.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::saga::definition::Doing;
+use crate::saga::fault::Fault;
+use crate::saga::machine::StepNo;
+
+/// Which action, or undo, it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Launch {
+    pub(super) step: StepNo,
+    pub(super) item: u32,
+    pub(super) attempt: u32,
+    pub(super) undoes: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Landed {
+    pub(super) launch: Launch,
+    pub(super) outcome: Result<Bytes, Fault>,
+}
+
+/// An action that is polled once before anything is made for it to wait:
+/// many are done by then.
+pub(super) enum Flight {
+    Landed(Landed),
+    Flying(Pin<Box<dyn Future<Output = Landed> + Send>>),
+}
+
+pub(super) async fn launch(launch: Launch, doing: Doing<Bytes>, timeout: Duration) -> Flight {
+    let mut guarded = Guarded(doing);
+    let first = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut guarded).poll(cx))).await;
+    if let Poll::Ready(outcome) = first {
+        return Flight::Landed(Landed { launch, outcome });
+    }
+    Flight::Flying(Box::pin(async move {
+        let outcome = match tokio::time::timeout(timeout, guarded).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Fault::unknown(format!("no answer within {timeout:?}"))),
+        };
+        Landed { launch, outcome }
+    }))
+}
+
+/// An action whose panic is its error.
+struct Guarded(Doing<Bytes>);
+
+impl Future for Guarded {
+    type Output = Result<Bytes, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let doing = &mut self.0;
+        let polled = catch_unwind(AssertUnwindSafe(|| doing.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(Fault::unknown("the action panicked"))))
+    }
+}

@@ -1,0 +1,222 @@
+//! What runs sagas.
+
+mod answering;
+mod config;
+mod doing;
+mod driver;
+mod moving;
+mod running;
+mod shared;
+mod tending;
+mod tenure;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use config::{Config, ConfigError};
+
+use self::driver::{Driver, Left};
+use self::shared::{Entry, Shared};
+use super::client::{Client, Ended, StartError};
+use super::definition::{Plan, Saga};
+use super::id::SagaId;
+use super::store::{Start, Started, Store};
+use crate::StoreError;
+
+/// Runs the sagas of a [`Store`], for as long as [`run`](Executor::run) runs.
+/// Any number of executors can work on one store: each leases its share of the
+/// buckets, and takes over what another left behind when it died.
+///
+/// Cheap to clone; all clones are one.
+pub struct Executor<S: Store>(Arc<Shared<S>>);
+
+impl<S: Store> Executor<S> {
+    /// An executor of the sagas of these definitions.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if it cannot work so.
+    pub fn new(store: S, plans: Plans<S>, config: Config) -> Result<Self, ConfigError> {
+        let shared = Shared::new(store, config.checked()?, plans.0);
+        Ok(Executor(Arc::new(shared)))
+    }
+
+    /// Runs until `shutdown` is ready; then begins nothing more, waits for the
+    /// actions that are running, and gives its leases back.
+    ///
+    /// Dropped before that, it stops at once: its leases end, and another
+    /// takes over.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorError`] if the store fails in a way that does not pass by
+    /// itself. Everything else it waits out.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<(), ExecutorError> {
+        running::run(&self.0, shutdown).await
+    }
+
+    /// What begins sagas, speaks to them and asks for them; also where no
+    /// executor runs.
+    pub fn client(&self) -> Client<S> {
+        Client::new(self.0.store.clone())
+    }
+
+    /// Begins a saga and waits until it has ended. If this executor has its
+    /// bucket it is run at once and by the task that calls this; otherwise by
+    /// whoever has it.
+    ///
+    /// If the future is dropped the saga goes on without it, as long as an
+    /// executor runs.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub async fn execute<In, Out>(
+        &self,
+        definition: &Saga<S, In, Out>,
+        saga: SagaId,
+        input: &In,
+    ) -> Result<Ended<Out>, StartError>
+    where
+        In: Serialize,
+        Out: DeserializeOwned,
+    {
+        let shared = &*self.0;
+        let plan = &definition.plan;
+        let now = shared.config.clock.now();
+        let held = shared.tenures.of(saga.bucket(), now);
+        let is_known = shared.plans.get(&plan.definition.name);
+        let is_known = is_known.is_some_and(|known| Arc::ptr_eq(known, plan));
+        let client = self.client();
+        if let (Some(held), true) = (held, is_known) {
+            if let Some(entry) = shared.enter(saga) {
+                let start = Start {
+                    saga,
+                    definition: plan.definition.clone(),
+                    input: super::client::json(input)?,
+                    deadline: plan.deadline,
+                    held: None,
+                };
+                let mut inline = Inline {
+                    shared,
+                    entry: Some(entry),
+                    orphan: Some((saga, held.clone())),
+                };
+                let mailbox = Arc::clone(&inline.entry.as_ref().expect("just made").mailbox);
+                let driver = Driver::begin(shared, Arc::clone(plan), held, mailbox, start);
+                let left = driver.run().await;
+                inline.orphan = None;
+                match left {
+                    Left::Ended(stage, result) => return Ended::read(stage, result.as_deref()),
+                    Left::Before(Started::Other) => return Err(StartError::Other),
+                    Left::Store(error) => return Err(StartError::Store(error)),
+                    Left::Illegal(illegal) => return Err(StartError::Value(illegal.into())),
+                    Left::Lost => {
+                        // It may not have begun.
+                        client.start(definition, saga, input).await?;
+                    }
+                    Left::Waiting | Left::Before(_) => {}
+                }
+                drop(inline);
+                return client.wait(definition, saga).await;
+            }
+        }
+        client.start(definition, saga, input).await?;
+        client.wait(definition, saga).await
+    }
+}
+
+/// A saga that is run by its caller: if that goes away, by the executor.
+struct Inline<'a, S: Store> {
+    shared: &'a Shared<S>,
+    entry: Option<Entry<'a, S>>,
+    orphan: Option<(SagaId, tenure::Held)>,
+}
+
+impl<S: Store> Drop for Inline<'_, S> {
+    fn drop(&mut self) {
+        self.entry = None;
+        if let Some((saga, held)) = self.orphan.take() {
+            self.shared.orphans.put(saga, held);
+        }
+    }
+}
+
+impl<S: Store> Clone for Executor<S> {
+    fn clone(&self) -> Self {
+        Executor(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Store> fmt::Debug for Executor<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor")
+            .field("id", &self.0.me)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The definitions that an executor knows.
+pub struct Plans<S: Store>(HashMap<Arc<str>, Arc<Plan<S>>>);
+
+impl<S: Store> Plans<S> {
+    /// None.
+    pub fn new() -> Self {
+        Plans(HashMap::new())
+    }
+
+    /// And this one. Of several with the same name the last one counts.
+    #[must_use]
+    pub fn with<In, Out>(mut self, definition: &Saga<S, In, Out>) -> Self {
+        let plan = &definition.plan;
+        self.0
+            .insert(plan.definition.name.clone(), Arc::clone(plan));
+        self
+    }
+}
+
+impl<S: Store> Default for Plans<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Store> fmt::Debug for Plans<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The store failed for good: something is to be repaired by hand.
+#[derive(Debug)]
+pub struct ExecutorError(StoreError);
+
+impl ExecutorError {
+    /// What the store said.
+    pub fn store_error(&self) -> &StoreError {
+        &self.0
+    }
+}
+
+impl From<StoreError> for ExecutorError {
+    fn from(error: StoreError) -> Self {
+        ExecutorError(error)
+    }
+}
+
+impl fmt::Display for ExecutorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the executor stopped: {}", self.0)
+    }
+}
+
+impl Error for ExecutorError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}

@@ -1,0 +1,53 @@
+//! Leases: held, taken, and given back.
+
+use std::time::Duration;
+
+use axiomatic_core::time::Instant;
+
+use super::shared::Shared;
+use crate::StoreError;
+use crate::outbox::Bucket;
+use crate::saga::id::{BUCKETS, ExecutorId};
+use crate::saga::store::{Departing, Store};
+
+/// Renews leases, and takes those that are this executor's by the count of
+/// those who are here, and gives back those that are not any more.
+pub(super) async fn tend<S: Store>(shared: &Shared<S>, wants: bool) -> Result<(), StoreError> {
+    let lasts = shared.config.lease;
+    let asked = shared.config.clock.now();
+    let attended = shared.store.attend(&shared.me, lasts).await?;
+    shared.tenures.renew(&attended.leases, until(asked, lasts));
+    let names: Vec<&str> = attended.executors.iter().map(ExecutorId::as_str).collect();
+    let ours = match wants {
+        true => crate::outbox::buckets_of(shared.me.as_str(), &names, BUCKETS),
+        false => Vec::new(),
+    };
+    shared.tenures.leave(|bucket| !ours.contains(&bucket));
+    let is_held = |bucket: &Bucket| attended.leases.iter().any(|lease| lease.bucket == *bucket);
+    let wanted: Vec<Bucket> = ours.into_iter().filter(|bucket| !is_held(bucket)).collect();
+    if !wanted.is_empty() {
+        let asked = shared.config.clock.now();
+        let leases = shared.store.claim(&shared.me, &wanted, lasts).await?;
+        shared.tenures.add(&leases, until(asked, lasts));
+    }
+    give_back(shared, Departing::No).await
+}
+
+/// Gives back what is left and idle.
+pub(super) async fn give_back<S: Store>(
+    shared: &Shared<S>,
+    departing: Departing,
+) -> Result<(), StoreError> {
+    let left = shared.tenures.left();
+    if !left.is_empty() || departing == Departing::Yes {
+        shared.store.release(&shared.me, &left, departing).await?;
+        shared.tenures.lose(&left);
+    }
+    Ok(())
+}
+
+/// Until when a lease is surely held that was asked for then.
+fn until(asked: Instant, lasts: Duration) -> Instant {
+    // Clocks may run unequally by a thousandth: not measured.
+    asked + (lasts - lasts / 1000)
+}
