@@ -4,6 +4,8 @@
 mod change;
 #[cfg(feature = "tokio")]
 mod client;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "tokio")]
 mod definition;
 #[cfg(feature = "tokio")]
@@ -13,6 +15,7 @@ mod id;
 #[cfg(feature = "tokio")]
 mod machine;
 mod mail;
+mod memory;
 mod record;
 mod store;
 
@@ -29,8 +32,11 @@ pub use executor::{Config, ConfigError, Executor, ExecutorError, Plans};
 pub use fault::Fault;
 pub use id::{BUCKETS, ExecutorId, Lease, SagaId};
 pub use mail::{Mail, Posted, Subject};
+pub use memory::{MemorySagas, MemoryWork};
 pub use record::{Kind, Record, Recorded, Stage};
 pub use store::{
     Attended, Broken, Definition, Departing, Found, Loaded, Start, Started, Store, Summary, Taken,
     Then, Worked,
 };
+
+pub(crate) use memory::SagaTables;
