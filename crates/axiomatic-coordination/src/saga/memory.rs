@@ -6,6 +6,8 @@
 
 mod changing;
 mod leasing;
+#[cfg(feature = "tokio")]
+mod local;
 mod tables;
 mod taking;
 
@@ -24,6 +26,8 @@ use crate::outbox::{Bucket, WakeUps};
 use crate::{Memory, MemoryTransaction, StoreError, TransactError};
 use changing::Unworked;
 
+#[cfg(feature = "tokio")]
+pub use local::MemoryLocal;
 pub(crate) use tables::SagaTables;
 
 /// The sagas of a [`Memory`]: a [`Store`].

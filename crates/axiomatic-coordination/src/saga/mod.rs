@@ -32,6 +32,8 @@ pub use executor::{Config, ConfigError, Executor, ExecutorError, Plans};
 pub use fault::Fault;
 pub use id::{BUCKETS, ExecutorId, Lease, SagaId};
 pub use mail::{Mail, Posted, Subject};
+#[cfg(feature = "tokio")]
+pub use memory::MemoryLocal;
 pub use memory::{MemorySagas, MemoryWork};
 pub use record::{Kind, Record, Recorded, Stage};
 pub use store::{

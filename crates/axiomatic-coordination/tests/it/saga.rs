@@ -1,3 +1,4 @@
-//! Sagas: the store in memory.
+//! Sagas: the store in memory, and executors over it.
 
 mod laws;
+mod running;
