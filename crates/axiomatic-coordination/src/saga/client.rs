@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::definition::Saga;
+use super::definition::{Saga, to_json};
 use super::id::SagaId;
 use super::mail::{Mail, Posted, Subject};
 use super::record::Stage;
@@ -273,11 +273,8 @@ impl<S: Store> Client<S> {
 const LOOKING: Backoff =
     Backoff::exponential(Duration::from_millis(2), Duration::from_secs(1)).jitter(Jitter::Equal);
 
-pub(super) fn json<T: Serialize>(value: &T) -> Result<Bytes, StartError> {
-    match serde_json::to_vec(value) {
-        Ok(json) => Ok(json.into()),
-        Err(error) => Err(StartError::Value(error.into())),
-    }
+fn json<T: Serialize>(value: &T) -> Result<Bytes, StartError> {
+    to_json(value).map_err(|error| StartError::Value(error.into()))
 }
 
 /// Why a saga did not begin, or how it ended is not known.

@@ -69,8 +69,22 @@ pub trait LocalAction<S: Store, V, O>: Send + Sync + 'static {
 ///
 /// [`Fault::Failed`] if it cannot be.
 pub fn encode<O: Serialize>(output: &O) -> Result<Bytes, Fault> {
-    match serde_json::to_vec(output) {
-        Ok(json) => Ok(json.into()),
-        Err(error) => Err(Fault::Failed(error.into())),
+    to_json(output).map_err(|error| Fault::Failed(error.into()))
+}
+
+/// A value as JSON: in one allocation of its size if it is small, and in none
+/// if there is nothing in it.
+pub(crate) fn to_json<T: Serialize>(value: &T) -> serde_json::Result<Bytes> {
+    const SMALL: usize = 128;
+    let mut small = [0; SMALL];
+    let mut free = &mut small[..];
+    if serde_json::to_writer(&mut free, value).is_err() {
+        // There was no room, or it cannot be written, which is said now.
+        return serde_json::to_vec(value).map(Bytes::from);
     }
+    let written = SMALL - free.len();
+    Ok(match &small[..written] {
+        b"null" => Bytes::from_static(b"null"),
+        json => Bytes::copy_from_slice(json),
+    })
 }

@@ -10,7 +10,7 @@ mod handle;
 mod saga;
 mod step;
 
-pub(crate) use action::{Doing, Run, UndoRun};
+pub(crate) use action::{Doing, Run, UndoRun, to_json};
 pub(crate) use handle::Outputs;
 pub(crate) use saga::Plan;
 

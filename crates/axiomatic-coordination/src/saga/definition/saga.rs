@@ -8,7 +8,7 @@ use std::time::Duration;
 use axiomatic_core::hash::{Algorithm, Hasher, Seed};
 use serde::Serialize;
 
-use super::action::Action;
+use super::action::{Action, to_json};
 use super::describe::Description;
 use super::handle::Source;
 use crate::saga::client::StartError;
@@ -89,11 +89,11 @@ impl<S: Store, In, Out> Saga<S, In, Out> {
     where
         In: Serialize,
     {
-        match serde_json::to_vec(input) {
+        match to_json(input) {
             Ok(input) => Ok(store::Start {
                 saga,
                 definition: self.plan.definition.clone(),
-                input: input.into(),
+                input,
                 deadline: self.plan.deadline,
                 held: None,
             }),

@@ -19,7 +19,7 @@ use crate::saga::change::{Append, Appended, Change, Wake};
 use crate::saga::definition::{Context, Outputs, Plan, Was};
 use crate::saga::fault::Fault;
 use crate::saga::id::SagaId;
-use crate::saga::machine::{Circumstances, Illegal, Outlook, Progress, StepNo, outlook};
+use crate::saga::machine::{Circumstances, Illegal, Move, Outlook, Progress, StepNo, outlook};
 use crate::saga::mail::Mail;
 use crate::saga::record::{Record, Stage};
 use crate::saga::store::{Loaded, Start, Started, Store};
@@ -49,13 +49,18 @@ pub(super) struct Driver<'a, S: Store> {
     deadline: Option<Timestamp>,
     /// What time the store had when it was so late here.
     time: (Timestamp, Instant),
+    /// What time it was by the store's clock, about, when something happened
+    /// last.
+    now: Timestamp,
     /// It is to be begun with the first line.
     start: Option<Start>,
     /// What is to be launched when it is written that it begins.
     pub(super) launches: Vec<Launch>,
     /// What is to be done in the saga's database.
     pub(super) locals: Vec<Launch>,
-    flights: FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + Send>>>,
+    flights: Flights,
+    /// A list for moves, kept for the next ones.
+    moves: Vec<Move>,
     /// What flies, to be known again when the log is read again.
     aloft: Vec<(StepNo, u32)>,
 }
@@ -104,11 +109,13 @@ impl<'a, S: Store> Driver<'a, S> {
             read: 0,
             seen: Vec::new(),
             deadline,
+            now: time.0,
             time,
             start: Some(start),
             launches: Vec::new(),
             locals: Vec::new(),
-            flights: FuturesUnordered::new(),
+            flights: Flights::default(),
+            moves: Vec::new(),
             aloft: Vec::new(),
         }
     }
@@ -149,6 +156,7 @@ impl<'a, S: Store> Driver<'a, S> {
         self.stage = loaded.stage;
         self.deadline = loaded.deadline;
         self.time = (loaded.now, self.shared.config.clock.now());
+        self.now = loaded.now;
         self.read = 0;
         self.take_mail(&loaded.mail)
     }
@@ -180,11 +188,9 @@ impl<'a, S: Store> Driver<'a, S> {
             if wake != Wake::Held {
                 return Ok(Left::Waiting);
             }
-            let flew = self.flights.len();
-            let landed = self.launch_all().await?;
-            let local = self.work_locally().await?;
-            if !(landed || local) {
-                debug_assert!(self.flights.len() >= flew, "nothing lands meanwhile");
+            let has_landed = self.launch_all().await?;
+            let has_worked = self.work_locally().await?;
+            if !has_landed && !has_worked {
                 self.wait(outlook.wake).await?;
             }
         }
@@ -200,16 +206,19 @@ impl<'a, S: Store> Driver<'a, S> {
                 deadline: self.deadline,
                 seed: self.saga.0.as_u128() as u64,
             };
-            let mut outlook = outlook(&self.plan.graph, &self.progress, now);
+            let moves = std::mem::take(&mut self.moves);
+            let mut outlook = outlook(&self.plan.graph, &self.progress, now, moves);
             if self.held.tenure() != Tenure::Held {
                 outlook.moves.clear();
             }
             if outlook.moves.is_empty() {
+                self.moves = std::mem::take(&mut outlook.moves);
                 return Ok(outlook);
             }
-            for next in outlook.moves {
+            for next in outlook.moves.drain(..) {
                 self.make(next)?;
             }
+            self.moves = outlook.moves;
         }
     }
 
@@ -262,6 +271,7 @@ impl<'a, S: Store> Driver<'a, S> {
                 self.append(&append).await?;
             }
         }
+        self.tick();
         self.written += lines;
         self.stage = stage;
         self.went_forward = false;
@@ -334,8 +344,12 @@ impl<'a, S: Store> Driver<'a, S> {
     /// Launches what it is written of that it begins. Returns whether something
     /// has landed already.
     async fn launch_all(&mut self) -> Result<bool, Left> {
+        if self.launches.is_empty() {
+            return Ok(false);
+        }
         let mut has_landed = false;
-        for next in std::mem::take(&mut self.launches) {
+        let mut launches = std::mem::take(&mut self.launches);
+        for next in launches.drain(..) {
             let spec = self.plan.graph.spec(next.step);
             let timeout = spec.timeout;
             match launch(next, self.doing(next), timeout).await {
@@ -349,6 +363,7 @@ impl<'a, S: Store> Driver<'a, S> {
                 }
             }
         }
+        self.launches = launches;
         Ok(has_landed)
     }
 
@@ -367,15 +382,20 @@ impl<'a, S: Store> Driver<'a, S> {
         let mailbox = Arc::clone(&self.mailbox);
         tokio::select! {
             () = self.held.changed() => {}
-            Some(landed) = self.flights.next(), if !self.flights.is_empty() => {
+            landed = self.flights.next() => {
+                self.tick();
                 self.come_down(landed).map_err(Left::Illegal)?;
-                while let Some(Some(landed)) = self.flights.next().now_or_never() {
+                while let Some(landed) = self.flights.next().now_or_never() {
                     self.come_down(landed).map_err(Left::Illegal)?;
                 }
             }
-            mail = mailbox.next() => self.take_mail(&mail).map_err(Left::Illegal)?,
+            mail = mailbox.next() => {
+                self.tick();
+                self.take_mail(&mail).map_err(Left::Illegal)?;
+            }
             () = alarm => {}
         }
+        self.tick();
         Ok(())
     }
 
@@ -393,16 +413,17 @@ impl<'a, S: Store> Driver<'a, S> {
         }
     }
 
-    /// What time it is by the store's clock, about.
-    pub(super) fn now(&self) -> Timestamp {
+    /// Looks at the clock.
+    fn tick(&mut self) {
         let (then, here) = self.time;
-        let passed = self
-            .shared
-            .config
-            .clock
-            .now()
-            .saturating_duration_since(here);
-        then.saturating_add(passed)
+        let now = self.shared.config.clock.now();
+        self.now = then.saturating_add(now.saturating_duration_since(here));
+    }
+
+    /// What time it was by the store's clock, about, when something happened
+    /// last.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
     }
 
     pub(super) fn outputs(&self) -> Outputs<'_> {
@@ -454,6 +475,33 @@ impl<'a, S: Store> Driver<'a, S> {
             Stage::Done => self.plan.result(&self.outputs()),
             _ => self.progress.why(),
         }
+    }
+}
+
+/// Actions that are being done. Most sagas have none that is not done at its
+/// first poll, so nothing is made for them before.
+#[derive(Default)]
+struct Flights(Option<FuturesUnordered<Flying>>);
+
+type Flying = Pin<Box<dyn Future<Output = Landed> + Send>>;
+
+impl Flights {
+    fn push(&mut self, flight: Flying) {
+        self.0.get_or_insert_default().push(flight);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(FuturesUnordered::is_empty)
+    }
+
+    /// Waits for the next that lands; for ever, if none flies.
+    async fn next(&mut self) -> Landed {
+        if let Some(flights) = &mut self.0 {
+            if let Some(landed) = flights.next().await {
+                return landed;
+            }
+        }
+        pending().await
     }
 }
 

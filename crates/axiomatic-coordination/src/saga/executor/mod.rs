@@ -25,7 +25,7 @@ use self::shared::{Entry, Shared};
 use super::client::{Client, Ended, StartError};
 use super::definition::{Plan, Saga};
 use super::id::SagaId;
-use super::store::{Start, Started, Store};
+use super::store::{Started, Store};
 use crate::StoreError;
 
 /// Runs the sagas of a [`Store`], for as long as [`run`](Executor::run) runs.
@@ -95,13 +95,7 @@ impl<S: Store> Executor<S> {
         let client = self.client();
         if let (Some(held), true) = (held, is_known) {
             if let Some(entry) = shared.enter(saga) {
-                let start = Start {
-                    saga,
-                    definition: plan.definition.clone(),
-                    input: super::client::json(input)?,
-                    deadline: plan.deadline,
-                    held: None,
-                };
+                let start = definition.start(saga, input)?;
                 let mut inline = Inline {
                     shared,
                     entry: Some(entry),

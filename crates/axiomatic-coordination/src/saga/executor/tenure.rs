@@ -1,6 +1,6 @@
 //! Which buckets this executor has, as far as it knows.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axiomatic_core::time::Instant;
@@ -22,7 +22,7 @@ pub(super) enum Tenure {
 
 /// The buckets. Those who run a saga of one hear when it is lost.
 #[derive(Debug, Default)]
-pub(super) struct Tenures(Mutex<HashMap<Bucket, Holding>>);
+pub(super) struct Tenures(Mutex<BTreeMap<Bucket, Holding>>);
 
 #[derive(Debug)]
 struct Holding {
@@ -134,7 +134,7 @@ impl Tenures {
         holdings.values().map(|holding| holding.until).min()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Bucket, Holding>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Bucket, Holding>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

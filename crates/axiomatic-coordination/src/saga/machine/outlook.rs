@@ -54,14 +54,19 @@ pub(crate) struct Circumstances {
     pub(crate) seed: u64,
 }
 
-/// What is to be done next.
-pub(crate) fn outlook(graph: &Graph, progress: &Progress, now: Circumstances) -> Outlook {
+/// What is to be done next; moves are found into this list, which is empty.
+pub(crate) fn outlook(
+    graph: &Graph,
+    progress: &Progress,
+    now: Circumstances,
+    moves: Vec<Move>,
+) -> Outlook {
     let mut looking = Looking {
         graph,
         progress,
         now,
         found: Outlook {
-            moves: Vec::new(),
+            moves,
             wake: None,
             stage: progress.stage(),
         },
