@@ -6,6 +6,7 @@
 //! | [`outbox`] | a database commits, and a broker must hear of it |
 //! | [`inbox`] | a broker delivers twice, and a database must change once |
 //! | [`idempotency`] | a client repeats a request, and its effects happen once |
+//! | [`saga`] | several steps in several places all happen, or are all undone |
 //!
 //! This crate holds the protocols, over any database and any broker; crates
 //! named for engines (`axiomatic-sqlite`) hold their SQL.
@@ -18,7 +19,6 @@ pub mod inbox;
 mod memory;
 mod message_id;
 pub mod outbox;
-#[doc(hidden)]
 pub mod saga;
 mod store_error;
 mod timestamp;

@@ -22,6 +22,7 @@
 //! | [`outbox`] | coordination | `coordination` | `axiomatic-coordination` |
 //! | [`inbox`] | coordination | `coordination` | `axiomatic-coordination` |
 //! | [`idempotency`] | coordination | `coordination` | `axiomatic-coordination` |
+//! | [`saga`] | coordination | `coordination` | `axiomatic-coordination` |
 //! | [`load_shed`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`rate_limit`] | capacity | `capacity` | `axiomatic-capacity` |
 //! | [`retry`] | failure | `failure` | `axiomatic-failure` |
@@ -148,6 +149,10 @@ pub use axiomatic_coordination::idempotency;
 #[cfg(feature = "coordination")]
 #[doc(inline)]
 pub use axiomatic_coordination::inbox;
+
+#[cfg(feature = "coordination")]
+#[doc(inline)]
+pub use axiomatic_coordination::saga;
 
 #[cfg(feature = "coordination")]
 #[doc(inline)]

@@ -1,5 +1,204 @@
 //! Sagas: several steps, each in a place of its own, that all happen or are
 //! all undone.
+//!
+//! **A step in the saga's own database has its effect exactly once. A step
+//! elsewhere happens at least once, and once as far as the other side knows a
+//! key again. In the end all steps are done, or what was done is undone, or an
+//! operator was asked: whatever processes die meanwhile.**
+//!
+//! # The problem
+//!
+//! A purchase reserves stock, charges a card and books a parcel: three
+//! services, and no transaction over them. Code that calls one after the other
+//! stops somewhere when its process dies, and nobody knows where. So it is
+//! written down what is about to be done and what was, and somebody goes on
+//! from there (Garcia-Molina and Salem, *Sagas*, SIGMOD 1987). What is then
+//! easily done wrong:
+//!
+//! - **A timeout is taken for a failure.** The card was charged, the answer was
+//!   lost, and nothing is undone since nothing "happened". Here an outcome is
+//!   done, failed or *unknown*, and what is unknown is undone, too.
+//! - **Two executors run one saga**, since the first has only slept. Here all
+//!   that is written is fenced by a lease, and all that is done elsewhere can
+//!   be, by a number that grows.
+//! - **The key of a retry is new**, and the card is charged twice. Here it
+//!   follows from the saga and the step.
+//! - **Something that must be undone comes after the point of no return.** Here
+//!   that does not compile.
+//! - **An undo fails**, and the saga is "stuck" in a log that nobody reads, or
+//!   the process panics. Here an operator has four commands, and the log says
+//!   who gave them.
+//! - **The definition changes while sagas are under way**, and a log is read by
+//!   other steps than it was written by. Here it has a version and a hash.
+//!
+//! # Example
+//!
+//! ```
+//! use axiomatic_coordination::Memory;
+//! use axiomatic_coordination::saga::{
+//!     Builder, Config, Context, Ended, Executor, Fault, MemorySagas, Plans, SagaId, Was,
+//! };
+//!
+//! async fn reserve(context: Context, order: u32) -> Result<String, Fault> {
+//!     // A service is called with the step's key, and knows repeats by it.
+//!     Ok(format!("reservation {} of order {order}", context.key()))
+//! }
+//!
+//! async fn release(_: Context, _order: u32, _was: Was<String>) -> Result<(), Fault> {
+//!     Ok(())
+//! }
+//!
+//! async fn charge(_: Context, (order, _reserved): (u32, String)) -> Result<u32, Fault> {
+//!     if order == 13 {
+//!         return Err(Fault::failed("the card was declined"));
+//!     }
+//!     Ok(1250)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let mut saga = Builder::<MemorySagas, u32>::new("purchase", 1);
+//! let order = saga.input();
+//! let reserved = saga.step("reserve", order, reserve).compensate_with(release);
+//! let (mut saga, charged) = saga.pivot("charge", (order, reserved), charge).commit();
+//! let told = saga
+//!     .step("tell", charged, |_, cents: u32| async move { Ok(format!("paid {cents}")) })
+//!     .retriable();
+//! let purchase = saga.returns(told)?;
+//!
+//! let store = MemorySagas::new(&Memory::new());
+//! let executor = Executor::new(store, Plans::new().with(&purchase), Config::new())?;
+//! let shop = async {
+//!     let paid = executor.execute(&purchase, SagaId::unique(), &12).await?;
+//!     assert_eq!(paid, Ended::Done("paid 1250".to_owned()));
+//!     let declined = executor.execute(&purchase, SagaId::unique(), &13).await?;
+//!     let Ended::Compensated(why) = declined else { panic!("{declined:?}") };
+//!     assert_eq!(why.to_string(), r#"step "charge": the card was declined"#);
+//!     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//! };
+//! tokio::select! {
+//!     done = shop => done?,
+//!     ended = executor.run(std::future::pending()) => ended?,
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `axiomatic_sqlite` and `axiomatic_postgres` have stores that outlive the
+//! process.
+//!
+//! # How it works
+//!
+//! A definition is a graph of steps, made by a [`Builder`]: a step is given the
+//! outputs of earlier ones, by [`Handle`]s, and begins when all that it depends
+//! on is done. There are three kinds:
+//!
+//! | a step | if the saga turns | if it fails | if it was tried as often as it may be |
+//! |---|---|---|---|
+//! | with [`compensate_with`](Step::compensate_with) | is undone | the saga turns | the saga turns |
+//! | the [`pivot`](Builder::pivot) | there is no turning once it is done | the saga turns | an operator decides |
+//! | [`retriable`](Step::retriable), behind the pivot | | is tried again | an operator decides |
+//!
+//! All that is known of a saga is its log. Before an action runs it is written
+//! that it begins, and then what came of it:
+//!
+//! | a step is | and there is written | and is then |
+//! |---|---|---|
+//! | waiting | `began` | running |
+//! | running | `done`, with its output | done |
+//! | running | `failed`: it is known not to have happened | failed; the saga turns |
+//! | running | `doubted`: a timeout, an error, a panic | in doubt; it is probed or begun again, after a pause |
+//! | running, and its process died | nothing | as in doubt, at once |
+//! | in doubt, as often as it may be | `turned`, or from the pivot on `stuck` | in doubt; or waits for an operator |
+//! | done or in doubt, and the saga has turned | `undo began` | being undone, once nothing is left of what came behind it |
+//! | being undone | `undone` | undone |
+//! | being undone | `undo doubted` | tried again, after a pause |
+//! | being undone, as often as it may be | `stuck` | waits for an operator; other branches go on |
+//!
+//! Steps [in the saga's own database](Builder::local_step) are not begun: their
+//! effect commits with the line `done`. An [`Executor`] leases buckets of sagas
+//! and runs what is in them; each line is written only if the lease is held, by
+//! the database's clock and in the same statement. Who takes a bucket over goes
+//! on with its sagas from their logs.
+//!
+//! ## Operators
+//!
+//! A saga whose [stage](Stage) is `stuck` waits for one of these, by a
+//! [`Client`]; each is a line of the log, with who gave it and why, and what
+//! cannot be done is a line `refused`.
+//!
+//! | command | does |
+//! |---|---|
+//! | [`retry_undo`](Client::retry_undo) | has the undo tried again, as often as at first |
+//! | [`skip_undo`](Client::skip_undo) | takes the step for undone: somebody did it by hand |
+//! | [`resume`](Client::resume) | has a stuck step tried again; or, if an undo is stuck, has the saga go forward again: what could not be undone is as done as it was, what was undone is done anew under another key |
+//! | [`abandon`](Client::abandon) | ends the saga as it is |
+//! | [`cancel`](Client::cancel) | turns a saga whose pivot has not begun, or is stuck |
+//!
+//! A saga that is `parked` cannot be run by those who have tried: no definition
+//! of its name and version is there, or it was loaded
+//! [too often](Config::max_loads) without going forward, as one whose step ends
+//! the process. The first is tried again by itself, the second waits for
+//! [`resume`](Client::resume).
+//!
+//! # Guarantees
+//!
+//! - All steps are done, or all that was done is undone, in reverse
+//!   (`a_saga_all_of_whose_steps_are_done_has_a_result`,
+//!   `what_was_done_is_undone_in_reverse_if_a_step_fails`).
+//! - What is in doubt is tried again under the same key, and undone if the saga
+//!   turns
+//!   (`what_is_in_doubt_is_tried_again_with_the_same_key_and_undone_at_last`).
+//! - Steps that do not depend on each other run at once
+//!   (`steps_that_do_not_depend_on_each_other_run_at_once`).
+//! - Each item of a list has a key, an action and an undo of its own
+//!   (`each_item_of_a_list_has_an_action_and_an_undo_of_its_own`).
+//! - A local step commits with the log
+//!   (`a_local_step_commits_with_the_log_and_ends_the_saga_with_it`).
+//! - A saga is run by whoever has its bucket
+//!   (`a_saga_begun_by_a_client_is_run_by_whoever_has_its_bucket`).
+//! - A saga that waits can be signalled and cancelled
+//!   (`a_signal_is_waited_for_and_a_cancelled_saga_is_unwound`).
+//!
+//! # Cost
+//!
+//! - In the store: one transaction when a saga begins, and one for each step
+//!   that ends; steps that end together share one. It has two lines for a step
+//!   elsewhere, `began` and `done`, and one for a local step.
+//! - In memory, three steps that do nothing: 15 allocations, of which those of
+//!   the store in memory are a part. Nothing is kept of a saga that has ended.
+//! - For each bucket that an executor holds: a renewal with all others of it,
+//!   each third of a lease.
+//! - A saga that waits for longer than [`keep`](Config::keep) leaves the memory,
+//!   and is loaded with its log when it goes on.
+//!
+//! # When not to use it
+//!
+//! - If all effects are in one database: use a transaction.
+//! - If the second effect is only that somebody hears of the first: use an
+//!   [outbox](crate::outbox).
+//! - If others must not see what may be undone: a saga has no isolation. Its
+//!   steps commit one by one, and what is reserved is visible until it is
+//!   released.
+//! - If a step can neither be undone nor be tried until it is done, and there
+//!   are two of them: a saga has one pivot.
+//! - For long programs with loops and branches: a definition is a graph that is
+//!   known before. Such programs are what engines of durable execution are for.
+//!
+//! # Choosing parameters
+//!
+//! - **Timeout of a step**: longer than the other side takes at its worst. What
+//!   takes longer may have happened, and is asked again.
+//! - **Attempts**: few where turning is cheap; none counted (0) where turning
+//!   is not possible.
+//! - **Lease**: an executor that dies is missed for so long. An executor stops
+//!   when it cannot renew, so longer than the longest pause of the database.
+//!
+//! # References
+//!
+//! - H. Garcia-Molina, K. Salem: *Sagas*. SIGMOD 1987.
+//! - C. Richardson: *Microservices Patterns*, chapter 4: compensatable, pivot
+//!   and retriable transactions, and countermeasures against lost isolation.
 
 mod change;
 #[cfg(feature = "tokio")]
