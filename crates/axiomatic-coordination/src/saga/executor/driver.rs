@@ -472,7 +472,7 @@ impl<'a, S: Store> Driver<'a, S> {
     fn result(&self, outlook: &Outlook) -> Option<Bytes> {
         match outlook.stage {
             Stage::Running => None,
-            Stage::Done => self.plan.result(&self.outputs()),
+            Stage::Done => Some(self.plan.result(&self.outputs())),
             _ => self.progress.why(),
         }
     }
@@ -507,8 +507,9 @@ impl Flights {
 
 impl<S: Store> Plan<S> {
     /// The result of a saga all of whose steps are done.
-    pub(super) fn result(&self, outputs: &Outputs<'_>) -> Option<Bytes> {
-        outputs.of(self.output?)
+    pub(super) fn result(&self, outputs: &Outputs<'_>) -> Bytes {
+        let output = self.output.and_then(|output| outputs.of(output));
+        output.unwrap_or(Bytes::from_static(b"null"))
     }
 }
 

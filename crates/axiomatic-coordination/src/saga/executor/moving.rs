@@ -301,7 +301,7 @@ impl<S: Store> Driver<'_, S> {
         let ends = !launch.undoes && self.ends_with(launch.step);
         let other_result = match ends && self.plan.output_is(launch.step) {
             true => None,
-            false => self.plan.result(&self.outputs()),
+            false => Some(self.plan.result(&self.outputs())),
         };
         let stage = match ends {
             true => Stage::Done,
