@@ -147,13 +147,15 @@ impl Progress {
         }
         let step = graph.find(&record.step);
         let step = step.ok_or_else(|| illegal("there is no such step"))?;
-        let slot = self.slot_mut(step, record.item);
-        let slot = slot.ok_or_else(|| illegal("there is no such item"))?;
-        let standing = next(slot.standing, record.kind);
+        let before = self.standing(step, record.item);
+        let before = before.ok_or_else(|| illegal("there is no such item"))?;
+        let standing = next(before, record.kind);
         let standing = standing.ok_or_else(|| illegal("it does not follow"))?;
         if standing == Standing::Failed && graph.spec(step).class == Class::Retriable {
             return Err(illegal("such a step is tried until it is done"));
         }
+        let slot = self.slot_mut(step, record.item);
+        let slot = slot.ok_or_else(|| illegal("there is no such item"))?;
         slot.standing = standing;
         slot.at = at;
         slot.in_flight = false;
@@ -229,15 +231,28 @@ impl Progress {
         }
     }
 
+    /// How an item stands. Of one that the list, as far as it is known, does
+    /// not have there is nothing to say.
+    fn standing(&self, step: StepNo, item: u32) -> Option<Standing> {
+        let slots = &self.steps[step.index()];
+        let slot = slots.all().get(item as usize);
+        match (slot, slots) {
+            (Some(slot), _) => Some(slot.standing),
+            // The list is known again before the step goes on.
+            (None, Slots::Many { are_all: false, .. }) if (item as usize) < MOST_ITEMS => {
+                Some(Standing::Waiting)
+            }
+            (None, _) => None,
+        }
+    }
+
     fn slot_mut(&mut self, step: StepNo, item: u32) -> Option<&mut Slot> {
+        self.standing(step, item)?;
         let round = self.round;
         let slots = &mut self.steps[step.index()];
         if let Slots::Many { slots, .. } = slots {
-            // The list is known again before the step goes on.
-            let needed = item as usize + 1;
-            if needed > slots.len() && needed <= MOST_ITEMS {
-                slots.resize(needed, Slot { round, ..Slot::NEW });
-            }
+            let needed = slots.len().max(item as usize + 1);
+            slots.resize(needed, Slot { round, ..Slot::NEW });
         }
         slots.all_mut().get_mut(item as usize)
     }
