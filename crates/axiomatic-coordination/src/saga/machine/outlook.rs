@@ -1,7 +1,7 @@
 //! What is to be done next.
 
 use super::super::record::Stage;
-use super::graph::{Class, Graph, Spec, StepNo, Undo, Work};
+use super::graph::{Class, Graph, Spec, StepNo, Work};
 use super::progress::{Direction, Progress, Slot};
 use super::standing::Standing;
 use crate::Timestamp;
@@ -199,7 +199,7 @@ impl Looking<'_> {
             for (item, slot) in (0u32..).zip(self.progress.slots(step)) {
                 self.is_busy |= slot.in_flight;
                 self.is_stuck |= slot.standing == Standing::UndoStuck;
-                let is_left = slot.in_flight || is_to_undo(spec, slot);
+                let is_left = slot.in_flight || slot.standing.is_to_undo(spec.undo);
                 is_settled &= !is_left;
                 if may_undo && is_left && !slot.in_flight {
                     self.slot_back(step, spec, item, slot);
@@ -260,15 +260,5 @@ impl Looking<'_> {
 
     fn seed(&self, step: StepNo, item: u32) -> u64 {
         self.now.seed ^ (u64::from(step.0) << 32) ^ u64::from(item)
-    }
-}
-
-/// Whether something of a step may be left that its undo takes away.
-fn is_to_undo(spec: &Spec, slot: &Slot) -> bool {
-    match (spec.undo, slot.standing) {
-        (_, Standing::Undoing | Standing::UndoInDoubt | Standing::UndoStuck) => true,
-        (Undo::Nothing, _) => false,
-        (Undo::EvenFailed, Standing::Failed) => true,
-        (_, standing) => standing.may_be_left(),
     }
 }

@@ -124,6 +124,12 @@ impl Progress {
             step: record.step.clone(),
             why,
         };
+        // An end: what was in flight then is not heard of.
+        if self.direction == Direction::Nowhere
+            && !matches!(record.kind, Kind::Signalled | Kind::Refused)
+        {
+            return Err(illegal("it was given up"));
+        }
         match record.kind {
             Kind::Signalled => {
                 self.signals
@@ -135,7 +141,9 @@ impl Progress {
                 self.direction = Direction::Nowhere;
                 return Ok(());
             }
-            Kind::Turned if self.direction == Direction::Forward && !self.is_committed(graph) => {
+            // A pivot of which it is not known whether it was done has nothing
+            // that undoes it.
+            Kind::Turned if self.direction == Direction::Forward && !self.is_committing(graph) => {
                 self.direction = Direction::Back;
                 return Ok(());
             }
@@ -153,6 +161,13 @@ impl Progress {
         let standing = standing.ok_or_else(|| illegal("it does not follow"))?;
         if standing == Standing::Failed && graph.spec(step).class == Class::Retriable {
             return Err(illegal("such a step is tried until it is done"));
+        }
+        if !goes(self.direction, before, record.kind) {
+            return Err(illegal("it goes the other way"));
+        }
+        let spec = graph.spec(step);
+        if standing.is_of_undo() && !before.is_to_undo(spec.undo) {
+            return Err(illegal("there is nothing to undo"));
         }
         let slot = self.slot_mut(step, record.item);
         let slot = slot.ok_or_else(|| illegal("there is no such item"))?;
@@ -293,8 +308,12 @@ impl Progress {
             .numbers()
             .filter(|step| graph.spec(*step).class == Class::Pivot);
         pivots.any(|pivot| {
-            let standing = self.slots(pivot)[0].standing;
-            standing != Standing::Waiting && standing != Standing::Failed
+            let mut slots = self.slots(pivot).iter();
+            slots.any(|slot| match slot.standing {
+                // One in the saga's own database is not said to have begun.
+                Standing::Waiting => slot.in_flight,
+                standing => standing != Standing::Failed,
+            })
         })
     }
 
@@ -305,6 +324,23 @@ impl Progress {
             Direction::Back => Stage::Unwinding,
             Direction::Nowhere => Stage::Abandoned,
         }
+    }
+}
+
+/// Whether a line of a step that stood so is written while it goes this way.
+///
+/// An action that was begun before the saga turned may end after.
+fn goes(direction: Direction, from: Standing, kind: Kind) -> bool {
+    match kind {
+        Kind::Began | Kind::Resumed => direction == Direction::Forward,
+        Kind::Stuck if !from.is_of_undo() => direction == Direction::Forward,
+        Kind::Stuck
+        | Kind::UndoBegan
+        | Kind::Undone
+        | Kind::UndoDoubted
+        | Kind::UndoRetried
+        | Kind::UndoSkipped => direction == Direction::Back,
+        _ => true,
     }
 }
 
