@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::record::{Kind, Record, Stage};
-use super::graph::{Class, Graph, StepNo};
+use super::graph::{Class, Graph, Spec, StepNo, Work};
 use super::standing::{Standing, next};
 use crate::Timestamp;
 
@@ -72,6 +72,17 @@ impl Slot {
         in_flight: false,
         round: 0,
     };
+
+    /// Something of it is left, and the saga goes forward again.
+    fn go_forward_again(&mut self, work: Work) {
+        self.standing = match (self.standing, work, &self.output) {
+            // It waits still, and has since.
+            (Standing::Running, Work::Sleep(_) | Work::Signal(_), _) => Standing::Running,
+            (_, _, Some(_)) => Standing::Done,
+            (_, _, None) => Standing::InDoubt,
+        };
+        (self.attempts, self.undo_attempts) = (0, 0);
+    }
 }
 
 impl Slots {
@@ -93,8 +104,8 @@ impl Slots {
 impl Progress {
     /// That of a saga of which nothing is written.
     pub(crate) fn new(graph: &Graph) -> Self {
-        let slots = |spec: &super::graph::Spec| match spec.work {
-            super::graph::Work::Each(_) => Slots::Many {
+        let slots = |spec: &Spec| match spec.work {
+            Work::Each(_) => Slots::Many {
                 slots: Vec::new(),
                 are_all: false,
             },
@@ -149,7 +160,7 @@ impl Progress {
             }
             Kind::Turned => return Err(illegal("it cannot turn here")),
             Kind::Resumed if record.step.is_empty() => {
-                return self.go_forward_again().map_err(illegal);
+                return self.go_forward_again(graph).map_err(illegal);
             }
             _ => {}
         }
@@ -189,35 +200,51 @@ impl Progress {
     }
 
     /// A saga that was stuck while it was unwound goes forward again: what
-    /// could not be undone is as done as it was, what was undone is done anew.
-    fn go_forward_again(&mut self) -> Result<(), &'static str> {
-        let slots = || self.steps.iter().flat_map(Slots::all);
+    /// could not be undone is as done as it was, what was undone is done anew,
+    /// and so is what was done with what that put out.
+    fn go_forward_again(&mut self, graph: &Graph) -> Result<(), &'static str> {
         if self.direction != Direction::Back {
             return Err("it goes forward already");
         }
-        let is_under_way = |slot: &Slot| match slot.standing {
-            Standing::Running | Standing::Undoing | Standing::UndoInDoubt => true,
-            _ => slot.in_flight,
+        let slots = || self.steps.iter().flat_map(Slots::all);
+        let is_under_way = |slot: &Slot| {
+            let is_undone_now = matches!(slot.standing, Standing::Undoing | Standing::UndoInDoubt);
+            is_undone_now || slot.in_flight
         };
         if slots().any(is_under_way) {
             return Err("something is being undone");
         }
+        if slots().all(|slot| slot.standing != Standing::UndoStuck) {
+            return Err("no undo is stuck");
+        }
         self.direction = Direction::Forward;
         self.round += 1;
-        for slot in self.steps.iter_mut().flat_map(Slots::all_mut) {
-            let is_left = slot.standing.may_be_left();
-            slot.standing = match (is_left, &slot.output) {
-                (true, Some(_)) => Standing::Done,
-                (true, None) => Standing::InDoubt,
-                (false, _) => Standing::Waiting,
-            };
-            if !is_left {
-                *slot = Slot {
-                    round: self.round,
-                    ..Slot::NEW
-                };
+        // Which steps have something that is done anew.
+        let mut anew = vec![false; self.steps.len()];
+        for step in graph.numbers() {
+            let spec = graph.spec(step);
+            let is_behind = spec.after.iter().any(|before| anew[before.index()]);
+            anew[step.index()] = is_behind;
+            let slots = &mut self.steps[step.index()];
+            for slot in slots.all_mut() {
+                // What is behind a step that was undone is left only if it has
+                // no undo.
+                let is_left = slot.standing.may_be_left() && !is_behind;
+                if is_left {
+                    slot.go_forward_again(spec.work);
+                } else {
+                    let round = self.round;
+                    *slot = Slot { round, ..Slot::NEW };
+                }
+                anew[step.index()] |= !is_left;
             }
-            (slot.attempts, slot.undo_attempts) = (0, 0);
+            if let Slots::Many { slots, are_all } = slots {
+                // The list may be another when what is before is done anew.
+                if slots.iter().all(|slot| slot.standing == Standing::Waiting) {
+                    slots.clear();
+                    *are_all = false;
+                }
+            }
         }
         Ok(())
     }
