@@ -33,7 +33,8 @@ pub(crate) enum Move {
     },
     /// A step that waited is done: its time or its signal has come.
     Pass { step: StepNo },
-    /// A step has waited too long for its signal.
+    /// A step has waited too long for its signal: it failed, and it turns. One
+    /// that may not fail is [stuck](Move::Stick).
     Expire { step: StepNo },
     /// It has not come to its pivot in time: it turns.
     TurnLate,
@@ -71,7 +72,7 @@ pub(crate) fn outlook(graph: &Graph, progress: &Progress, now: Circumstances) ->
     let ended = match progress.direction() {
         Direction::Forward => looking.forward(),
         Direction::Back => looking.back(),
-        Direction::Nowhere => looking.nowhere(),
+        Direction::Nowhere => None,
     };
     let is_idle = looking.found.moves.is_empty() && !looking.is_busy;
     if let (Some(end), true) = (ended, is_idle) {
@@ -110,13 +111,17 @@ impl Looking<'_> {
                 self.step_forward(step, spec);
             }
         }
+        // Nothing begins with what has it turn.
+        let turns = |next: &&Move| matches!(next, Move::Turn { .. } | Move::Expire { .. });
+        if let Some(turn) = self.found.moves.iter().find(turns).copied() {
+            self.found.moves = vec![turn];
+        }
         let is_undecided = !is_done && !self.progress.is_committing(self.graph);
         if let (Some(deadline), true) = (self.now.deadline, is_undecided) {
             if self.now.now < deadline {
                 self.wake_at(deadline);
             } else {
-                self.found.moves.clear();
-                self.found.moves.push(Move::TurnLate);
+                self.found.moves = vec![Move::TurnLate];
             }
         }
         is_done.then_some(Stage::Done)
@@ -156,7 +161,11 @@ impl Looking<'_> {
                 return false;
             }
             (Work::Signal(Some(time)), Standing::Running) => {
-                self.when(slot.at.saturating_add(time), Move::Expire { step });
+                let expire = match spec.class {
+                    Class::Retriable => Move::Stick { step, item },
+                    Class::Compensatable | Class::Pivot => Move::Expire { step },
+                };
+                self.when(slot.at.saturating_add(time), expire);
                 return false;
             }
             (Work::Signal(None), Standing::Running) => return false,
@@ -231,15 +240,6 @@ impl Looking<'_> {
         } else {
             self.found.moves.push(undo);
         }
-    }
-
-    fn nowhere(&mut self) -> Option<Stage> {
-        let mut slots = self
-            .graph
-            .numbers()
-            .flat_map(|step| self.progress.slots(step));
-        self.is_busy = slots.any(|slot| slot.in_flight);
-        Some(Stage::Abandoned)
     }
 
     /// Does something then. Returns whether that is now.
