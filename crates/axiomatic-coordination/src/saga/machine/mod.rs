@@ -5,6 +5,8 @@ mod graph;
 mod outlook;
 mod progress;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use graph::{Class, Graph, Retry, Spec, StepNo, Undo, Work};
 pub(crate) use outlook::{Circumstances, Move, Outlook, outlook};
