@@ -148,13 +148,9 @@ fn what_was_done_behind_a_step_that_is_done_anew_is_done_anew() {
         ("a", 1, Standing::Waiting),
         ("b", 1, Standing::Waiting),
         ("c", 1, Standing::Waiting),
-        ("stuck", 0, Standing::InDoubt),
-        ("other", 0, Standing::InDoubt),
+        ("stuck", 0, Standing::Done),
+        ("other", 0, Standing::Done),
     ] {
-        let standing = match standing {
-            Standing::InDoubt => Standing::Done,
-            other => other,
-        };
         assert_eq!(saga.slot(name).standing, standing, "{name}");
         assert_eq!(saga.slot(name).round, round, "{name}");
     }
@@ -184,6 +180,26 @@ fn a_list_is_asked_for_anew_when_nothing_of_its_items_is_left() {
     assert_eq!(saga.slot("gone").round, 1);
     let rounds = saga.progress.slots(left).iter().map(|slot| slot.round);
     assert!(rounds.eq([0, 1]));
+}
+
+/// Though there was nothing to do for each of nothing.
+#[test]
+fn what_was_done_behind_a_step_for_each_of_none_is_done_anew_with_what_is_before_it() {
+    let each = working(Work::Each(1), step("each", &[1]));
+    let steps = vec![
+        step("stuck", &[]),
+        step("a", &[]),
+        each,
+        plain("c", Class::Compensatable, &[2]),
+    ];
+    let mut saga = Saga::new(steps);
+    saga.progress.expand(StepNo(2), 0);
+    saga.has_done(&["stuck", "a", "c"]).says(Kind::Turned, "");
+    saga.says(Kind::UndoBegan, "stuck")
+        .says(Kind::Stuck, "stuck");
+    saga.says(Kind::Undone, "a").says(Kind::Resumed, "");
+    assert_eq!(saga.slot("c").standing, Standing::Waiting);
+    assert_eq!(saga.slot("c").round, 1);
 }
 
 /// A list of nothing is no step that is done anew.
