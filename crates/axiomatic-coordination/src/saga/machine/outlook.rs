@@ -116,7 +116,7 @@ impl Looking<'_> {
         if let Some(turn) = self.found.moves.iter().find(turns).copied() {
             self.found.moves = vec![turn];
         }
-        let is_undecided = !is_done && !self.progress.is_committing(self.graph);
+        let is_undecided = !is_done && self.progress.heeds_deadline(self.graph);
         if let (Some(deadline), true) = (self.now.deadline, is_undecided) {
             if self.now.now < deadline {
                 self.wake_at(deadline);

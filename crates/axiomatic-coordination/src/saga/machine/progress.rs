@@ -75,11 +75,11 @@ impl Slot {
 
     /// Something of it is left, and the saga goes forward again.
     fn go_forward_again(&mut self, work: Work) {
-        self.standing = match (self.standing, work, &self.output) {
+        self.standing = match (self.standing, &self.output) {
             // It waits still, and has since.
-            (Standing::Running, Work::Sleep(_) | Work::Signal(_), _) => Standing::Running,
-            (_, _, Some(_)) => Standing::Done,
-            (_, _, None) => Standing::InDoubt,
+            (Standing::Running, _) if work.only_waits() => Standing::Running,
+            (_, Some(_)) => Standing::Done,
+            (_, None) => Standing::InDoubt,
         };
         (self.attempts, self.undo_attempts) = (0, 0);
     }
@@ -328,6 +328,12 @@ impl Progress {
         pivots.any(|pivot| self.is_done(pivot))
     }
 
+    /// Whether it turns when its deadline has passed. An operator who has it go
+    /// forward again has decided that it is not too late.
+    pub(crate) fn heeds_deadline(&self, graph: &Graph) -> bool {
+        self.round == 0 && !self.is_committing(graph)
+    }
+
     /// Whether the pivot was begun: whether there is a way back is not known
     /// until it ends.
     pub(crate) fn is_committing(&self, graph: &Graph) -> bool {
@@ -335,8 +341,11 @@ impl Progress {
             .numbers()
             .filter(|step| graph.spec(*step).class == Class::Pivot);
         pivots.any(|pivot| {
+            // One that only waits has done nothing before it passes.
+            let waits = graph.spec(pivot).work.only_waits();
             let mut slots = self.slots(pivot).iter();
             slots.any(|slot| match slot.standing {
+                standing if waits => standing == Standing::Done,
                 // One in the saga's own database is not said to have begun.
                 Standing::Waiting => slot.in_flight,
                 standing => standing != Standing::Failed,

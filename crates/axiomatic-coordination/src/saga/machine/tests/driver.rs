@@ -232,7 +232,7 @@ impl Driver {
         if work != Work::Local {
             self.say_of(Kind::Began, key, attempt);
         }
-        if !matches!(work, Work::Sleep(_) | Work::Signal(_)) {
+        if !work.only_waits() {
             self.fly(key, attempt, false);
         }
         let of_step = |flight: &&Flight| flight.key.step == key.step;

@@ -251,6 +251,22 @@ fn a_deadline_leaves_a_pivot_in_the_own_database_alone_while_it_is_under_way() {
     assert_eq!(saga.stage(), Stage::Done);
 }
 
+/// A pivot that somebody has to say yes to.
+#[test]
+fn a_pivot_that_only_waits_is_not_begun_before_it_passes() {
+    let go = working(Work::Signal(None), plain("go", Class::Pivot, &[]));
+    let mut saga = Saga::new(vec![go.clone()]);
+    saga.deadline = Some(saga.now);
+    saga.says(Kind::Began, "go");
+    assert_eq!(saga.next(), ["turn late"]);
+    saga.says(Kind::Turned, "");
+    assert_eq!(saga.stage(), Stage::Compensated);
+
+    let mut saga = Saga::new(vec![go]);
+    saga.says(Kind::Began, "go").says(Kind::Done, "go");
+    saga.refuses(&[(Kind::Turned, "")]);
+}
+
 #[test]
 fn a_deadline_does_not_turn_what_is_done() {
     let mut saga = Saga::new(vec![step("a", &[])]);

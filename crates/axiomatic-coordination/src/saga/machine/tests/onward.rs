@@ -63,6 +63,15 @@ fn who_has_gone_forward_again_can_turn_again() {
 }
 
 #[test]
+fn who_has_gone_forward_again_is_not_late() {
+    let mut saga = stuck_at_a();
+    saga.deadline = Some(saga.now);
+    saga.says(Kind::Resumed, "");
+    assert_eq!(saga.next(), ["begin b 0 #1"]);
+    assert_eq!(saga.outlook().wake, None);
+}
+
+#[test]
 fn what_was_in_doubt_keeps_its_round_when_it_goes_forward_again() {
     let mut saga = Saga::new(vec![step("a", &[]), step("b", &[])]);
     saga.says_of(Kind::Began, "a", 0, 3);

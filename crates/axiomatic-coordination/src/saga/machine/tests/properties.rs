@@ -38,9 +38,8 @@ fn build(drawn: &[Drawn], pivot: usize) -> Graph {
             Class::Retriable if *before == pivot => true,
             _ => after >> before & 1 == 1 && (after >> ((before + 5) % 16)) & 1 == 1,
         });
-        let waits = matches!(work, Work::Sleep(_) | Work::Signal(_));
         let undo = match undo {
-            _ if class != Class::Compensatable || waits => Undo::Nothing,
+            _ if class != Class::Compensatable || work.only_waits() => Undo::Nothing,
             0 => Undo::Nothing,
             1 => Undo::EvenFailed,
             _ => Undo::Effects,
