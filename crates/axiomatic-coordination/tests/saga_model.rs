@@ -21,6 +21,7 @@
 
 mod saga_model {
     pub(crate) mod actions;
+    pub(crate) mod outside;
     pub(crate) mod properties;
     pub(crate) mod steps;
     pub(crate) mod world;

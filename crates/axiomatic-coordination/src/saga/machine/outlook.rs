@@ -2,7 +2,8 @@
 
 use super::super::record::Stage;
 use super::graph::{Class, Graph, Spec, StepNo, Work};
-use super::progress::{Direction, Progress, Slot};
+use super::progress::{Direction, Progress};
+use super::slots::Slot;
 use super::standing::Standing;
 use crate::Timestamp;
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::super::record::{Kind, Record, Stage};
 use super::graph::{Class, Graph, Spec, StepNo, Work};
+use super::slots::{MOST_ITEMS, Slot, Slots};
 use super::standing::{Standing, next};
 use crate::Timestamp;
 
@@ -32,73 +33,6 @@ pub(crate) enum Direction {
     Back,
     /// Nowhere: an operator gave it up.
     Nowhere,
-}
-
-/// A step, or the items of a step for each of many.
-#[derive(Clone, Debug)]
-enum Slots {
-    One(Slot),
-    /// How many there are is known when the list is.
-    Many {
-        slots: Vec<Slot>,
-        are_all: bool,
-    },
-}
-
-/// One action and its undo.
-#[derive(Clone, Debug)]
-pub(crate) struct Slot {
-    pub(crate) standing: Standing,
-    /// How often its action was begun.
-    pub(crate) attempts: u32,
-    /// How often its undo was.
-    pub(crate) undo_attempts: u32,
-    /// When its last line was written.
-    pub(crate) at: Timestamp,
-    pub(crate) output: Option<Bytes>,
-    /// Somebody here is doing what was begun.
-    pub(crate) in_flight: bool,
-    /// In which round its action was begun first: its key follows from that.
-    pub(crate) round: u32,
-}
-
-impl Slot {
-    const NEW: Slot = Slot {
-        standing: Standing::Waiting,
-        attempts: 0,
-        undo_attempts: 0,
-        at: Timestamp::from_micros(0),
-        output: None,
-        in_flight: false,
-        round: 0,
-    };
-
-    /// Something of it is left, and the saga goes forward again.
-    fn go_forward_again(&mut self, work: Work) {
-        self.standing = match (self.standing, &self.output) {
-            // It waits still, and has since.
-            (Standing::Running, _) if work.only_waits() => Standing::Running,
-            (_, Some(_)) => Standing::Done,
-            (_, None) => Standing::InDoubt,
-        };
-        (self.attempts, self.undo_attempts) = (0, 0);
-    }
-}
-
-impl Slots {
-    fn all(&self) -> &[Slot] {
-        match self {
-            Slots::One(slot) => std::slice::from_ref(slot),
-            Slots::Many { slots, .. } => slots,
-        }
-    }
-
-    fn all_mut(&mut self) -> &mut [Slot] {
-        match self {
-            Slots::One(slot) => std::slice::from_mut(slot),
-            Slots::Many { slots, .. } => slots,
-        }
-    }
 }
 
 impl Progress {
@@ -379,9 +313,6 @@ fn goes(direction: Direction, from: Standing, kind: Kind) -> bool {
         _ => true,
     }
 }
-
-/// How many items a step can be for.
-pub(crate) const MOST_ITEMS: usize = 10_000;
 
 /// A line that cannot follow those before it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod forward;
 mod onward;
 mod oracle;
 mod properties;
+mod story;
 mod table;
 
 use std::time::Duration;

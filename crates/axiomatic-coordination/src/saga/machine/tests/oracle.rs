@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::driver::{Key, Line, Story, behind};
+use super::story::{Key, Line, Story, behind};
 use super::*;
 
 type Place = (StepNo, u32);

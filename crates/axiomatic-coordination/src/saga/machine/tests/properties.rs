@@ -6,8 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::driver::{Chance, Driver, Story, replay};
+use super::driver::{Chance, Driver};
 use super::oracle::judge;
+use super::story::{Story, replay};
 use super::*;
 
 /// A step as numbers: what it is is said by [`build`].
@@ -81,7 +82,7 @@ fn all_happens_or_nothing_is_left_whatever_happens() {
     let seen = Seen::default();
     let mut runner = TestRunner::new(ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(4000)
+        ..ProptestConfig::with_cases(2000)
     });
     let run = runner.run(&stories(), |drawn| {
         let story = tell(drawn);
