@@ -141,6 +141,50 @@ fn what_is_tried_for_ever_is_never_exhausted() {
 }
 
 #[test]
+fn attempts_in_the_own_database_count_though_none_is_said_to_begin() {
+    let local = working(Work::Local, step("a", &[]));
+    let mut saga = Saga::new(vec![local]);
+    for attempt in 1..=3 {
+        assert_eq!(saga.next(), [format!("begin a 0 #{attempt}")]);
+        saga.says_of(Kind::Doubted, "a", 0, attempt).passes(PAUSE);
+    }
+    assert_eq!(saga.next(), ["turn a"]);
+    saga.says(Kind::Turned, "");
+    for attempt in 1..=3 {
+        assert_eq!(saga.next(), [format!("undo a 0 #{attempt}")]);
+        saga.says_of(Kind::UndoDoubted, "a", 0, attempt)
+            .passes(PAUSE);
+    }
+    assert_eq!(saga.next(), ["stick a 0"]);
+}
+
+#[test]
+fn the_earliest_of_what_is_waited_for_wakes() {
+    let sleep = |name, time| working(Work::Sleep(time), plain(name, Class::Compensatable, &[]));
+    let mut saga = Saga::new(vec![sleep("a", PAUSE), sleep("b", PAUSE * 2)]);
+    saga.deadline = Some(saga.now.saturating_add(PAUSE * 3));
+    saga.says(Kind::Began, "a").says(Kind::Began, "b");
+    assert_eq!(saga.wakes_in(), Some(PAUSE));
+    saga.says(Kind::Done, "a");
+    assert_eq!(saga.wakes_in(), Some(PAUSE * 2));
+    saga.says(Kind::Done, "b");
+    assert_eq!(saga.wakes_in(), None);
+}
+
+/// It cannot be, if what made the list makes it again.
+#[test]
+fn a_list_that_is_shorter_than_what_was_begun_takes_nothing_away() {
+    let mut saga = Saga::new(vec![working(Work::Each(1), step("each", &[]))]);
+    saga.says_of(Kind::Began, "each", 2, 1);
+    saga.progress.expand(StepNo(0), 1);
+    assert_eq!(saga.progress.slots(StepNo(0)).len(), 3);
+    assert_eq!(
+        saga.progress.slots(StepNo(0))[2].standing,
+        Standing::Running
+    );
+}
+
+#[test]
 fn a_sleep_passes_at_its_time() {
     let sleep = working(
         Work::Sleep(PAUSE * 9),
