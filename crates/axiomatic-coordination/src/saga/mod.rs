@@ -133,7 +133,7 @@
 //! | [`skip_undo`](Client::skip_undo) | takes the step for undone: somebody did it by hand |
 //! | [`resume`](Client::resume) | has a stuck step tried again; or, if an undo is stuck, has the saga go forward again: what could not be undone is as done as it was, what was undone is done anew under another key |
 //! | [`abandon`](Client::abandon) | ends the saga as it is |
-//! | [`cancel`](Client::cancel) | turns a saga whose pivot has not begun, or is stuck |
+//! | [`cancel`](Client::cancel) | turns a saga whose pivot has not begun |
 //!
 //! A saga that is `parked` cannot be run by those who have tried: no definition
 //! of its name and version is there, or it was loaded

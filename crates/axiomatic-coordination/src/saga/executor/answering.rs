@@ -37,14 +37,10 @@ impl<S: Store> Driver<'_, S> {
         if self.progress.direction() != Direction::Forward {
             return Err(Why::Refused("it is being unwound"));
         }
-        let is_stuck = graph.numbers().any(|step| {
-            let slots = self.progress.slots(step);
-            slots.iter().any(|slot| slot.standing == Standing::Stuck)
-        });
         if self.progress.is_committed(graph) {
             return Err(Why::Refused("its pivot is done"));
         }
-        if self.progress.is_committing(graph) && !is_stuck {
+        if self.progress.is_committing(graph) {
             return Err(Why::Refused("its pivot has begun"));
         }
         self.line(mail, Kind::Turned, "", 0)

@@ -85,6 +85,13 @@ pub(crate) struct Retry {
     pub(crate) backoff: Backoff,
 }
 
+impl Work {
+    /// It has no effect.
+    pub(crate) const fn only_waits(self) -> bool {
+        matches!(self, Work::Sleep(_) | Work::Signal(_))
+    }
+}
+
 impl Graph {
     pub(crate) fn spec(&self, step: StepNo) -> &Spec {
         &self.steps[step.index()]

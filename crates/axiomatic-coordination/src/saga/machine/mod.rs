@@ -4,9 +4,13 @@
 mod graph;
 mod outlook;
 mod progress;
+mod slots;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use graph::{Class, Graph, Retry, Spec, StepNo, Undo, Work};
 pub(crate) use outlook::{Circumstances, Move, Outlook, outlook};
-pub(crate) use progress::{Direction, Illegal, MOST_ITEMS, Progress};
+pub(crate) use progress::{Direction, Illegal, Progress};
+pub(crate) use slots::MOST_ITEMS;
 pub(crate) use standing::Standing;

@@ -1,8 +1,9 @@
 //! What is to be done next.
 
 use super::super::record::Stage;
-use super::graph::{Class, Graph, Spec, StepNo, Undo, Work};
-use super::progress::{Direction, Progress, Slot};
+use super::graph::{Class, Graph, Spec, StepNo, Work};
+use super::progress::{Direction, Progress};
+use super::slots::Slot;
 use super::standing::Standing;
 use crate::Timestamp;
 
@@ -33,7 +34,8 @@ pub(crate) enum Move {
     },
     /// A step that waited is done: its time or its signal has come.
     Pass { step: StepNo },
-    /// A step has waited too long for its signal.
+    /// A step has waited too long for its signal: it failed, and it turns. One
+    /// that may not fail is [stuck](Move::Stick).
     Expire { step: StepNo },
     /// It has not come to its pivot in time: it turns.
     TurnLate,
@@ -76,7 +78,7 @@ pub(crate) fn outlook(
     let ended = match progress.direction() {
         Direction::Forward => looking.forward(),
         Direction::Back => looking.back(),
-        Direction::Nowhere => looking.nowhere(),
+        Direction::Nowhere => None,
     };
     let is_idle = looking.found.moves.is_empty() && !looking.is_busy;
     if let (Some(end), true) = (ended, is_idle) {
@@ -115,13 +117,17 @@ impl Looking<'_> {
                 self.step_forward(step, spec);
             }
         }
-        let is_undecided = !is_done && !self.progress.is_committing(self.graph);
+        // Nothing begins with what has it turn.
+        let turns = |next: &&Move| matches!(next, Move::Turn { .. } | Move::Expire { .. });
+        if let Some(turn) = self.found.moves.iter().find(turns).copied() {
+            self.found.moves = vec![turn];
+        }
+        let is_undecided = !is_done && self.progress.heeds_deadline(self.graph);
         if let (Some(deadline), true) = (self.now.deadline, is_undecided) {
             if self.now.now < deadline {
                 self.wake_at(deadline);
             } else {
-                self.found.moves.clear();
-                self.found.moves.push(Move::TurnLate);
+                self.found.moves = vec![Move::TurnLate];
             }
         }
         is_done.then_some(Stage::Done)
@@ -161,7 +167,11 @@ impl Looking<'_> {
                 return false;
             }
             (Work::Signal(Some(time)), Standing::Running) => {
-                self.when(slot.at.saturating_add(time), Move::Expire { step });
+                let expire = match spec.class {
+                    Class::Retriable => Move::Stick { step, item },
+                    Class::Compensatable | Class::Pivot => Move::Expire { step },
+                };
+                self.when(slot.at.saturating_add(time), expire);
                 return false;
             }
             (Work::Signal(None), Standing::Running) => return false,
@@ -204,7 +214,7 @@ impl Looking<'_> {
             for (item, slot) in (0u32..).zip(self.progress.slots(step)) {
                 self.is_busy |= slot.in_flight;
                 self.is_stuck |= slot.standing == Standing::UndoStuck;
-                let is_left = slot.in_flight || is_to_undo(spec, slot);
+                let is_left = slot.in_flight || slot.standing.is_to_undo(spec.undo);
                 is_settled &= !is_left;
                 if may_undo && is_left && !slot.in_flight {
                     self.slot_back(step, spec, item, slot);
@@ -238,15 +248,6 @@ impl Looking<'_> {
         }
     }
 
-    fn nowhere(&mut self) -> Option<Stage> {
-        let mut slots = self
-            .graph
-            .numbers()
-            .flat_map(|step| self.progress.slots(step));
-        self.is_busy = slots.any(|slot| slot.in_flight);
-        Some(Stage::Abandoned)
-    }
-
     /// Does something then. Returns whether that is now.
     fn when(&mut self, then: Timestamp, what: Move) -> bool {
         let is_due = then <= self.now.now;
@@ -265,15 +266,5 @@ impl Looking<'_> {
 
     fn seed(&self, step: StepNo, item: u32) -> u64 {
         self.now.seed ^ (u64::from(step.0) << 32) ^ u64::from(item)
-    }
-}
-
-/// Whether something of a step may be left that its undo takes away.
-fn is_to_undo(spec: &Spec, slot: &Slot) -> bool {
-    match (spec.undo, slot.standing) {
-        (_, Standing::Undoing | Standing::UndoInDoubt | Standing::UndoStuck) => true,
-        (Undo::Nothing, _) => false,
-        (Undo::EvenFailed, Standing::Failed) => true,
-        (_, standing) => standing.may_be_left(),
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::record::{Kind, Record, Stage};
-use super::graph::{Class, Graph, StepNo};
+use super::graph::{Class, Graph, Spec, StepNo, Work};
+use super::slots::{MOST_ITEMS, Slot, Slots};
 use super::standing::{Standing, next};
 use crate::Timestamp;
 
@@ -36,70 +37,11 @@ pub(crate) enum Direction {
     Nowhere,
 }
 
-/// A step, or the items of a step for each of many.
-#[derive(Clone, Debug)]
-enum Slots {
-    One(Slot),
-    /// How many there are is known when the list is.
-    Many {
-        slots: Vec<Slot>,
-        are_all: bool,
-    },
-}
-
-/// One action and its undo.
-#[derive(Clone, Debug)]
-pub(crate) struct Slot {
-    pub(crate) standing: Standing,
-    /// How often its action was begun.
-    pub(crate) attempts: u32,
-    /// How often its undo was.
-    pub(crate) undo_attempts: u32,
-    /// When its last line was written.
-    pub(crate) at: Timestamp,
-    pub(crate) output: Option<Bytes>,
-    /// Its action is known not to have happened.
-    pub(crate) has_failed: bool,
-    /// Somebody here is doing what was begun.
-    pub(crate) in_flight: bool,
-    /// In which round its action was begun first: its key follows from that.
-    pub(crate) round: u32,
-}
-
-impl Slot {
-    const NEW: Slot = Slot {
-        standing: Standing::Waiting,
-        attempts: 0,
-        undo_attempts: 0,
-        at: Timestamp::from_micros(0),
-        output: None,
-        has_failed: false,
-        in_flight: false,
-        round: 0,
-    };
-}
-
-impl Slots {
-    fn all(&self) -> &[Slot] {
-        match self {
-            Slots::One(slot) => std::slice::from_ref(slot),
-            Slots::Many { slots, .. } => slots,
-        }
-    }
-
-    fn all_mut(&mut self) -> &mut [Slot] {
-        match self {
-            Slots::One(slot) => std::slice::from_mut(slot),
-            Slots::Many { slots, .. } => slots,
-        }
-    }
-}
-
 impl Progress {
     /// That of a saga of which nothing is written.
     pub(crate) fn new(graph: &Graph) -> Self {
-        let slots = |spec: &super::graph::Spec| match spec.work {
-            super::graph::Work::Each(_) => Slots::Many {
+        let slots = |spec: &Spec| match spec.work {
+            Work::Each(_) => Slots::Many {
                 slots: Vec::new(),
                 are_all: false,
             },
@@ -130,6 +72,12 @@ impl Progress {
             step: record.step.clone(),
             why,
         };
+        // An end: what was in flight then is not heard of.
+        if self.direction == Direction::Nowhere
+            && !matches!(record.kind, Kind::Signalled | Kind::Refused)
+        {
+            return Err(illegal("it was given up"));
+        }
         match record.kind {
             Kind::Signalled => {
                 self.signals
@@ -142,26 +90,37 @@ impl Progress {
                 self.why = Some((record.step.clone(), record.data.clone()));
                 return Ok(());
             }
-            Kind::Turned if self.direction == Direction::Forward && !self.is_committed(graph) => {
+            // A pivot of which it is not known whether it was done has nothing
+            // that undoes it.
+            Kind::Turned if self.direction == Direction::Forward && !self.is_committing(graph) => {
                 self.direction = Direction::Back;
                 self.why = Some((record.step.clone(), record.data.clone()));
                 return Ok(());
             }
             Kind::Turned => return Err(illegal("it cannot turn here")),
             Kind::Resumed if record.step.is_empty() => {
-                return self.go_forward_again().map_err(illegal);
+                return self.go_forward_again(graph).map_err(illegal);
             }
             _ => {}
         }
         let step = graph.find(&record.step);
         let step = step.ok_or_else(|| illegal("there is no such step"))?;
-        let slot = self.slot_mut(step, record.item);
-        let slot = slot.ok_or_else(|| illegal("there is no such item"))?;
-        let standing = next(slot.standing, record.kind);
+        let before = self.standing(step, record.item);
+        let before = before.ok_or_else(|| illegal("there is no such item"))?;
+        let standing = next(before, record.kind);
         let standing = standing.ok_or_else(|| illegal("it does not follow"))?;
         if standing == Standing::Failed && graph.spec(step).class == Class::Retriable {
             return Err(illegal("such a step is tried until it is done"));
         }
+        if !goes(self.direction, before, record.kind) {
+            return Err(illegal("it goes the other way"));
+        }
+        let spec = graph.spec(step);
+        if standing.is_of_undo() && !before.is_to_undo(spec.undo) {
+            return Err(illegal("there is nothing to undo"));
+        }
+        let slot = self.slot_mut(step, record.item);
+        let slot = slot.ok_or_else(|| illegal("there is no such item"))?;
         slot.standing = standing;
         slot.at = at;
         slot.in_flight = false;
@@ -186,35 +145,51 @@ impl Progress {
     }
 
     /// A saga that was stuck while it was unwound goes forward again: what
-    /// could not be undone is as done as it was, what was undone is done anew.
-    fn go_forward_again(&mut self) -> Result<(), &'static str> {
-        let slots = || self.steps.iter().flat_map(Slots::all);
+    /// could not be undone is as done as it was, what was undone is done anew,
+    /// and so is what was done with what that put out.
+    fn go_forward_again(&mut self, graph: &Graph) -> Result<(), &'static str> {
         if self.direction != Direction::Back {
             return Err("it goes forward already");
         }
-        let is_under_way = |slot: &Slot| match slot.standing {
-            Standing::Running | Standing::Undoing | Standing::UndoInDoubt => true,
-            _ => slot.in_flight,
+        let slots = || self.steps.iter().flat_map(Slots::all);
+        let is_under_way = |slot: &Slot| {
+            let is_undone_now = matches!(slot.standing, Standing::Undoing | Standing::UndoInDoubt);
+            is_undone_now || slot.in_flight
         };
         if slots().any(is_under_way) {
             return Err("something is being undone");
         }
+        if slots().all(|slot| slot.standing != Standing::UndoStuck) {
+            return Err("no undo is stuck");
+        }
         self.direction = Direction::Forward;
         self.round += 1;
-        for slot in self.steps.iter_mut().flat_map(Slots::all_mut) {
-            let is_left = slot.standing.may_be_left();
-            slot.standing = match (is_left, &slot.output) {
-                (true, Some(_)) => Standing::Done,
-                (true, None) => Standing::InDoubt,
-                (false, _) => Standing::Waiting,
-            };
-            if !is_left {
-                *slot = Slot {
-                    round: self.round,
-                    ..Slot::NEW
-                };
+        // Which steps have something that is done anew.
+        let mut anew = vec![false; self.steps.len()];
+        for step in graph.numbers() {
+            let spec = graph.spec(step);
+            let is_behind = spec.after.iter().any(|before| anew[before.index()]);
+            anew[step.index()] = is_behind;
+            let slots = &mut self.steps[step.index()];
+            for slot in slots.all_mut() {
+                // What is behind a step that was undone is left only if it has
+                // no undo.
+                let is_left = slot.standing.may_be_left() && !is_behind;
+                if is_left {
+                    slot.go_forward_again(spec.work);
+                } else {
+                    let round = self.round;
+                    *slot = Slot { round, ..Slot::NEW };
+                }
+                anew[step.index()] |= !is_left;
             }
-            (slot.attempts, slot.undo_attempts) = (0, 0);
+            if let Slots::Many { slots, are_all } = slots {
+                // The list may be another when what is before is done anew.
+                if slots.iter().all(|slot| slot.standing == Standing::Waiting) {
+                    slots.clear();
+                    *are_all = false;
+                }
+            }
         }
         Ok(())
     }
@@ -243,15 +218,28 @@ impl Progress {
         }
     }
 
+    /// How an item stands. Of one that the list, as far as it is known, does
+    /// not have there is nothing to say.
+    fn standing(&self, step: StepNo, item: u32) -> Option<Standing> {
+        let slots = &self.steps[step.index()];
+        let slot = slots.all().get(item as usize);
+        match (slot, slots) {
+            (Some(slot), _) => Some(slot.standing),
+            // The list is known again before the step goes on.
+            (None, Slots::Many { are_all: false, .. }) if (item as usize) < MOST_ITEMS => {
+                Some(Standing::Waiting)
+            }
+            (None, _) => None,
+        }
+    }
+
     fn slot_mut(&mut self, step: StepNo, item: u32) -> Option<&mut Slot> {
+        self.standing(step, item)?;
         let round = self.round;
         let slots = &mut self.steps[step.index()];
         if let Slots::Many { slots, .. } = slots {
-            // The list is known again before the step goes on.
-            let needed = item as usize + 1;
-            if needed > slots.len() && needed <= MOST_ITEMS {
-                slots.resize(needed, Slot { round, ..Slot::NEW });
-            }
+            let needed = slots.len().max(item as usize + 1);
+            slots.resize(needed, Slot { round, ..Slot::NEW });
         }
         slots.all_mut().get_mut(item as usize)
     }
@@ -285,6 +273,12 @@ impl Progress {
         pivots.any(|pivot| self.is_done(pivot))
     }
 
+    /// Whether it turns when its deadline has passed. An operator who has it go
+    /// forward again has decided that it is not too late.
+    pub(crate) fn heeds_deadline(&self, graph: &Graph) -> bool {
+        self.round == 0 && !self.is_committing(graph)
+    }
+
     /// Whether the pivot was begun: whether there is a way back is not known
     /// until it ends.
     pub(crate) fn is_committing(&self, graph: &Graph) -> bool {
@@ -292,8 +286,15 @@ impl Progress {
             .numbers()
             .filter(|step| graph.spec(*step).class == Class::Pivot);
         pivots.any(|pivot| {
-            let standing = self.slots(pivot)[0].standing;
-            standing != Standing::Waiting && standing != Standing::Failed
+            // One that only waits has done nothing before it passes.
+            let waits = graph.spec(pivot).work.only_waits();
+            let mut slots = self.slots(pivot).iter();
+            slots.any(|slot| match slot.standing {
+                standing if waits => standing == Standing::Done,
+                // One in the saga's own database is not said to have begun.
+                Standing::Waiting => slot.in_flight,
+                standing => standing != Standing::Failed,
+            })
         })
     }
 
@@ -315,8 +316,22 @@ impl Progress {
     }
 }
 
-/// How many items a step can be for.
-pub(crate) const MOST_ITEMS: usize = 1000;
+/// Whether a line of a step that stood so is written while it goes this way.
+///
+/// An action that was begun before the saga turned may end after.
+fn goes(direction: Direction, from: Standing, kind: Kind) -> bool {
+    match kind {
+        Kind::Began | Kind::Resumed => direction == Direction::Forward,
+        Kind::Stuck if !from.is_of_undo() => direction == Direction::Forward,
+        Kind::Stuck
+        | Kind::UndoBegan
+        | Kind::Undone
+        | Kind::UndoDoubted
+        | Kind::UndoRetried
+        | Kind::UndoSkipped => direction == Direction::Back,
+        _ => true,
+    }
+}
 
 /// A line that cannot follow those before it.
 #[derive(Clone, Debug, PartialEq, Eq)]

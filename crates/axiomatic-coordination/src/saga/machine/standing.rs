@@ -1,6 +1,7 @@
 //! How a step stands, and the table of what may follow.
 
 use super::super::record::Kind;
+use super::graph::Undo;
 
 /// How one step stands, or one item of a step for each of many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +67,25 @@ impl Standing {
         !matches!(
             self,
             Standing::Waiting | Standing::Failed | Standing::Undone
+        )
+    }
+
+    /// Whether something of a step that stands so may be left that its undo
+    /// takes away.
+    pub(crate) const fn is_to_undo(self, undo: Undo) -> bool {
+        match (undo, self) {
+            (_, Standing::Undoing | Standing::UndoInDoubt | Standing::UndoStuck) => true,
+            (Undo::Nothing, _) => false,
+            (Undo::EvenFailed, Standing::Failed) => true,
+            (_, standing) => standing.may_be_left(),
+        }
+    }
+
+    /// Its undo was begun, at least.
+    pub(crate) const fn is_of_undo(self) -> bool {
+        matches!(
+            self,
+            Standing::Undoing | Standing::UndoInDoubt | Standing::UndoStuck | Standing::Undone
         )
     }
 }

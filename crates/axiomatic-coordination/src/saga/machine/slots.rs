@@ -1,0 +1,80 @@
+//! What is known of one action and its undo.
+
+use bytes::Bytes;
+
+use super::graph::Work;
+use super::standing::Standing;
+use crate::Timestamp;
+
+/// One action and its undo.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) standing: Standing,
+    /// How often its action was begun.
+    pub(crate) attempts: u32,
+    /// How often its undo was.
+    pub(crate) undo_attempts: u32,
+    /// When its last line was written.
+    pub(crate) at: Timestamp,
+    pub(crate) output: Option<Bytes>,
+    /// Its action is known not to have happened.
+    pub(crate) has_failed: bool,
+    /// Somebody here is doing what was begun.
+    pub(crate) in_flight: bool,
+    /// In which round its action was begun first: its key follows from that.
+    pub(crate) round: u32,
+}
+
+impl Slot {
+    pub(super) const NEW: Slot = Slot {
+        standing: Standing::Waiting,
+        attempts: 0,
+        undo_attempts: 0,
+        at: Timestamp::from_micros(0),
+        output: None,
+        has_failed: false,
+        in_flight: false,
+        round: 0,
+    };
+
+    /// Something of it is left, and the saga goes forward again.
+    pub(super) fn go_forward_again(&mut self, work: Work) {
+        self.standing = match (self.standing, &self.output) {
+            // It waits still, and has since.
+            (Standing::Running, _) if work.only_waits() => Standing::Running,
+            (_, Some(_)) => Standing::Done,
+            (_, None) => Standing::InDoubt,
+        };
+        (self.attempts, self.undo_attempts) = (0, 0);
+    }
+}
+
+/// A step, or the items of a step for each of many.
+#[derive(Clone, Debug)]
+pub(super) enum Slots {
+    One(Slot),
+    /// How many there are is known when the list is.
+    Many {
+        slots: Vec<Slot>,
+        are_all: bool,
+    },
+}
+
+impl Slots {
+    pub(super) fn all(&self) -> &[Slot] {
+        match self {
+            Slots::One(slot) => std::slice::from_ref(slot),
+            Slots::Many { slots, .. } => slots,
+        }
+    }
+
+    pub(super) fn all_mut(&mut self) -> &mut [Slot] {
+        match self {
+            Slots::One(slot) => std::slice::from_mut(slot),
+            Slots::Many { slots, .. } => slots,
+        }
+    }
+}
+
+/// How many items a step can be for.
+pub(crate) const MOST_ITEMS: usize = 1000;
