@@ -1,4 +1,4 @@
-//! The outbox, the inbox and idempotent requests in SQLite.
+//! The outbox, the inbox, idempotent requests and sagas in SQLite.
 //!
 //! A [`Database`] is one file with a thread that writes it. Its [`Writer`]
 //! executes transactions of many callers and commits them together.
@@ -10,6 +10,7 @@ pub mod idempotency;
 pub mod inbox;
 mod options;
 pub mod outbox;
+pub mod saga;
 mod schema;
 mod transaction;
 mod writer;
