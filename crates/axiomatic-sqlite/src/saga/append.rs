@@ -1,6 +1,7 @@
 //! What is written of a saga under a lease.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use axiomatic_coordination::Timestamp;
 use axiomatic_coordination::crash_points::reach;
@@ -54,7 +55,7 @@ WHERE saga = ?1";
 
 /// Appends a change, in a transaction.
 pub(super) fn append(
-    connection: &Connection,
+    tx: &mut Transaction<'_>,
     lease: &Lease,
     append: &Append,
 ) -> rusqlite::Result<Appended> {
@@ -64,26 +65,27 @@ pub(super) fn append(
         change,
         read,
     } = append;
-    let stands = Stands::look(connection, lease, *saga)?;
+    let stands = Stands::look(tx, lease, *saga)?;
     if !stands.held {
         return Ok(Appended::Lost);
     }
     let Some(found) = &stands.saga else {
         return Ok(Appended::Conflict);
     };
-    if found.is_written(connection, lease, append)? {
+    if found.is_written(tx, lease, append)? {
         return Ok(Appended::Held);
     }
     if !found.is_open_at(*after) {
         return Ok(Appended::Conflict);
     }
     reach("sqlite.saga.fenced");
-    found.change(connection, lease, change, stands.now)?;
+    found.change(tx, lease, change, stands.now)?;
+    wake_for(tx, change);
     if *read > 0 {
         let saga = saga.0.as_bytes();
-        connection.prepare_cached(READ)?.execute((saga, read))?;
+        tx.prepare_cached(READ)?.execute((saga, read))?;
         reach("sqlite.saga.read");
-        connection.prepare_cached(IS_MAILED)?.execute([saga])?;
+        tx.prepare_cached(IS_MAILED)?.execute([saga])?;
     }
     Ok(Appended::Held)
 }
@@ -112,7 +114,16 @@ pub(super) fn append_with(
     reach("sqlite.saga.worked");
     let (now, found) = fence(tx, lease, saga, after)?;
     found.change(tx, lease, &change, now)?;
+    wake_for(tx, &change);
     Ok(change)
+}
+
+/// Who has said when the saga is due need not be who looks then.
+fn wake_for(tx: &mut Transaction<'_>, change: &Change) {
+    let is_due = !change.stage.is_end() && change.wake != Wake::Held;
+    if is_due && change.wake != Wake::In(Duration::MAX) {
+        tx.wake_sagas();
+    }
 }
 
 /// That the lease is held, and the log as long as it is thought to be.

@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_claim_reads_what_it_hands_over() {
-        let expected = "SEARCH saga USING INDEX saga_open (bucket=? AND wake=?)";
+        let expected = "SEARCH saga USING INDEX saga_open (bucket=? AND wake=? AND ended=?)";
         assert_eq!(plan(HAND_OVER), expected);
     }
 
