@@ -14,6 +14,7 @@ mod inbox_laws;
 mod leases;
 mod operate;
 mod producer;
+mod saga_kills;
 mod sagas;
 mod scene;
 mod schema;
