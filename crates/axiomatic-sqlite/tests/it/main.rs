@@ -15,6 +15,7 @@ mod leases;
 mod operate;
 mod producer;
 mod saga_kills;
+mod saga_laws;
 mod sagas;
 mod scene;
 mod schema;
