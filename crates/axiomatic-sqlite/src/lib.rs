@@ -2,6 +2,13 @@
 //!
 //! A [`Database`] is one file with a thread that writes it. Its [`Writer`]
 //! executes transactions of many callers and commits them together.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`outbox`] | messages that leave with the transaction they were written in |
+//! | [`inbox`] | messages whose effect happens once |
+//! | [`idempotency`] | requests whose effects and answers stand together |
+//! | [`saga`] | steps that are done once, or undone |
 #![forbid(unsafe_code)]
 
 mod database;

@@ -328,6 +328,27 @@ mod tests {
         assert!(plan.contains(lease) && plan.contains(saga), "{plan}");
     }
 
+    /// What is the same as before need not be taken out and put in again.
+    #[test]
+    fn a_saga_that_goes_on_changes_no_index() {
+        let connection = rusqlite::Connection::open_in_memory().expect("opens");
+        let tables = crate::saga::schema();
+        connection.execute_batch(&tables).expect("tables");
+        let changes = |sql: &str| {
+            let mut program = connection.prepare(&format!("EXPLAIN {sql}")).expect("SQL");
+            let parameters = vec![0; program.parameter_count()];
+            let opcodes = program.query_map(rusqlite::params_from_iter(parameters), |row| {
+                row.get::<_, String>(1)
+            });
+            let opcodes = opcodes
+                .expect("a program")
+                .map(|opcode| opcode.expect("text"));
+            opcodes.filter(|opcode| opcode.starts_with("Idx")).count()
+        };
+        assert_eq!(changes(GO_ON), 0);
+        assert!(changes(MOVE) > 0);
+    }
+
     #[test]
     fn what_is_written_is_found_by_its_key() {
         for (sql, expected) in [
