@@ -7,6 +7,7 @@ use axiomatic_coordination::Timestamp;
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::saga::{Append, Appended, Change, Lease, Record, SagaId, Stage, Wake};
 use rusqlite::{Connection, Row};
+use uuid::Uuid;
 
 use super::leases::columns;
 use super::row;
@@ -306,7 +307,7 @@ pub(super) fn record(
             record.item,
             record.attempt,
             &record.data[..],
-            record.mail.as_ref().map(|mail| mail.as_bytes()),
+            record.mail.as_ref().map(Uuid::as_bytes),
             epoch,
             now.as_micros(),
         ))?;

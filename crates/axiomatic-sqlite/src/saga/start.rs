@@ -1,5 +1,6 @@
 //! Sagas that begin.
 
+use axiomatic_coordination::Timestamp;
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::saga::{Change, Lease, Stage, Start, Started};
 use rusqlite::Connection;
@@ -46,10 +47,10 @@ pub(super) fn start(
         saga.bucket().0,
         stage.as_str(),
         records.len() as i64,
-        wake.map(|wake| wake.as_micros()),
+        wake.map(Timestamp::as_micros),
         now.as_micros(),
         stage.is_end().then(|| now.as_micros()),
-        deadline.map(|deadline| deadline.as_micros()),
+        deadline.map(Timestamp::as_micros),
         &*start.definition.name,
         start.definition.version,
         start.definition.hash.cast_signed(),
