@@ -6,39 +6,42 @@ use std::time::Duration;
 use axiomatic_coordination::Timestamp;
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::saga::{Append, Appended, Change, Lease, Record, SagaId, Stage, Wake};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
-use super::leases::columns;
+use super::leases::{columns, is_held};
 use super::row;
 use super::work::{SagaWork, Undone};
-use crate::database::NOW;
+use crate::database::{NOW, now};
 use crate::transaction::Transaction;
 
 /// One statement looks at both: whether the lease is held, and how the saga
 /// stands. Within it, all that asks for the time gets the same.
-static STANDS: LazyLock<String> = LazyLock::new(|| {
+///
+/// It finds nothing if there is no such saga. With an outer join instead, it
+/// took four times as long, and SQLite compiled it anew now and then.
+pub(super) static STANDS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {NOW}, \
          EXISTS (SELECT 1 FROM saga_lease WHERE bucket = ?1 AND owner = ?2 AND epoch = ?3 \
                  AND until > {NOW}), \
-         saga.id, saga.length, saga.stage, saga.wake IS NULL, saga.ended IS NOT NULL, saga.result \
-         FROM (SELECT 1) LEFT JOIN saga ON saga.saga = ?4"
+         id, length, stage, wake IS NULL, ended IS NOT NULL, result \
+         FROM saga WHERE saga = ?4"
     )
 });
 
 /// Of a saga that goes on where it was: no index changes.
-const GO_ON: &str = "\
+pub(super) const GO_ON: &str = "\
 UPDATE saga SET length = ?2, changed = ?3, loads = iif(?4, 0, loads), \
        result = coalesce(?5, result) \
 WHERE id = ?1";
 
-const MOVE: &str = "\
+pub(super) const MOVE: &str = "\
 UPDATE saga SET length = ?2, changed = ?3, loads = iif(?4, 0, loads), \
        result = coalesce(?5, result), stage = ?6, wake = ?7, ended = ?8 \
 WHERE id = ?1";
 
-const LINE: &str = "\
+pub(super) const LINE: &str = "\
 INSERT INTO saga_event (saga, seq, kind, step, item, attempt, data, mail, epoch, at) \
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
@@ -151,15 +154,25 @@ struct Stands {
 
 impl Stands {
     fn look(connection: &Connection, lease: &Lease, saga: SagaId) -> rusqlite::Result<Self> {
+        // No lease is good for another bucket's sagas.
+        let is_of_bucket = lease.bucket == saga.bucket();
         let (bucket, owner, epoch) = columns(lease);
         let mut stands = connection.prepare_cached(&STANDS)?;
-        stands.query_row((bucket, owner, epoch, saga.0.as_bytes()), |row| {
+        let stands = stands.query_row((bucket, owner, epoch, saga.0.as_bytes()), |row| {
             Ok(Stands {
                 now: Timestamp::from_micros(row.get(0)?),
-                // No lease is good for another bucket's sagas.
-                held: row.get(1)? && lease.bucket == saga.bucket(),
-                saga: Found::read(row, saga)?,
+                held: is_of_bucket && row.get(1)?,
+                saga: Some(Found::read(row, saga)?),
             })
+        });
+        if let Some(stands) = stands.optional()? {
+            return Ok(stands);
+        }
+        let now = now(connection)?;
+        Ok(Stands {
+            now,
+            held: is_of_bucket && is_held(connection, lease, now)?,
+            saga: None,
         })
     }
 }
@@ -178,19 +191,16 @@ struct Found {
 }
 
 impl Found {
-    fn read(row: &Row<'_>, saga: SagaId) -> rusqlite::Result<Option<Self>> {
-        let Some(id) = row.get(2)? else {
-            return Ok(None);
-        };
-        Ok(Some(Found {
+    fn read(row: &Row<'_>, saga: SagaId) -> rusqlite::Result<Self> {
+        Ok(Found {
             saga,
-            id,
+            id: row.get(2)?,
             length: row.get::<_, i64>(3)?.cast_unsigned(),
             stage: Stage::from_stored(row.get_ref(4)?.as_str()?),
             sleeps_not: row.get(5)?,
             has_ended: row.get(6)?,
             result: row.get(7)?,
-        }))
+        })
     }
 
     fn is_open_at(&self, after: u64) -> bool {
@@ -325,8 +335,9 @@ mod tests {
     fn an_append_reads_the_lease_and_the_saga() {
         let plan = plan(&STANDS);
         let lease = "SEARCH saga_lease USING INTEGER PRIMARY KEY (rowid=?)";
-        let saga = "SEARCH saga USING INDEX sqlite_autoindex_saga_1 (saga=?) LEFT-JOIN";
+        let saga = "SEARCH saga USING INDEX sqlite_autoindex_saga_1 (saga=?)";
         assert!(plan.contains(lease) && plan.contains(saga), "{plan}");
+        assert!(!plan.contains("SCAN saga"), "{plan}");
     }
 
     /// What is the same as before need not be taken out and put in again.

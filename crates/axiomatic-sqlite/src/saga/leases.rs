@@ -46,7 +46,7 @@ const RELEASE: &str = "\
 UPDATE saga_lease SET owner = NULL, until = 0 \
 WHERE bucket = ?1 AND owner = ?2 AND epoch = ?3 AND until > ?4";
 
-const HELD: &str = "\
+pub(super) const HELD: &str = "\
 SELECT 1 FROM saga_lease WHERE bucket = ?1 AND owner = ?2 AND epoch = ?3 AND until > ?4";
 
 pub(super) fn attend(

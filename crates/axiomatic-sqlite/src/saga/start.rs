@@ -84,12 +84,100 @@ fn is_same(connection: &Connection, start: &Start) -> rusqlite::Result<Started> 
 
 #[cfg(test)]
 mod tests {
+    use axiomatic_coordination::outbox::Epoch;
+    use axiomatic_coordination::saga::{
+        Append, Appended, Definition, ExecutorId, Kind, Record, SagaId, Wake,
+    };
+    use rusqlite::StatementStatus;
+
     use super::*;
+    use crate::options::Options;
+    use crate::outbox::Outgoing;
+    use crate::saga::append::STANDS;
     use crate::saga::tests::plan;
 
     #[test]
     fn a_saga_of_the_same_id_is_found_by_it() {
         let expected = "SEARCH saga USING INDEX sqlite_autoindex_saga_1 (saga=?)";
         assert_eq!(plan(IS_SAME), expected);
+    }
+
+    /// SQLite does that, unasked, where it has looked at a parameter's value to
+    /// choose an index; one of an append's was, and took most of its time.
+    #[test]
+    fn what_is_asked_for_each_saga_is_compiled_once() {
+        let connection = Connection::open_in_memory().expect("opens");
+        let tables = crate::saga::schema();
+        connection.execute_batch(&tables).expect("tables");
+        let owner = ExecutorId::new("host");
+        let lease = "UPDATE saga_lease SET owner = ?1, epoch = bucket, until = ?2";
+        let leased = connection.execute(lease, (owner.as_str(), i64::MAX));
+        assert_eq!(leased.expect("leases"), 64);
+        let (mut outgoing, mut wakes) = (Outgoing::new(&Options::new()), false);
+        let mut tx = Transaction::new(&connection, &mut outgoing, &mut wakes);
+        for _ in 0..200 {
+            let saga = SagaId::unique();
+            let lease = Lease {
+                bucket: saga.bucket(),
+                epoch: Epoch(saga.bucket().0.into()),
+                owner: owner.clone(),
+            };
+            let record = Record {
+                kind: Kind::Done,
+                step: "book".into(),
+                item: 0,
+                attempt: 1,
+                data: "17".into(),
+                mail: None,
+            };
+            let change = Change {
+                records: vec![record],
+                stage: Stage::Running,
+                wake: Wake::Held,
+                result: None,
+                progress: true,
+            };
+            let begins = Start {
+                saga,
+                definition: Definition {
+                    name: "transfer".into(),
+                    version: 1,
+                    hash: 17,
+                },
+                input: "17".into(),
+                deadline: None,
+                held: None,
+            };
+            let held = (lease.clone(), change.clone());
+            let started = start(&mut tx, &begins, Some(&held)).expect("starts");
+            assert_eq!(started, Started::Held);
+            for (after, stage) in [(1, Stage::Running), (2, Stage::Done)] {
+                let change = Change {
+                    stage,
+                    ..change.clone()
+                };
+                let append = Append {
+                    saga,
+                    after,
+                    change,
+                    read: 0,
+                };
+                let appended = append::append(&mut tx, &lease, &append).expect("appends");
+                assert_eq!(appended, Appended::Held);
+            }
+        }
+        for sql in [
+            INSERT,
+            &STANDS,
+            append::GO_ON,
+            append::MOVE,
+            append::LINE,
+            leases::HELD,
+        ] {
+            let statement = connection.prepare_cached(sql).expect("is SQL");
+            assert!(statement.get_status(StatementStatus::Run) >= 200, "{sql}");
+            let anew = statement.get_status(StatementStatus::RePrepare);
+            assert_eq!(anew, 0, "{sql}");
+        }
     }
 }

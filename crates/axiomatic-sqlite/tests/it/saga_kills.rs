@@ -7,6 +7,7 @@
 //! its line is there.
 
 mod driver;
+mod story;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +15,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use self::driver::{Driver, Files, SAGAS};
+use self::driver::{Driver, Files};
+use self::story::SAGAS;
 use crate::support::Place;
 
 /// Where the child finds its files.
