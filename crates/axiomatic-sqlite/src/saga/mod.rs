@@ -132,14 +132,18 @@
 //! | finding, listing, counting, loading | 0 | counting reads an index, whole |
 //!
 //! Commits are shared with whatever else the [`Writer`](crate::Writer) is
-//! given.
+//! given. Sagas of three steps, a start and three appends with six lines
+//! together, were 8,000 to 12,000 a second with 64 clients and the disk waited
+//! for; one client alone waits for the disk four times a saga. That was on a
+//! virtual machine of two cores, busy with other things: a floor.
 //!
 //! What is looked for is looked for by an index, and read in the order in
 //! which it is needed: that a hundred thousand sagas sleep costs nothing
 //! (`what_is_due_is_read_in_its_order_and_nothing_else`,
 //! `a_claim_reads_what_it_hands_over`, `a_sweep_reads_what_it_throws_away`),
 //! and a saga that goes on changes no index
-//! (`a_saga_that_goes_on_changes_no_index`).
+//! (`a_saga_that_goes_on_changes_no_index`). What is asked for each saga is
+//! compiled once (`what_is_asked_for_each_saga_is_compiled_once`).
 //!
 //! An input stands in the saga's row, which every append writes: what is long
 //! should be elsewhere, with its address as the input.
