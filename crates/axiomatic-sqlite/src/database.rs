@@ -59,6 +59,7 @@ struct Inner {
     path: PathBuf,
     options: Options,
     wake: Wake,
+    sagas: Wake,
     writer: Writer,
     reads: mpsc::Sender<Read>,
     ended: watch::Receiver<()>,
@@ -85,11 +86,12 @@ impl Database {
             .pragma_update(None, "query_only", true)
             .map_err(store_error)?;
 
-        let wake = Wake::new();
+        let (wake, sagas) = (Wake::new(), Wake::new());
         let (alive, ended) = watch::channel(());
         let (jobs, queue) = mpsc::channel();
         let (reads, questions) = mpsc::channel::<Read>();
-        let mut desk = Desk::new(writing, &options, wake.clone()).map_err(store_error)?;
+        let desk = Desk::new(writing, &options, wake.clone(), sagas.clone());
+        let mut desk = desk.map_err(store_error)?;
         let (reading_on, read_out) = mpsc::channel::<()>();
         let thread = spawn("sqlite-writer", move || {
             desk.work(&queue);
@@ -111,6 +113,7 @@ impl Database {
                 path: path.to_owned(),
                 options,
                 wake,
+                sagas,
                 writer: Writer::new(Jobs::new(jobs, thread)),
                 reads,
                 ended,
@@ -169,6 +172,11 @@ impl Database {
     /// What wakes relays of this process.
     pub(crate) fn wake(&self) -> &Wake {
         &self.inner.wake
+    }
+
+    /// What wakes executors of sagas of this process.
+    pub(crate) fn sagas(&self) -> &Wake {
+        &self.inner.sagas
     }
 
     /// How it was opened.

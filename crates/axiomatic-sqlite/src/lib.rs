@@ -1,7 +1,14 @@
-//! The outbox, the inbox and idempotent requests in SQLite.
+//! The outbox, the inbox, idempotent requests and sagas in SQLite.
 //!
 //! A [`Database`] is one file with a thread that writes it. Its [`Writer`]
 //! executes transactions of many callers and commits them together.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`outbox`] | messages that leave with the transaction they were written in |
+//! | [`inbox`] | messages whose effect happens once |
+//! | [`idempotency`] | requests whose effects and answers stand together |
+//! | [`saga`] | steps that are done once, or undone |
 #![forbid(unsafe_code)]
 
 mod database;
@@ -10,6 +17,7 @@ pub mod idempotency;
 pub mod inbox;
 mod options;
 pub mod outbox;
+pub mod saga;
 mod schema;
 mod transaction;
 mod writer;

@@ -13,13 +13,20 @@ use crate::outbox::{EnqueueError, Outgoing};
 pub struct Transaction<'a> {
     connection: &'a Connection,
     outgoing: &'a mut Outgoing,
+    /// Whether executors of sagas are woken if it commits.
+    wakes_sagas: &'a mut bool,
 }
 
 impl<'a> Transaction<'a> {
-    pub(crate) fn new(connection: &'a Connection, outgoing: &'a mut Outgoing) -> Self {
+    pub(crate) fn new(
+        connection: &'a Connection,
+        outgoing: &'a mut Outgoing,
+        wakes_sagas: &'a mut bool,
+    ) -> Self {
         Transaction {
             connection,
             outgoing,
+            wakes_sagas,
         }
     }
 
@@ -48,6 +55,12 @@ impl<'a> Transaction<'a> {
     /// The messages enqueued since are not published.
     pub(crate) fn back_to(&mut self, mark: usize) {
         self.outgoing.back_to(mark);
+    }
+
+    /// If the group commits, there may be something to do for executors of
+    /// sagas.
+    pub(crate) fn wake_sagas(&mut self) {
+        *self.wakes_sagas = true;
     }
 }
 

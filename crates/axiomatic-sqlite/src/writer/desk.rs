@@ -21,6 +21,9 @@ pub(crate) struct Desk {
     watch: Arc<Watch>,
     outgoing: Outgoing,
     wake: Wake,
+    sagas: Wake,
+    /// Whether something of the group asks for those who run sagas.
+    wakes_sagas: bool,
     group_at_most: usize,
 }
 
@@ -37,6 +40,7 @@ impl Desk {
         mut connection: Connection,
         options: &Options,
         wake: Wake,
+        sagas: Wake,
     ) -> rusqlite::Result<Self> {
         let watch = Arc::new(Watch {
             committing: Setting::new(0),
@@ -55,6 +59,8 @@ impl Desk {
             watch,
             outgoing: Outgoing::new(options),
             wake,
+            sagas,
+            wakes_sagas: false,
             group_at_most: options.group_at_most.get(),
         })
     }
@@ -118,6 +124,9 @@ impl Desk {
                 if messages > 0 {
                     self.wake.wake();
                 }
+                if self.wakes_sagas {
+                    self.sagas.wake();
+                }
                 answer_all(&mut executed, Ok(()));
             }
             Err(error) => {
@@ -129,6 +138,7 @@ impl Desk {
 
     fn begin(&mut self) -> rusqlite::Result<()> {
         self.outgoing.clear();
+        self.wakes_sagas = false;
         self.statement("BEGIN IMMEDIATE")?;
         reach("sqlite.group.begun");
         Ok(())
@@ -139,7 +149,11 @@ impl Desk {
         let rolled_back = self.watch.rolled_back.load();
         self.statement("SAVEPOINT axiomatic")?;
         let messages = self.outgoing.mark();
-        let ending = job.execute(&mut Transaction::new(&self.connection, &mut self.outgoing));
+        let ending = job.execute(&mut Transaction::new(
+            &self.connection,
+            &mut self.outgoing,
+            &mut self.wakes_sagas,
+        ));
         if self.connection.is_autocommit() || self.watch.rolled_back.load() != rolled_back {
             return Err(Lost::within(ending));
         }
@@ -264,7 +278,7 @@ mod tests {
     #[test]
     fn a_connection_can_be_closed_within_a_transaction() {
         let connection = Connection::open_in_memory().expect("opens");
-        let desk = Desk::new(connection, &Options::new(), Wake::new());
+        let desk = Desk::new(connection, &Options::new(), Wake::new(), Wake::new());
         let mut desk = desk.expect("has its hooks");
         desk.begin().expect("begins");
         let watch = Arc::downgrade(&desk.watch);

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::RunError;
 use crate::error::{Fault, why};
+use crate::saga::Undone;
 use crate::transaction::Transaction;
 
 /// What a caller gets: what came of its closure, or the panic of it.
@@ -110,6 +111,9 @@ fn why_of(error: &dyn Any) -> Option<Why> {
     }
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return Some(error.why());
+    }
+    if let Some(error) = error.downcast_ref::<Undone>() {
+        return error.why();
     }
     let error = error.downcast_ref::<BoxError>()?;
     if let Some(error) = error.downcast_ref::<rusqlite::Error>() {

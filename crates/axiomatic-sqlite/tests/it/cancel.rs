@@ -8,6 +8,7 @@
 
 mod idempotency;
 mod relaying;
+mod sagas;
 
 use std::future::poll_fn;
 use std::pin::Pin;

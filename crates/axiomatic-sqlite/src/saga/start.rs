@@ -1,0 +1,183 @@
+//! Sagas that begin.
+
+use axiomatic_coordination::Timestamp;
+use axiomatic_coordination::crash_points::reach;
+use axiomatic_coordination::saga::{Change, Lease, Stage, Start, Started};
+use rusqlite::Connection;
+
+use super::append::{self, until};
+use super::leases;
+use crate::database::now;
+use crate::transaction::Transaction;
+
+const INSERT: &str = "\
+INSERT INTO saga (saga, bucket, stage, length, loads, wake, mailed, started, changed, ended, \
+       deadline, name, version, hash, input, result) \
+VALUES (?1, ?2, ?3, ?4, 0, ?5, NULL, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+ON CONFLICT (saga) DO NOTHING";
+
+const IS_SAME: &str = "SELECT name = ?2 AND input = ?3 FROM saga WHERE saga = ?1";
+
+/// Begins a saga, held by a lease if there is one that is held.
+pub(super) fn start(
+    tx: &mut Transaction<'_>,
+    start: &Start,
+    held: Option<&(Lease, Change)>,
+) -> rusqlite::Result<Started> {
+    let now = now(tx)?;
+    let saga = start.saga;
+    let held = match held {
+        Some((lease, change))
+            if lease.bucket == saga.bucket() && leases::is_held(tx, lease, now)? =>
+        {
+            Some((lease, change))
+        }
+        _ => None,
+    };
+    reach("sqlite.saga.starting");
+    let stage = held.map_or(Stage::Running, |(_, change)| change.stage);
+    let wake = match held {
+        Some((_, change)) => until(change, now),
+        None => Some(now),
+    };
+    let records = held.map_or(&[][..], |(_, change)| &change.records);
+    let deadline = start.deadline.map(|within| now.saturating_add(within));
+    let inserted = tx.prepare_cached(INSERT)?.execute((
+        saga.0.as_bytes(),
+        saga.bucket().0,
+        stage.as_str(),
+        records.len() as i64,
+        wake.map(Timestamp::as_micros),
+        now.as_micros(),
+        stage.is_end().then(|| now.as_micros()),
+        deadline.map(Timestamp::as_micros),
+        &*start.definition.name,
+        start.definition.version,
+        start.definition.hash.cast_signed(),
+        &start.input[..],
+        held.and_then(|(_, change)| change.result.as_deref()),
+    ))?;
+    if inserted == 0 {
+        return is_same(tx, start);
+    }
+    reach("sqlite.saga.started");
+    let Some((lease, _)) = held else {
+        tx.wake_sagas();
+        return Ok(Started::Waits);
+    };
+    append::record(tx, saga, 0, records, lease, now)?;
+    Ok(Started::Held)
+}
+
+fn is_same(connection: &Connection, start: &Start) -> rusqlite::Result<Started> {
+    let mut is_same = connection.prepare_cached(IS_SAME)?;
+    let (saga, name, input) = (
+        start.saga.0.as_bytes(),
+        &*start.definition.name,
+        &start.input[..],
+    );
+    match is_same.query_row((saga, name, input), |row| row.get(0))? {
+        true => Ok(Started::Before),
+        false => Ok(Started::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axiomatic_coordination::outbox::Epoch;
+    use axiomatic_coordination::saga::{
+        Append, Appended, Definition, ExecutorId, Kind, Record, SagaId, Wake,
+    };
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::options::Options;
+    use crate::outbox::Outgoing;
+    use crate::saga::append::STANDS;
+    use crate::saga::tests::plan;
+
+    #[test]
+    fn a_saga_of_the_same_id_is_found_by_it() {
+        let expected = "SEARCH saga USING INDEX sqlite_autoindex_saga_1 (saga=?)";
+        assert_eq!(plan(IS_SAME), expected);
+    }
+
+    /// SQLite does that, unasked, where it has looked at a parameter's value to
+    /// choose an index; one of an append's was, and took most of its time.
+    #[test]
+    fn what_is_asked_for_each_saga_is_compiled_once() {
+        let connection = Connection::open_in_memory().expect("opens");
+        let tables = crate::saga::schema();
+        connection.execute_batch(&tables).expect("tables");
+        let owner = ExecutorId::new("host");
+        let lease = "UPDATE saga_lease SET owner = ?1, epoch = bucket, until = ?2";
+        let leased = connection.execute(lease, (owner.as_str(), i64::MAX));
+        assert_eq!(leased.expect("leases"), 64);
+        let (mut outgoing, mut wakes) = (Outgoing::new(&Options::new()), false);
+        let mut tx = Transaction::new(&connection, &mut outgoing, &mut wakes);
+        for _ in 0..200 {
+            let saga = SagaId::unique();
+            let lease = Lease {
+                bucket: saga.bucket(),
+                epoch: Epoch(saga.bucket().0.into()),
+                owner: owner.clone(),
+            };
+            let record = Record {
+                kind: Kind::Done,
+                step: "book".into(),
+                item: 0,
+                attempt: 1,
+                data: "17".into(),
+                mail: None,
+            };
+            let change = Change {
+                records: vec![record],
+                stage: Stage::Running,
+                wake: Wake::Held,
+                result: None,
+                progress: true,
+            };
+            let begins = Start {
+                saga,
+                definition: Definition {
+                    name: "transfer".into(),
+                    version: 1,
+                    hash: 17,
+                },
+                input: "17".into(),
+                deadline: None,
+                held: None,
+            };
+            let held = (lease.clone(), change.clone());
+            let started = start(&mut tx, &begins, Some(&held)).expect("starts");
+            assert_eq!(started, Started::Held);
+            for (after, stage) in [(1, Stage::Running), (2, Stage::Done)] {
+                let change = Change {
+                    stage,
+                    ..change.clone()
+                };
+                let append = Append {
+                    saga,
+                    after,
+                    change,
+                    read: 0,
+                };
+                let appended = append::append(&mut tx, &lease, &append).expect("appends");
+                assert_eq!(appended, Appended::Held);
+            }
+        }
+        for sql in [
+            INSERT,
+            &STANDS,
+            append::GO_ON,
+            append::MOVE,
+            append::LINE,
+            leases::HELD,
+        ] {
+            let statement = connection.prepare_cached(sql).expect("is SQL");
+            assert!(statement.get_status(StatementStatus::Run) >= 200, "{sql}");
+            let anew = statement.get_status(StatementStatus::RePrepare);
+            assert_eq!(anew, 0, "{sql}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+-- Sagas: how far each is, beside its log.
+CREATE TABLE saga (
+  id INTEGER PRIMARY KEY,
+  saga BLOB NOT NULL UNIQUE CHECK (length(saga) = 16), -- a UUID
+  bucket INTEGER NOT NULL,
+  stage TEXT NOT NULL,
+  length INTEGER NOT NULL, -- how many lines its log has
+  loads INTEGER NOT NULL, -- how often it was taken since it went forward
+  wake INTEGER, -- when it is looked at; NULL: somebody has it, or it has ended
+  mailed INTEGER, -- since when a letter waits; NULL: none does
+  started INTEGER NOT NULL, -- microseconds since 1970, as are all times
+  changed INTEGER NOT NULL,
+  ended INTEGER,
+  deadline INTEGER,
+  name TEXT NOT NULL, -- of its definition
+  version INTEGER NOT NULL,
+  hash INTEGER NOT NULL,
+  input BLOB NOT NULL,
+  result BLOB
+) STRICT;
+
+-- Those that somebody has come first, then those that are due the longest.
+-- That none has ended stands there again since SQLite would look for it.
+CREATE INDEX saga_open ON saga (bucket, wake, ended) WHERE ended IS NULL;
+CREATE INDEX saga_mailed ON saga (bucket, mailed, ended)
+  WHERE mailed IS NOT NULL AND ended IS NULL;
+CREATE INDEX saga_ended ON saga (ended) WHERE ended IS NOT NULL;
+CREATE INDEX saga_by_stage ON saga (stage, saga);
+
+-- Their logs, which are only ever appended to.
+CREATE TABLE saga_event (
+  saga BLOB NOT NULL,
+  seq INTEGER NOT NULL, -- 1 is the first line
+  kind TEXT NOT NULL,
+  step TEXT NOT NULL,
+  item INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  data BLOB NOT NULL,
+  mail BLOB, -- the letter that it was: a UUID
+  epoch INTEGER NOT NULL, -- of the lease it was written under
+  at INTEGER NOT NULL,
+  PRIMARY KEY (saga, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX saga_event_by_mail ON saga_event (saga, mail) WHERE mail IS NOT NULL;
+
+-- What was said to them and is not read.
+CREATE TABLE saga_mail (
+  saga BLOB NOT NULL,
+  nth INTEGER NOT NULL,
+  id BLOB NOT NULL, -- a UUID
+  subject TEXT NOT NULL,
+  name TEXT NOT NULL,
+  data BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (saga, nth)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE saga_lease (
+  bucket INTEGER PRIMARY KEY,
+  epoch INTEGER NOT NULL, -- only ever grows
+  owner TEXT,
+  until INTEGER NOT NULL
+) STRICT;
+
+WITH RECURSIVE every (bucket) AS (
+  SELECT 0 UNION ALL SELECT bucket + 1 FROM every WHERE bucket < 63
+)
+INSERT INTO saga_lease (bucket, epoch, owner, until) SELECT bucket, 0, NULL, 0 FROM every;
+
+CREATE TABLE saga_executor (
+  executor TEXT PRIMARY KEY,
+  until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
