@@ -17,6 +17,7 @@ pub mod idempotency;
 pub mod inbox;
 mod options;
 pub mod outbox;
+pub mod saga;
 mod schema;
 mod session;
 mod wire;

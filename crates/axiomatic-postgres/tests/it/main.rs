@@ -16,6 +16,7 @@ mod migration;
 mod operate;
 mod ordered;
 mod producer;
+mod saga;
 mod scene;
 mod store;
 mod support;
