@@ -1,6 +1,8 @@
 //! A database in the process, for tests and examples: transactions that are
 //! real, and a crash between any two steps.
 
+mod crash;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,9 @@ use bytes::Bytes;
 use crate::idempotency::IdempotencyTables;
 use crate::inbox::InboxTables;
 use crate::outbox::{MemoryTables, Wake};
-use crate::{StoreError, Timestamp, Why};
+use crate::saga::SagaTables;
+use crate::{StoreError, Timestamp};
+use crash::Crash;
 
 /// A database in the process: cheap to clone, and all clones are one.
 ///
@@ -57,13 +61,7 @@ pub(crate) struct Tables {
     pub(crate) outbox: MemoryTables,
     pub(crate) inbox: InboxTables,
     pub(crate) idempotency: IdempotencyTables,
-}
-
-#[derive(Default)]
-struct Crash {
-    steps: u64,
-    at: Option<u64>,
-    is_down: bool,
+    pub(crate) sagas: SagaTables,
 }
 
 impl Memory {
@@ -134,19 +132,41 @@ impl Memory {
     /// before it commits and before it answers, and more if it
     /// [says so](MemoryTransaction::step) or works with an inbox.
     pub fn crash_at(&self, step: u64) {
-        let mut state = self.lock();
-        state.crash.steps = 0;
-        state.crash.at = Some(step);
+        self.lock().crash.set(step);
     }
 
     /// Whether it has crashed.
     pub fn is_down(&self) -> bool {
-        self.lock().crash.is_down
+        self.lock().crash.is_down()
     }
 
     /// It answers again, with all that was committed, and crashes no more.
     pub fn restart(&self) {
         self.lock().crash = Crash::default();
+    }
+
+    /// A transaction that changes the tables at once and cannot err, so that
+    /// it needs no way back: it crashes before it has begun, or when it is
+    /// done and nobody has heard.
+    pub(crate) fn at_once<T>(
+        &self,
+        change: impl FnOnce(&mut AtOnce<'_>) -> T,
+    ) -> Result<T, StoreError> {
+        let mut state = self.lock();
+        let State { tables, crash } = &mut *state;
+        crash.answers()?;
+        crash.step()?;
+        let mut at_once = AtOnce {
+            tables,
+            wakes: false,
+            now: self.now(),
+        };
+        let done = change(&mut at_once);
+        if at_once.wakes {
+            self.0.wake.wake();
+        }
+        crash.step()?;
+        Ok(done)
     }
 
     /// What wakes its relays.
@@ -178,21 +198,6 @@ impl fmt::Debug for Memory {
     }
 }
 
-impl Crash {
-    fn answers(&self) -> Result<(), StoreError> {
-        if self.is_down {
-            return Err(StoreError::new(Why::Closed).because("the database has crashed"));
-        }
-        Ok(())
-    }
-
-    fn step(&mut self) -> Result<(), StoreError> {
-        self.is_down |= self.at == Some(self.steps);
-        self.steps += 1;
-        self.answers()
-    }
-}
-
 /// What a transaction can do to a [`Memory`].
 pub struct MemoryTransaction<'a> {
     tables: &'a mut Tables,
@@ -203,6 +208,14 @@ pub struct MemoryTransaction<'a> {
     /// Relays shall hear of it.
     wakes: bool,
     now: Timestamp,
+}
+
+/// What is changed [at once](Memory::at_once).
+pub(crate) struct AtOnce<'a> {
+    pub(crate) tables: &'a mut Tables,
+    /// Relays and executors shall hear of it.
+    pub(crate) wakes: bool,
+    pub(crate) now: Timestamp,
 }
 
 /// How to take back one change.
@@ -236,6 +249,11 @@ impl MemoryTransaction<'_> {
     /// [`StoreError`] if it has. Whatever the work says then, it is undone.
     pub fn step(&mut self) -> Result<(), StoreError> {
         self.crash.step()
+    }
+
+    /// Whether it has crashed, which work may not have heard or said.
+    pub(crate) fn answers(&self) -> Result<(), StoreError> {
+        self.crash.answers()
     }
 
     /// A place to go [back to](Self::back_to_savepoint). They nest.

@@ -4,3 +4,4 @@ mod idempotency;
 mod inbox;
 mod inbox_crashes;
 mod outbox;
+mod saga;

@@ -1,0 +1,3 @@
+//! Sagas: the store in memory.
+
+mod laws;
