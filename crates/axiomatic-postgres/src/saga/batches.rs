@@ -7,6 +7,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::error::Error;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axiomatic_coordination::crash_points::reach;
@@ -175,7 +176,7 @@ impl Inner {
                         let batch = vec![asked];
                         match inner.ask(&batch, ALONE).await {
                             Ok(outcomes) => answer(batch, outcomes),
-                            Err(error) => fail(batch, &error),
+                            Err(error) => fail(batch, error),
                         }
                     };
                     futures::stream::iter(batch)
@@ -183,7 +184,7 @@ impl Inner {
                         .await;
                 });
             }
-            Err(error) => fail(batch, &error),
+            Err(error) => fail(batch, error),
         }
     }
 
@@ -241,13 +242,30 @@ fn answer(batch: Vec<Asked>, outcomes: Vec<Outcome>) {
     }
 }
 
-fn fail(batch: Vec<Asked>, error: &StoreError) {
+fn fail(batch: Vec<Asked>, error: StoreError) {
+    let why = error.why();
+    let shared = Arc::new(error);
     for asked in batch {
-        let copy = StoreError::new(error.why());
-        let copy = match error.source() {
-            Some(source) => copy.because(source.to_string()),
-            None => copy,
-        };
+        let copy = StoreError::new(why).because(OfBatch(shared.clone()));
         let _ = asked.answer.send(Err(copy));
+    }
+}
+
+/// What became of a batch, for each who had something in it.
+#[derive(Debug)]
+struct OfBatch(Arc<StoreError>);
+
+impl fmt::Display for OfBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.source() {
+            Some(source) => source.fmt(f),
+            None => f.write_str("what it was written with was not"),
+        }
+    }
+}
+
+impl Error for OfBatch {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()?.source()
     }
 }

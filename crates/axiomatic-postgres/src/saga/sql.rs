@@ -57,16 +57,21 @@ ORDER BY 1, 2"
             ),
             // Those that another statement has locked are held, or another
             // takes them just now. Those that this one has already it is told
-            // again: it may not have heard.
+            // again, since it may not have heard; and prolonged, unless what
+            // is written under them has them locked.
             claim: format!(
                 "\
 WITH free AS MATERIALIZED (
-  SELECT bucket FROM {schema}.saga_lease
-  WHERE bucket = ANY ($1::int4[]) AND (owner IS NULL OR until <= clock_timestamp())
+  SELECT bucket, coalesce(owner = $2::text AND until > clock_timestamp(), false) AS is_mine
+  FROM {schema}.saga_lease
+  WHERE bucket = ANY ($1::int4[])
+    AND (owner IS NULL OR until <= clock_timestamp() OR owner = $2::text)
   ORDER BY bucket FOR UPDATE SKIP LOCKED
 ), taken AS (
-  UPDATE {schema}.saga_lease l SET epoch = l.epoch + 1, owner = $2::text,
-    until = clock_timestamp() + $3::int8 * interval '1 microsecond', since = clock_timestamp()
+  UPDATE {schema}.saga_lease l SET owner = $2::text,
+    epoch = l.epoch + CASE WHEN f.is_mine THEN 0 ELSE 1 END,
+    until = clock_timestamp() + $3::int8 * interval '1 microsecond',
+    since = CASE WHEN f.is_mine THEN l.since ELSE clock_timestamp() END
   FROM free f WHERE l.bucket = f.bucket
   RETURNING l.bucket, l.epoch
 )

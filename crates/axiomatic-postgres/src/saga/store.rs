@@ -154,8 +154,11 @@ impl Store for Sagas {
     }
 
     async fn start(&self, start: &Start) -> Result<Started, StoreError> {
-        let what = What::Start(start.clone());
-        started(self.batches.write(what).await?)
+        let mut start = start.clone();
+        start.held = start
+            .held
+            .filter(|(lease, _)| lease.bucket == start.saga.bucket());
+        started(self.batches.write(What::Start(start)).await?)
     }
 
     async fn take(
@@ -195,6 +198,9 @@ impl Store for Sagas {
     }
 
     async fn append(&self, lease: &Lease, append: &Append) -> Result<Appended, StoreError> {
+        if lease.bucket != append.saga.bucket() {
+            return Ok(Appended::Lost);
+        }
         let what = What::Append(lease.clone(), append.clone());
         match self.batches.write(what).await? {
             Outcome::Held => Ok(Appended::Held),
@@ -211,6 +217,9 @@ impl Store for Sagas {
         after: u64,
         work: SagaWork,
     ) -> Result<Worked, StoreError> {
+        if lease.bucket != saga.bucket() {
+            return Ok(Worked::Lost);
+        }
         self.work(lease, saga, after, work).await
     }
 

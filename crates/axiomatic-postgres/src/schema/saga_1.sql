@@ -233,7 +233,8 @@ BEGIN
         ) o
       WHERE p.read > 0 AND p.nth = ANY (written)
     );
-    UPDATE {schema}.saga s SET length = s.length + p.lines, stage = p.stage, result = p.result,
+    UPDATE {schema}.saga s SET length = s.length + p.lines, stage = p.stage,
+      result = coalesce(p.result, s.result),
       loads = CASE WHEN p.progress THEN 0 ELSE s.loads END,
       held = CASE WHEN p.holds AND NOT p.ends THEN lease_epoch[p.lease] END,
       wake = CASE WHEN NOT p.holds AND NOT p.ends THEN today + p.wake * interval '1 microsecond' END,
@@ -324,21 +325,14 @@ BEGIN
       line_request, line_seq, line_kind, line_step, line_item, line_attempt, line_data, line_mail
     ) e(request, seq, kind, step, item, attempt, data, mail)
     WHERE e.request < 0 AND -e.request = ANY (begun) AND start_lease[-e.request] = ANY (held_leases);
-    -- One that was begun with this lease, and stands as it was begun, is begun
-    -- with it still.
     RETURN QUERY SELECT -p.nth::integer, CASE
       WHEN p.nth = ANY (begun) THEN
         CASE WHEN p.lease = ANY (held_leases) THEN 'held' ELSE 'waits' END
       WHEN s.id IS NULL THEN 'gone'
-      WHEN s.name <> p.name OR s.input <> p.input THEN 'other'
-      WHEN p.lease = ANY (held_leases) AND s.held = lease_epoch[p.lease] AND s.loads = 0
-        AND s.length = p.lines AND s.started = s.changed AND NOT EXISTS (
-          SELECT FROM {schema}.saga_event x
-          WHERE x.saga = p.saga AND x.epoch <> lease_epoch[p.lease]
-        ) THEN 'held'
-      ELSE 'before' END
-    FROM unnest(start_saga, start_name, start_input, start_lease, start_lines)
-      WITH ORDINALITY p(saga, name, input, lease, lines, nth)
+      WHEN s.name = p.name AND s.input = p.input THEN 'before'
+      ELSE 'other' END
+    FROM unnest(start_saga, start_name, start_input, start_lease)
+      WITH ORDINALITY p(saga, name, input, lease, nth)
     LEFT JOIN {schema}.saga s ON s.id = p.saga;
   END IF;
 END

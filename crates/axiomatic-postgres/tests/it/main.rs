@@ -17,6 +17,7 @@ mod operate;
 mod ordered;
 mod producer;
 mod saga;
+mod saga_laws;
 mod scene;
 mod store;
 mod support;

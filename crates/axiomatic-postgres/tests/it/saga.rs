@@ -21,7 +21,7 @@ use bytes::Bytes;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::support::{Place, connect, until};
+use crate::support::{Place, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
