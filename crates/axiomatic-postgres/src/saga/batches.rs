@@ -258,7 +258,7 @@ struct OfBatch(Arc<StoreError>);
 impl fmt::Display for OfBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.source() {
-            Some(source) => source.fmt(f),
+            Some(source) => fmt::Display::fmt(source, f),
             None => f.write_str("what it was written with was not"),
         }
     }
