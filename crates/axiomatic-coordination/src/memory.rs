@@ -2,6 +2,7 @@
 //! real, and a crash between any two steps.
 
 mod crash;
+mod transact_error;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,8 @@ use crate::outbox::{MemoryTables, Wake};
 use crate::saga::SagaTables;
 use crate::{StoreError, Timestamp};
 use crash::Crash;
+
+pub use transact_error::TransactError;
 
 /// A database in the process: cheap to clone, and all clones are one.
 ///
@@ -320,33 +323,6 @@ impl fmt::Debug for MemoryTransaction<'_> {
         f.debug_struct("MemoryTransaction")
             .field("changes", &changes)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why a transaction was not done.
-#[derive(Debug)]
-pub enum TransactError<E> {
-    /// The closure said so: nothing of it is left.
-    Rejected(E),
-    /// The database crashed: nothing of it is left, or all of it is.
-    Store(StoreError),
-}
-
-impl<E: fmt::Display> fmt::Display for TransactError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TransactError::Rejected(error) => error.fmt(f),
-            TransactError::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: std::error::Error + 'static> std::error::Error for TransactError<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            TransactError::Rejected(error) => Some(error),
-            TransactError::Store(error) => Some(error),
-        }
     }
 }
 

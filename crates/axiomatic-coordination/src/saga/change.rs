@@ -18,7 +18,7 @@ pub struct Change {
     pub wake: Wake,
     /// What is set as its result: the output of a saga that is
     /// [`Done`](Stage::Done), JSON; why it is stuck, parked, being undone or
-    /// undone, as text.
+    /// undone, as text. If it is `None`, what was set before stays.
     pub result: Option<Bytes>,
     /// It goes forward: the count of [loads](super::Loaded::loads) begins anew.
     pub progress: bool,
@@ -45,7 +45,8 @@ pub struct Append {
     /// What is written.
     pub change: Change,
     /// How many of its letters, from the oldest on, were read: they are thrown
-    /// away.
+    /// away. If there are any, the change has a record at least, by which a
+    /// store knows an append that is asked again.
     pub read: u32,
 }
 

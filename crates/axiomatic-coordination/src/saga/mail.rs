@@ -72,6 +72,6 @@ pub enum Posted {
     Accepted,
     /// There is no such saga.
     Missing,
-    /// The saga has ended.
+    /// The saga has ended, and did not know the letter.
     Ended,
 }

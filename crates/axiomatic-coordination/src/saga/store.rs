@@ -17,8 +17,12 @@ use crate::{StoreError, Timestamp};
 /// A handle, cheap to clone. Every operation is one transaction: done when it
 /// returns `Ok`, and durable; on `Err` done or not done, and in no case half.
 /// Each can be asked again with the same arguments, and then answers as if it
-/// had been asked once. Futures can be dropped at any await, and the operation
-/// was done or not.
+/// had been asked once, but for three which say so: [`start`](Self::start),
+/// [`take`](Self::take) and [`append_with`](Self::append_with). Futures can be
+/// dropped at any await, and the operation was done or not.
+///
+/// A lease is one of its own bucket only: for a saga of another it is lost.
+/// And whoever has lost the lease hears that, whatever else is wrong.
 ///
 /// Time is the store's own clock: operations take how long something lasts,
 /// never until when.
@@ -27,7 +31,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// a transaction of its own type, which no trait can name.
     type Work: Send + 'static;
 
-    /// What wakes executors of this process when there may be something to do.
+    /// What wakes executors of this process when there may be something to do:
+    /// a saga begins that is not held, one gets mail or is to be looked at
+    /// later, leases are given back.
     fn wake_ups(&self) -> WakeUps;
 
     /// Writes down that this executor will be here for so long, prolongs all
@@ -41,6 +47,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Takes those of these buckets that nobody holds: never held, released,
     /// or ended. Each has a greater epoch than ever before. All of its sagas
     /// that somebody [held](super::Wake::Held) are due at once.
+    ///
+    /// One of them that this executor holds already is told as it is, lasts so
+    /// long from now, and makes nothing due: it was asked for before, and the
+    /// answer was lost.
     fn claim(
         &self,
         executor: &ExecutorId,
@@ -57,7 +67,9 @@ pub trait Store: Clone + Send + Sync + 'static {
         departing: Departing,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Begins a saga. If there is one of this id, nothing is changed.
+    /// Begins a saga. If there is one of this id, nothing is changed: whoever
+    /// asks again because the answer was lost hears [`Started::Before`],
+    /// [loads](Self::load) the saga, and sees.
     ///
     /// A saga that is started [with a lease](Start::held) is
     /// [held](super::Wake::Held) by it, if the lease is; otherwise it is due,
@@ -72,6 +84,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// A saga that cannot be read is [`Broken`], costs the others nothing, and
     /// is due again after `pause`.
+    ///
+    /// What is taken and never heard of is held, and not taken again: whoever
+    /// gets no answer gives the leases back, and claims the buckets anew.
     fn take(
         &self,
         leases: &[Lease],
@@ -108,8 +123,13 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// the change which the work returned. If the work errs, nothing is
     /// written.
     ///
-    /// The one operation that cannot be asked again: whoever gets no answer
-    /// [loads](Self::load) the saga, and sees.
+    /// If the lease ends while the work runs, either nobody has the bucket
+    /// before the transaction has ended, or nothing of it is done
+    /// ([`Worked::Lost`]): whoever follows sees all of it, or sees nothing and
+    /// nothing comes later.
+    ///
+    /// It cannot be asked again: whoever gets no answer [loads](Self::load)
+    /// the saga, and sees.
     fn append_with(
         &self,
         lease: &Lease,
@@ -120,7 +140,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Says something to a saga, whoever runs it: it is due at once. Letters
     /// keep their order. A letter whose id stands in the log or waits already
-    /// changes nothing.
+    /// changes nothing, whatever else it says. What is not read when the saga
+    /// ends is kept with it.
     fn post(
         &self,
         saga: SagaId,
@@ -225,7 +246,8 @@ pub struct Taken {
     pub sagas: Vec<Result<Loaded, Broken>>,
     /// There are more, which are due now.
     pub more: bool,
-    /// When the next one is due, if any is.
+    /// When the next one of these buckets is due that is not due now, if any
+    /// is.
     pub next: Option<Duration>,
 }
 

@@ -44,13 +44,10 @@ pub async fn a_saga_is_loaded_as_it_was_taken<S: Subject>() {
         assert!(loaded.now >= again.now, "time goes on");
         assert_eq!(without_time(&loaded), without_time(&again));
         let found = finds(&subject, saga).await;
-        assert_eq!(
-            (found.records, found.mail),
-            (loaded.records.clone(), loaded.mail.clone())
-        );
-        assert_eq!((found.input, found.summary.definition), {
-            (loaded.input, loaded.definition)
-        });
+        assert_eq!(found.records, loaded.records);
+        assert_eq!(found.mail, loaded.mail);
+        assert_eq!(found.input, loaded.input);
+        assert_eq!(found.summary.definition, loaded.definition);
         for recorded in &loaded.records {
             assert!(recorded.at >= found.summary.started, "{recorded:?}");
             assert!(recorded.at <= loaded.now, "{recorded:?}");

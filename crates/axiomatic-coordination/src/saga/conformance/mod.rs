@@ -15,6 +15,7 @@ mod sweeping;
 mod taking;
 mod working;
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -181,7 +182,7 @@ fn lease_of(all: &[Lease], saga: SagaId) -> &Lease {
 }
 
 async fn releases<S: Subject>(subject: &S, lease: &Lease) {
-    let leases = std::slice::from_ref(lease);
+    let leases = from_ref(lease);
     let store = subject.store();
     let released = store.release(&lease.owner, leases, super::Departing::No);
     released.await.unwrap();

@@ -1,6 +1,7 @@
 //! Laws of what several do at once.
 
 use std::collections::HashSet;
+use std::slice::from_ref;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -188,7 +189,7 @@ pub async fn letters_posted_while_others_are_read_are_kept<S: Subject>() {
     let reader = tokio::spawn(async move {
         let mut after = 1;
         while after < 1 + 4 * EACH as u64 {
-            let due = store.take(&[lease.clone()], 1, LONG).await.unwrap();
+            let due = store.take(from_ref(&lease), 1, LONG).await.unwrap();
             let Some(due) = due.sagas.into_iter().next() else {
                 // What comes is heard of, but not to these tests of all engines.
                 tokio::task::yield_now().await;
@@ -261,8 +262,8 @@ pub async fn what_a_zombie_writes_is_not_among_what_its_followers_write<S: Subje
                     let stays = crate::saga::Departing::No;
                     again.release(&executor, &claimed, stays).await.unwrap();
                 });
-                let mut after = loaded.records.len() as u64;
-                for _ in 0..10 {
+                let after = loaded.records.len() as u64;
+                for after in after..after + 10 {
                     let mut line = record(Kind::Doubted, "book");
                     line.attempt = u32::try_from(lease.epoch.0).expect("a small one");
                     let next = append(saga, after, change([line]));
@@ -271,7 +272,6 @@ pub async fn what_a_zombie_writes_is_not_among_what_its_followers_write<S: Subje
                         Appended::Lost => break,
                         Appended::Conflict => panic!("a zombie got between"),
                     }
-                    after += 1;
                 }
                 giving.await.expect("it does not panic");
             }

@@ -1,5 +1,6 @@
 //! Laws of work in the saga's own database.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use super::{
@@ -49,7 +50,7 @@ pub async fn an_effect_and_its_record_are_one<S: Subject>() {
     assert_eq!(subject.effects().await, ["book"]);
     assert_eq!(log(&subject, saga).await.len(), 3);
     assert_eq!(log(&subject, saga).await[1..], done().records);
-    assert_eq!(due_ids(&subject, &[lease.clone()]).await, [], "it is held");
+    assert_eq!(due_ids(&subject, from_ref(&lease)).await, [], "it is held");
     // It can send it to sleep, with a result, and end it.
     let mut sleeps = done();
     sleeps.wake = Wake::In(Duration::ZERO);
@@ -60,7 +61,7 @@ pub async fn an_effect_and_its_record_are_one<S: Subject>() {
     let found = finds(&subject, saga).await.summary;
     assert_eq!(found.stage, Stage::Unwinding);
     assert_eq!(found.result.as_deref(), Some(&b"why"[..]));
-    let taken = due(&subject, &[lease.clone()]).await;
+    let taken = due(&subject, from_ref(&lease)).await;
     assert_eq!((taken[0].saga, taken[0].loads), (saga, 1));
     // Mail makes it due here, too.
     posts(&subject, saga, &letter("unread")).await;
@@ -68,7 +69,7 @@ pub async fn an_effect_and_its_record_are_one<S: Subject>() {
     sleeps.wake = Wake::In(Duration::MAX);
     let worked = works(&subject, &lease, saga, 5, script("mail", Ok(sleeps))).await;
     assert!(matches!(worked, Worked::Done(_)), "{worked:?}");
-    assert_eq!(due_ids(&subject, &[lease.clone()]).await, [saga]);
+    assert_eq!(due_ids(&subject, from_ref(&lease)).await, [saga]);
     let loads = loads(&subject, &lease, saga).await.loads;
     assert_eq!(loads, 1, "it went forward, and was taken");
     let last = script("end", Ok(end(Stage::Done)));
