@@ -68,9 +68,12 @@ pub(super) fn attended(rows: &[Row], executor: &ExecutorId) -> Result<Attended, 
     Ok(Attended { executors, leases })
 }
 
-/// The leases that were claimed.
+/// The leases that were claimed, in the order of their buckets.
 pub(super) fn claimed(rows: &[Row], executor: &ExecutorId) -> Result<Vec<Lease>, StoreError> {
-    rows.iter().map(|row| held(row, 0, executor)).collect()
+    let leases = rows.iter().map(|row| held(row, 0, executor));
+    let mut leases = leases.collect::<Result<Vec<_>, _>>()?;
+    leases.sort_unstable_by_key(|lease| lease.bucket);
+    Ok(leases)
 }
 
 fn held(row: &Row, at: usize, executor: &ExecutorId) -> Result<Lease, StoreError> {

@@ -57,30 +57,26 @@ ORDER BY 1, 2"
             ),
             // Those that another statement has locked are held, or another
             // takes them just now. Those that this one has already it is told
-            // again, since it may not have heard; and prolonged, unless what
-            // is written under them has them locked.
+            // again, since it may not have heard; for them it need not wait
+            // until nobody writes under them.
             claim: format!(
                 "\
-WITH free AS MATERIALIZED (
-  SELECT bucket, coalesce(owner = $2::text AND until > clock_timestamp(), false) AS is_mine
-  FROM {schema}.saga_lease
-  WHERE bucket = ANY ($1::int4[])
-    AND (owner IS NULL OR until <= clock_timestamp() OR owner = $2::text)
+WITH now AS MATERIALIZED (SELECT clock_timestamp() AS today), free AS MATERIALIZED (
+  SELECT bucket FROM {schema}.saga_lease
+  WHERE bucket = ANY ($1::int4[]) AND (owner IS NULL OR until <= (SELECT today FROM now))
   ORDER BY bucket FOR UPDATE SKIP LOCKED
-), taken AS (
-  UPDATE {schema}.saga_lease l SET owner = $2::text,
-    epoch = l.epoch + CASE WHEN f.is_mine THEN 0 ELSE 1 END,
-    until = clock_timestamp() + $3::int8 * interval '1 microsecond',
-    since = CASE WHEN f.is_mine THEN l.since ELSE clock_timestamp() END
-  FROM free f WHERE l.bucket = f.bucket
-  RETURNING l.bucket, l.epoch
+), mine AS MATERIALIZED (
+  SELECT bucket FROM {schema}.saga_lease
+  WHERE bucket = ANY ($1::int4[]) AND owner = $2::text AND until > (SELECT today FROM now)
+  ORDER BY bucket FOR NO KEY UPDATE
+), wanted AS (
+  SELECT bucket, 1 AS next FROM free UNION ALL SELECT bucket, 0 FROM mine
 )
-SELECT bucket::int4, epoch FROM taken
-UNION ALL
-SELECT bucket::int4, epoch FROM {schema}.saga_lease l
-WHERE bucket = ANY ($1::int4[]) AND owner = $2::text AND until > clock_timestamp()
-  AND NOT EXISTS (SELECT FROM free f WHERE f.bucket = l.bucket)
-ORDER BY 1"
+UPDATE {schema}.saga_lease l SET owner = $2::text, epoch = l.epoch + w.next,
+  until = clock_timestamp() + $3::int8 * interval '1 microsecond',
+  since = CASE w.next WHEN 0 THEN l.since ELSE clock_timestamp() END
+FROM wanted w WHERE l.bucket = w.bucket
+RETURNING l.bucket::int4, l.epoch"
             ),
             // Work that has a lease locked is not waited for: who follows is
             // kept waiting by that lock.

@@ -194,6 +194,13 @@ async fn work_keeps_nobody_waiting() {
         assert_eq!(there.leases, leases);
         assert_eq!(scene.post(saga, &letter(1)).await, Posted::Accepted);
         assert_eq!(scene.take(&leases).await[0].mail, [letter(1)]);
+        // Who asks for what it has hears so, and has it for longer.
+        let all: Vec<_> = (0..64).map(Bucket).collect();
+        let again = scene.store.claim(&scene.executor, &all, 2 * HOUR).await;
+        assert_eq!(again.unwrap(), leases);
+        let long = "SELECT count(*) FROM {schema}.saga_lease \
+                    WHERE until > clock_timestamp() + interval '90 minutes'";
+        assert_eq!(scene.number(long).await, 64);
         let (other, _) = scene.held(&leases).await;
         let of_other = lease_of(&leases, other);
         let next = line(other, 1, "b");
