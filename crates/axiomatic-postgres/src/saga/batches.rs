@@ -28,8 +28,9 @@ const BYTES: usize = 4 << 20;
 
 /// How long a batch waits for a row that another has locked, and how long one
 /// that is alone. A user's transaction may hold the id of a saga for as long
-/// as it likes, and is not to hold up all others.
-const TOGETHER: &str = "100ms";
+/// as it likes, and is not to hold up all others; but a letter that a slow disk
+/// is about to commit should not have all of them written alone.
+const TOGETHER: &str = "500ms";
 const ALONE: &str = "2s";
 
 /// How many are written at the same time that held up a batch.

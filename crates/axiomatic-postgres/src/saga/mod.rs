@@ -96,7 +96,7 @@
 //! next batch. Nothing waits for company, and no timer runs. Each saga of a
 //! batch is written whole or not at all, and told so by itself. If the batch is
 //! refused because of one of its sagas, or waits for a lock for longer than
-//! 100 ms, each of them is written alone.
+//! 500 ms, each of them is written alone.
 //!
 //! **Local work** is a transaction that locks and compares the lease, runs the
 //! work, and appends what it returns. The row of the saga it does not lock

@@ -24,9 +24,11 @@ pub(super) fn micros(time: Duration) -> i64 {
     micros.map_or(LONGEST, |micros| micros.min(LONGEST))
 }
 
-/// How many at most. One more is asked for, and that is a number too.
+/// How many at most. One more is asked for, and that is a place in an array
+/// too, which PostgreSQL numbers with 32 bits.
 pub(super) fn at_most(of: usize) -> i64 {
-    i64::try_from(of).map_or(i64::MAX / 2, |of| of.min(i64::MAX / 2))
+    const MOST: i64 = 1 << 30;
+    i64::try_from(of).map_or(MOST, |of| of.min(MOST))
 }
 
 /// A lease as three columns.

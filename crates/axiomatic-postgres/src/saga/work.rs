@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axiomatic_coordination::crash_points::reach;
-use axiomatic_coordination::saga::{Append, Change, Fault, Lease, SagaId, Then, Worked};
+use axiomatic_coordination::saga::{Append, Change, Fault, Lease, SagaId, Then, Wake, Worked};
 use axiomatic_coordination::{StoreError, Why};
 use bytes::Bytes;
 use deadpool_postgres::Object;
@@ -190,7 +190,9 @@ impl Sagas {
         let What::Append(_, Append { change, .. }) = what else {
             unreachable!("it was made above")
         };
-        self.bell.wake();
+        if change.wake != Wake::Held {
+            self.bell.wake();
+        }
         Ok((Worked::Done(change), true))
     }
 }
