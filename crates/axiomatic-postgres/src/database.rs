@@ -27,10 +27,13 @@ const APPLICATION: &str = "axiomatic";
 /// rows are found by indexes and joined by looking them up, always; what is to
 /// read a whole table says so (`TABLESAMPLE SYSTEM (100)`). Compiling a plan
 /// takes longer than any of them runs.
+///
+/// And functions of several statements count on each to see what was committed
+/// before it, whatever the database was set to.
 pub(crate) const SETTINGS: &str = "\
 SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
 SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-SET enable_memoize = off";
+SET enable_memoize = off; SET default_transaction_isolation = 'read committed'";
 
 /// A PostgreSQL database: a handful of connections, and the schema in which
 /// the tables are. Cheap to clone; the connections close with the last one.
@@ -107,6 +110,11 @@ impl Database {
     /// How long a statement may take.
     pub(crate) fn patience(&self) -> Duration {
         self.0.options.patience
+    }
+
+    /// How many connections there are at most.
+    pub(crate) fn connections(&self) -> usize {
+        self.0.options.connections
     }
 
     /// What is done about tables that are missing.

@@ -1,9 +1,9 @@
-//! The outbox, the inbox and idempotent requests in PostgreSQL.
+//! The outbox, the inbox, idempotent requests and sagas in PostgreSQL.
 //!
 //! A [`Database`] is a handful of connections of this crate's own, for relays,
-//! operators and claims, and the schema in which its tables are. Producers,
-//! consumers and handlers work in transactions of theirs, of tokio-postgres or,
-//! with the feature `sqlx`, of sqlx ([`Connected`]).
+//! operators, claims and executors, and the schema in which its tables are.
+//! Producers, consumers and handlers work in transactions of theirs, of
+//! tokio-postgres or, with the feature `sqlx`, of sqlx ([`Connected`]).
 #![forbid(unsafe_code)]
 
 // What tests of a private part share with those of the whole.
@@ -17,6 +17,7 @@ pub mod idempotency;
 pub mod inbox;
 mod options;
 pub mod outbox;
+pub mod saga;
 mod schema;
 mod session;
 mod wire;

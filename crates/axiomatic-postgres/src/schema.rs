@@ -105,6 +105,18 @@ pub(crate) const IDEMPOTENCY: Component = Component {
     oldest_schema: 1,
 };
 
+/// The tables of sagas.
+pub(crate) const SAGA: Component = Component {
+    name: "saga",
+    migrations: &[Migration {
+        version: 1,
+        oldest_code: 1,
+        sql: include_str!("schema/saga_1.sql"),
+        indexes: &[],
+    }],
+    oldest_schema: 1,
+};
+
 /// What is done about tables that are missing or old.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Tables {

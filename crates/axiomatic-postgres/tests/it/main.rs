@@ -16,6 +16,8 @@ mod migration;
 mod operate;
 mod ordered;
 mod producer;
+mod saga;
+mod saga_laws;
 mod scene;
 mod store;
 mod support;

@@ -1,0 +1,203 @@
+//! Sagas in PostgreSQL: their logs, who runs which of them, and steps whose
+//! effect commits with the line that says so.
+//!
+//! What a saga is and what an executor asks of a store is said in
+//! [`axiomatic_coordination::saga`]; here is what PostgreSQL adds.
+//!
+//! # The problem
+//!
+//! A line of a saga's log is written before each step and behind it, so a saga
+//! of five steps is ten commits; and a disk that syncs takes about 6 ms for
+//! one, whether it holds one line or two hundred. A line must be refused if its
+//! writer's lease has ended. But a statement that looks at a lease and inserts
+//! a line looks first and commits later, and between the two another may take
+//! the bucket, read the log without the line, and run the step again.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use axiomatic_coordination::outbox::Bucket;
+//! use axiomatic_coordination::saga::{
+//!     Change, Definition, ExecutorId, Kind, Record, SagaId, Stage, Start, Store, Wake,
+//! };
+//! use axiomatic_postgres::saga::{SagaWork, Sagas};
+//! use axiomatic_postgres::{Database, Options};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let url = "postgres://shop@localhost/shop";
+//! let database = Database::new(url, Options::new())?;
+//! let sagas = Sagas::new(&database).await?;
+//!
+//! // In a transaction of the user's, with which it begins:
+//! let start = Start {
+//!     saga: SagaId::unique(),
+//!     definition: Definition { name: "order".into(), version: 1, hash: 7 },
+//!     input: "{\"cents\":2000}".into(),
+//!     deadline: None,
+//!     held: None,
+//! };
+//! let (mut client, connection) =
+//!     tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+//! tokio::spawn(connection);
+//! let mut tx = client.transaction().await?;
+//! tx.execute("INSERT INTO orders (cents) VALUES (2000)", &[]).await?;
+//! sagas.start_in(&mut tx, &start).await?;
+//! tx.commit().await?;
+//! sagas.wake();
+//!
+//! // What an executor does:
+//! let (me, minute) = (ExecutorId::new("shop-1"), Duration::from_secs(60));
+//! let buckets: Vec<_> = (0..64).map(Bucket).collect();
+//! let leases = sagas.claim(&me, &buckets, minute).await?;
+//! for saga in sagas.take(&leases, 10, minute).await?.sagas.into_iter().flatten() {
+//!     let lines = saga.records.len() as u64;
+//!     let booked = SagaWork::new(|tx| {
+//!         Box::pin(async move {
+//!             let insert = "INSERT INTO ledger (cents) VALUES (2000)";
+//!             tx.execute(insert, &[]).await?;
+//!             Ok(Change {
+//!                 records: vec![Record {
+//!                     kind: Kind::Done,
+//!                     step: "book".into(),
+//!                     item: 0,
+//!                     attempt: 1,
+//!                     data: "null".into(),
+//!                     mail: None,
+//!                 }],
+//!                 stage: Stage::Done,
+//!                 wake: Wake::Held,
+//!                 result: Some("null".into()),
+//!                 progress: true,
+//!             })
+//!         })
+//!     });
+//!     let worked = sagas.append_with(&saga.lease, saga.saga, lines, booked).await?;
+//!     println!("{worked:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! **A lease** is a row of its bucket. Whoever writes under it first locks the
+//! row, shared, and then compares owner, epoch and end, by a statement of its
+//! own, which sees what was committed while the lock was waited for, and the
+//! time that it is by then. A claim takes rows that nobody has locked, so what
+//! was compared stays so until the commit, however late that comes. The shared
+//! lock is of the kind that an update of the row's other columns does not wait
+//! for (`FOR KEY SHARE`): leases are prolonged and given back while a step
+//! works under them.
+//!
+//! **Appends and starts** of a process stand in one line. If nothing is being
+//! written, what stands there is, as one statement; what comes meanwhile is the
+//! next batch. Nothing waits for company, and no timer runs. Each saga of a
+//! batch is written whole or not at all, and told so by itself. If the batch is
+//! refused because of one of its sagas, or waits for a lock for longer than
+//! 500 ms, each of them is written alone.
+//!
+//! **Local work** is a transaction that locks and compares the lease, runs the
+//! work, and appends what it returns. The row of the saga it does not lock
+//! before that, so letters are taken meanwhile. Of the connections of the
+//! [`Database`](crate::Database) it leaves two to everything else; more work
+//! waits.
+//!
+//! **What is due** is found by three indexes: by time, by mail, and by the
+//! epoch under which it was held, which is how a claim makes all that was held
+//! due without writing it. A saga that was given for mail which is not read
+//! goes to the end of the line.
+//!
+//! **Executors are woken** by what this process starts, posts and appends; those
+//! of other processes see it when they look next.
+//!
+//! # Guarantees
+//!
+//! - It keeps the laws of every store (`nothing_is_appended_for_a_lease_that_is_lost`,
+//!   `an_append_asked_again_is_one`, `nobody_follows_before_work_has_ended`,
+//!   `what_a_zombie_writes_is_not_among_what_its_followers_write`, and so on).
+//! - Between the comparison of a lease and the commit nobody takes the bucket
+//!   (`who_claims_while_an_append_stands_still_gets_nothing`); who waited for a
+//!   claim, or until its lease had ended, is refused
+//!   (`an_append_that_waits_for_a_claim_is_refused_if_it_commits`,
+//!   `an_append_that_waited_until_its_lease_had_ended_is_refused`).
+//! - Of a batch, what is lost, in conflict, refused by the server or kept
+//!   waiting fails no other (`one_that_is_lost_or_in_conflict_fails_no_other`,
+//!   `one_that_the_server_refuses_fails_no_other`,
+//!   `one_whose_row_is_locked_holds_up_no_other`), and what is asked of one
+//!   saga is written in its order
+//!   (`what_is_asked_of_one_saga_is_written_in_its_order`).
+//! - Local work keeps nobody waiting (`work_keeps_nobody_waiting`,
+//!   `work_never_has_all_connections`), and runs under the database's own
+//!   settings (`work_is_planned_as_the_database_is_set`).
+//! - No operation leaves a transaction open, wherever it is dropped, and it is
+//!   done or not done
+//!   (`operations_that_are_dropped_are_done_or_not_done_and_can_be_asked_again`,
+//!   `takes_sweeps_and_work_that_are_dropped_are_done_or_not_done`,
+//!   `work_that_is_dropped_while_it_waits_for_a_lock_leaves_no_transaction`).
+//! - What cannot be read is told apart, and looked at again after the pause
+//!   (`whatever_cannot_be_read_is_broken_and_due_after_the_pause`).
+//! - A saga begins with the user's transaction or not at all
+//!   (`a_saga_begins_with_the_users_transaction_or_not_at_all`).
+//! - It does not deadlock with itself
+//!   (`all_operations_at_once_neither_fail_nor_deadlock`).
+//! - It refuses tables that it does not understand
+//!   (`tables_of_another_release_are_refused`).
+//!
+//! # Cost
+//!
+//! Sagas that are written at the same time share commits: 256 of them that
+//! wrote four times each took fewer than one commit a saga
+//! (`sagas_that_are_written_at_once_share_their_commits`). What is appended is
+//! an insert into the log and an update of the saga's row which touches no index
+//! (`appends_of_who_holds_a_saga_write_no_index_of_it`). Claims, takes and
+//! sweeps write what they return and nothing else
+//! (`claims_takes_and_sweeps_write_only_what_they_return`), and find it by
+//! indexes (`rows_are_found_by_indexes`).
+//! [`count`](axiomatic_coordination::saga::Store::count) reads an index of all
+//! sagas.
+//!
+//! Local work is five round trips beside its own: it begins, compares, sets
+//! its session, appends and commits, and the connection it goes over is its own
+//! until then. It shares its commit with nobody.
+//!
+//! # When not to use it
+//!
+//! - For a local step that takes minutes: its transaction keeps the vacuum from
+//!   all that died since. Make it a step that is not local.
+//! - If a name holds a NUL, which no text of PostgreSQL does: it is refused.
+//! - Behind a pool that lends a connection for a single statement: local work is
+//!   a transaction of several.
+
+mod batches;
+mod rows;
+mod sql;
+mod store;
+mod work;
+mod write;
+
+pub use self::store::Sagas;
+pub use self::work::SagaWork;
+
+use crate::schema::SAGA;
+
+/// The SQL that makes the tables in the schema of these options, for those who
+/// let no program do that ([`Tables::Expect`](crate::Tables)).
+///
+/// ```
+/// let options = axiomatic_postgres::Options::new().schema("shop_messaging")?;
+/// let script = axiomatic_postgres::saga::schema(&options);
+/// # assert!(script.contains("shop_messaging"));
+/// # Ok::<_, axiomatic_postgres::InvalidSchema>(())
+/// ```
+///
+/// Version 1, but for the name of the schema:
+///
+/// ```sql
+#[doc = include_str!("../schema/saga_1.sql")]
+/// ```
+#[must_use]
+pub fn schema(options: &crate::Options) -> String {
+    SAGA.to_sql(&options.schema)
+}

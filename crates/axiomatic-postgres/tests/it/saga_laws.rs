@@ -1,0 +1,194 @@
+//! Sagas in PostgreSQL, held to the laws of every store.
+
+use std::time::Duration;
+
+use axiomatic_coordination::saga::SagaId;
+use axiomatic_coordination::saga::conformance::{self, Script, Subject};
+use axiomatic_postgres::saga::{SagaWork, Sagas};
+use tokio_postgres::Client;
+
+use crate::support::Place;
+
+/// A database with the list of the laws.
+struct OnPostgres {
+    place: Place,
+    store: Sagas,
+    look: Client,
+}
+
+impl Subject for OnPostgres {
+    type Store = Sagas;
+
+    /// Nothing where there is no PostgreSQL: then the test was skipped before.
+    async fn fresh() -> Self {
+        let place = Place::find().await.expect("PostgreSQL is there");
+        let store = Sagas::new(&place.database()).await.expect("tables");
+        let look = place.client().await;
+        let table = format!(
+            "CREATE TABLE {}.effect (id bigint GENERATED ALWAYS AS IDENTITY, name text NOT NULL)",
+            place.schema
+        );
+        look.batch_execute(&table).await.expect("a table");
+        OnPostgres { place, store, look }
+    }
+
+    fn store(&self) -> Sagas {
+        self.store.clone()
+    }
+
+    async fn elapse(&self, time: Duration) {
+        let now = async || {
+            let now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+            let now = self.look.query_one(now, &[]).await.expect("a time");
+            now.get::<_, i64>(0)
+        };
+        let from = now().await;
+        let time = i64::try_from(time.as_micros()).expect("a short time");
+        while now().await - from <= time {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn work(&self, script: Script) -> SagaWork {
+        let append = format!(
+            "INSERT INTO {}.effect (name) VALUES ('{}')",
+            self.place.schema, script.effect
+        );
+        SagaWork::new(move |tx| {
+            Box::pin(async move {
+                tx.batch_execute(&append).await?;
+                if let Some(gate) = script.gate {
+                    gate.pass().await;
+                }
+                script.returns
+            })
+        })
+    }
+
+    async fn effects(&self) -> Vec<String> {
+        let select = format!("SELECT name FROM {}.effect ORDER BY id", self.place.schema);
+        let rows = self.look.query(&select, &[]).await;
+        rows.expect("rows").iter().map(|row| row.get(0)).collect()
+    }
+
+    async fn damage(&self, saga: SagaId) -> bool {
+        let damage = format!(
+            "UPDATE {}.saga SET stage = 'elsewhere' WHERE id = $1::text::uuid",
+            self.place.schema
+        );
+        let damaged = self.look.execute(&damage, &[&saga.to_string()]).await;
+        damaged.expect("an answer") == 1
+    }
+}
+
+macro_rules! laws {
+    ($($(#[$attribute:meta])* async fn $law:ident();)*) => {$(
+        $(#[$attribute])*
+        async fn $law() {
+            if Place::find().await.is_some() {
+                conformance::$law::<OnPostgres>().await;
+            }
+        }
+    )*};
+}
+
+laws! {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_attends_is_here_until_its_time_is_over();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_bucket_is_held_by_one_executor();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_claim_asked_again_is_answered_as_before();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lease_that_ended_is_followed_by_a_greater_epoch();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn attending_prolongs_only_leases_that_have_not_ended();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lease_is_given_back_by_who_holds_it();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_held_is_due_when_another_claims();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_saga_begins_with_what_it_was_given();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_saga_started_again_is_not_changed();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_saga_started_with_a_lease_is_held_by_it();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_saga_started_for_a_lease_that_is_lost_waits();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_deadline_is_counted_from_the_start();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_longest_due_are_taken_first();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_more_sagas_are_taken_than_asked_for();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_taken_is_not_taken_again();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_taken_for_a_lease_that_is_lost();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn loads_are_counted_until_the_saga_goes_forward();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_saga_that_cannot_be_read_costs_the_others_nothing();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_saga_is_loaded_as_it_was_taken();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_who_holds_the_lease_loads();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn records_are_kept_in_order_and_to_the_byte();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_appended_for_a_lease_that_is_lost();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_append_elsewhere_is_a_conflict();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_append_asked_again_is_one();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_change_sets_the_stage_and_the_result();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_saga_is_due_when_the_change_says();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn letters_keep_their_order_and_every_byte();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_letter_posted_again_is_one();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_letter_to_nobody_is_refused();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn mail_makes_a_saga_due_whatever_the_change_says();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_held_saga_with_mail_is_given_until_it_is_read();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn reading_throws_away_the_oldest_letters();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_waits_hears_that_there_is_something_to_do();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_effect_and_its_record_are_one();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_that_errs_leaves_nothing();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_is_not_run_for_a_lease_that_is_lost();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_is_not_run_elsewhere();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nobody_follows_before_work_has_ended();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sagas_are_listed_in_the_order_of_their_ids();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sagas_are_counted_by_their_stage();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_what_has_ended_long_enough_ago_is_swept();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sagas_are_swept_in_pieces();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_is_swept_is_as_if_it_had_never_been();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_claims_at_once_one_has_the_bucket();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_starts_at_once_one_begins();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_takes_at_once_one_has_each_saga();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_appends_at_one_place_one_is_written();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn letters_posted_while_others_are_read_are_kept();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_zombie_writes_is_not_among_what_its_followers_write();
+}
