@@ -15,6 +15,7 @@ use axiomatic_core::backoff::{Backoff, Jitter};
 use bytes::Bytes;
 
 use super::super::record::{Kind, Record, Stage};
+use super::slots::Slot;
 use super::*;
 use crate::Timestamp;
 
