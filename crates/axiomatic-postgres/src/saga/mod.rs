@@ -171,12 +171,14 @@
 //!   a transaction of several.
 
 mod batches;
+mod local;
 mod rows;
 mod sql;
 mod store;
 mod work;
 mod write;
 
+pub use self::local::SagaLocal;
 pub use self::store::Sagas;
 pub use self::work::SagaWork;
 

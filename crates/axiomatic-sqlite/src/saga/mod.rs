@@ -160,6 +160,7 @@
 mod append;
 mod due;
 mod leases;
+mod local;
 mod look;
 mod mail;
 mod row;
@@ -168,6 +169,7 @@ mod store;
 mod sweep;
 mod work;
 
+pub use self::local::SagaLocal;
 pub use self::store::Sagas;
 pub use self::work::SagaWork;
 pub(crate) use self::work::Undone;
