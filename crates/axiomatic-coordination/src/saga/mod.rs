@@ -133,7 +133,7 @@
 //! | [`skip_undo`](Client::skip_undo) | takes the step for undone: somebody did it by hand |
 //! | [`resume`](Client::resume) | has a stuck step tried again; or, if an undo is stuck, has the saga go forward again: what could not be undone is as done as it was, what was undone is done anew under another key |
 //! | [`abandon`](Client::abandon) | ends the saga as it is |
-//! | [`cancel`](Client::cancel) | turns a saga whose pivot has not begun |
+//! | [`cancel`](Client::cancel) | turns a saga whose pivot has not begun; or whose pivot is stuck, on the word of the operator that it did not happen |
 //!
 //! A saga that is `parked` cannot be run by those who have tried: no definition
 //! of its name and version is there, or it was loaded
@@ -215,6 +215,8 @@ mod id;
 mod machine;
 mod mail;
 mod memory;
+#[cfg(feature = "tokio")]
+mod overview;
 mod record;
 mod store;
 
@@ -227,13 +229,15 @@ pub use definition::{
     LocalAction, Phase, Probed, Saga, Step, StepKey, Undoable, Was, encode,
 };
 #[cfg(feature = "tokio")]
-pub use executor::{Config, ConfigError, Executor, ExecutorError, Plans};
+pub use executor::{Config, ConfigError, Executor, ExecutorError, Plans, Snapshot};
 pub use fault::Fault;
 pub use id::{BUCKETS, ExecutorId, Lease, SagaId};
 pub use mail::{Mail, Posted, Subject};
 #[cfg(feature = "tokio")]
 pub use memory::MemoryLocal;
 pub use memory::{MemorySagas, MemoryWork};
+#[cfg(feature = "tokio")]
+pub use overview::Overview;
 pub use record::{Kind, Record, Recorded, Stage};
 pub use store::{
     Attended, Broken, Definition, Departing, Found, Loaded, Start, Started, Store, Summary, Taken,

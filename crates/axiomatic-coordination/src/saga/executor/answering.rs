@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::driver::Driver;
-use crate::saga::machine::{Direction, Illegal, Standing};
+use crate::saga::machine::{Class, Direction, Illegal, Standing, StepNo};
 use crate::saga::mail::{Mail, Subject};
 use crate::saga::record::{Kind, Record};
 use crate::saga::store::Store;
@@ -28,7 +28,8 @@ impl<S: Store> Driver<'_, S> {
         match done {
             Ok(()) => Ok(()),
             Err(Why::Refused(why)) => self.refuse(mail, why),
-            Err(Why::Illegal(illegal)) => Err(illegal),
+            // Nothing was changed.
+            Err(Why::Illegal) => self.refuse(mail, "it does not follow from how the saga stands"),
         }
     }
 
@@ -36,6 +37,15 @@ impl<S: Store> Driver<'_, S> {
         let graph = &self.plan.graph;
         if self.progress.direction() != Direction::Forward {
             return Err(Why::Refused("it is being unwound"));
+        }
+        // On the operator's word that it did not happen.
+        let is_stuck = |step: &StepNo| {
+            let is_pivot = graph.spec(*step).class == Class::Pivot;
+            is_pivot && self.progress.slots(*step)[0].standing == Standing::Stuck
+        };
+        if let Some(pivot) = graph.numbers().find(is_stuck) {
+            let name = graph.spec(pivot).name.clone();
+            return self.line(mail, Kind::Failed, &name, 0);
         }
         if self.progress.is_committed(graph) {
             return Err(Why::Refused("its pivot is done"));
@@ -55,10 +65,7 @@ impl<S: Store> Driver<'_, S> {
         if !slots.any(|slot| slot.standing == Standing::UndoStuck) {
             return Err(Why::Refused("it is not stuck"));
         }
-        match self.line(mail, Kind::Resumed, "", 0) {
-            Err(Why::Illegal(_)) => Err(Why::Refused("something is being undone")),
-            done => done,
-        }
+        self.line(mail, Kind::Resumed, "", 0)
     }
 
     /// A line about each item of the step that the letter names, or of all
@@ -100,7 +107,7 @@ impl<S: Store> Driver<'_, S> {
             data: mail.data.clone(),
             mail: Some(mail.id),
         };
-        self.note(record).map_err(Why::Illegal)
+        self.note(record).map_err(|_| Why::Illegal)
     }
 
     fn refuse(&mut self, mail: &Mail, why: &str) -> Result<(), Illegal> {
@@ -125,5 +132,5 @@ impl<S: Store> Driver<'_, S> {
 /// Why a letter is not done as it says.
 enum Why {
     Refused(&'static str),
-    Illegal(Illegal),
+    Illegal,
 }

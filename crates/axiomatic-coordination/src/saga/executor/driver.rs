@@ -72,7 +72,7 @@ pub(super) enum Left {
     Ended(Stage, Option<Bytes>),
     /// It waits, and whoever has the bucket then goes on with it; or it is
     /// stuck, and waits for an operator.
-    Waiting,
+    Waiting(Stage),
     /// Another has it, or will have.
     Lost,
     /// There was one of this id already.
@@ -163,9 +163,10 @@ impl<'a, S: Store> Driver<'a, S> {
 
     /// Runs it until it ends, waits for long, or is another's.
     pub(super) async fn run(mut self) -> Left {
-        match self.go_on().await {
-            Ok(left) | Err(left) => left,
-        }
+        let (Ok(left) | Err(left)) = self.go_on().await;
+        let definition = &self.plan.definition.name;
+        self.shared.counts.left(self.saga, definition, &left);
+        left
     }
 
     async fn go_on(&mut self) -> Result<Left, Left> {
@@ -186,7 +187,7 @@ impl<'a, S: Store> Driver<'a, S> {
                 return Ok(Left::Ended(outlook.stage, result));
             }
             if wake != Wake::Held {
-                return Ok(Left::Waiting);
+                return Ok(Left::Waiting(outlook.stage));
             }
             let has_landed = self.launch_all().await?;
             let has_worked = self.work_locally().await?;
@@ -309,6 +310,7 @@ impl<'a, S: Store> Driver<'a, S> {
         error: StoreError,
         pauses: &mut impl Iterator<Item = Duration>,
     ) -> Result<(), Left> {
+        self.shared.counts.store_error(&error);
         if !error.why().is_transient() {
             return Err(Left::Store(error));
         }

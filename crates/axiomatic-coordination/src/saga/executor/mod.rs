@@ -2,6 +2,7 @@
 
 mod answering;
 mod config;
+mod counts;
 mod doing;
 mod driver;
 mod moving;
@@ -19,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use config::{Config, ConfigError};
+pub use counts::Snapshot;
 
 use self::driver::{Driver, Left};
 use self::shared::{Entry, Shared};
@@ -58,6 +60,13 @@ impl<S: Store> Executor<S> {
     /// itself. Everything else it waits out.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<(), ExecutorError> {
         running::run(&self.0, shutdown).await
+    }
+
+    /// What it has, and has done.
+    pub fn snapshot(&self) -> Snapshot {
+        let shared = &*self.0;
+        let buckets = shared.tenures.held(shared.config.clock.now()).len();
+        shared.counts.snapshot(buckets, shared.in_memory())
     }
 
     /// What begins sagas, speaks to them and asks for them; also where no
@@ -103,6 +112,7 @@ impl<S: Store> Executor<S> {
                 };
                 let mailbox = Arc::clone(&inline.entry.as_ref().expect("just made").mailbox);
                 let driver = Driver::begin(shared, Arc::clone(plan), held, mailbox, start);
+                shared.counts.executed();
                 let left = driver.run().await;
                 inline.orphan = None;
                 match left {
@@ -114,7 +124,7 @@ impl<S: Store> Executor<S> {
                         // It may not have begun.
                         client.start(definition, saga, input).await?;
                     }
-                    Left::Waiting | Left::Before(_) => {}
+                    Left::Waiting(_) | Left::Before(_) => {}
                 }
                 drop(inline);
                 return client.wait(definition, saga).await;

@@ -2,7 +2,9 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axiomatic_core::backoff::Delays;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{Fuse, FusedFuture};
@@ -49,7 +51,7 @@ pub(super) async fn run<S: Store>(
         if taking.is_terminated() && next_taking <= now && free > 0 && !is_draining {
             taking.set(take(shared, free.min(256)).fuse());
         }
-        let is_empty = sagas.is_empty() && shared.is_idle();
+        let is_empty = sagas.is_empty() && shared.in_memory() == 0;
         if drained_by.is_some_and(|by| is_empty || by <= now) && tending.is_terminated() {
             break;
         }
@@ -72,7 +74,7 @@ pub(super) async fn run<S: Store>(
                 next_tending = clock.now() + shared.config.lease / 3;
             }
             tended = &mut tending => {
-                let pause = heed(tended, &mut pauses)?;
+                let pause = heed(shared, tended, &mut pauses)?;
                 next_tending = clock.now() + pause.unwrap_or(shared.config.lease / 3);
                 next_taking = clock.now();
             }
@@ -81,20 +83,23 @@ pub(super) async fn run<S: Store>(
                     Ok(taken) => {
                         let next = taken.next.unwrap_or(shared.config.poll);
                         let pause = if taken.more { None } else { Some(next) };
-                        for loaded in taken.sagas.into_iter().flatten() {
-                            dispatch(shared, loaded, &mut sagas);
+                        for saga in taken.sagas {
+                            match saga {
+                                Ok(loaded) => dispatch(shared, loaded, &mut sagas),
+                                Err(broken) => shared.counts.broken(broken.saga, &broken.error),
+                            }
                         }
                         clock.now() + pause.unwrap_or_default().min(shared.config.poll)
                     }
                     Err(error) => {
-                        let pause = heed(Err(error), &mut pauses)?;
+                        let pause = heed(shared, Err(error), &mut pauses)?;
                         clock.now() + pause.unwrap_or(shared.config.poll)
                     }
                 };
             }
             Some(ended) = sagas.join_next() => {
                 if let Ok(Some(error)) = ended {
-                    heed(Err(error), &mut pauses)?;
+                    heed(shared, Err(error), &mut pauses)?;
                 }
                 if is_draining && sagas.is_empty() {
                     next_tending = clock.now() + shared.config.lease / 3;
@@ -119,14 +124,18 @@ pub(super) async fn run<S: Store>(
 }
 
 /// What the store failed with is waited out if it passes.
-fn heed(
+fn heed<S: Store>(
+    shared: &Shared<S>,
     asked: Result<(), StoreError>,
-    pauses: &mut axiomatic_core::backoff::Delays,
-) -> Result<Option<std::time::Duration>, StoreError> {
-    match asked {
-        Ok(()) => Ok(None),
-        Err(error) if error.why().is_transient() => Ok(pauses.next()),
-        Err(error) => Err(error),
+    pauses: &mut Delays,
+) -> Result<Option<Duration>, StoreError> {
+    let Err(error) = asked else {
+        return Ok(None);
+    };
+    shared.counts.store_error(&error);
+    match error.why().is_transient() {
+        true => Ok(pauses.next()),
+        false => Err(error),
     }
 }
 
@@ -159,6 +168,7 @@ fn dispatch<S: Store>(
         // Its lease ended meanwhile: whoever follows finds it due.
         return;
     };
+    shared.counts.taken();
     let shared = Arc::clone(shared);
     sagas.spawn(async move { drive(&shared, held, loaded).await });
 }
@@ -217,7 +227,7 @@ async fn drive<S: Store>(
             park(shared, &held, &loaded, Parking::Illegal(why)).await
         }
         Left::Store(error) => Some(error),
-        Left::Ended(..) | Left::Waiting | Left::Lost | Left::Before(_) => None,
+        Left::Ended(..) | Left::Waiting(_) | Left::Lost | Left::Before(_) => None,
     }
 }
 
@@ -253,7 +263,7 @@ async fn park<S: Store>(
                 mail: Some(letter.id),
             }],
             stage: Stage::Abandoned,
-            wake: Wake::In(std::time::Duration::MAX),
+            wake: Wake::In(Duration::MAX),
             result: Some(letter.data.clone()),
             progress: false,
         },
@@ -267,10 +277,12 @@ async fn park<S: Store>(
                 }
                 Parking::Poison => (
                     format!("loaded {} times without going forward", loaded.loads),
-                    std::time::Duration::MAX,
+                    Duration::MAX,
                 ),
                 Parking::Illegal(why) => (why, shared.config.park),
             };
+            let definition = &loaded.definition.name;
+            shared.counts.parked(loaded.saga, definition, &why);
             Change {
                 records: Vec::new(),
                 stage: Stage::Parked,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::config::Config;
+use super::counts::Counts;
 use super::tenure::{Held, Tenures};
 use crate::outbox::Wake;
 use crate::saga::definition::Plan;
@@ -21,6 +22,7 @@ pub(super) struct Shared<S: Store> {
     pub(super) tenures: Tenures,
     /// Sagas whose callers have gone away.
     pub(super) orphans: Orphans,
+    pub(super) counts: Counts,
     running: Mutex<HashMap<SagaId, Arc<Mailbox>>>,
 }
 
@@ -28,6 +30,7 @@ impl<S: Store> Shared<S> {
     pub(super) fn new(store: S, config: Config, plans: HashMap<Arc<str>, Arc<Plan<S>>>) -> Self {
         Shared {
             me: ExecutorId::new(config.name.as_str()),
+            counts: Counts::new(config.name),
             store,
             config,
             plans,
@@ -62,8 +65,9 @@ impl<S: Store> Shared<S> {
         true
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        self.running().is_empty()
+    /// How many sagas run here.
+    pub(super) fn in_memory(&self) -> usize {
+        self.running().len()
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<SagaId, Arc<Mailbox>>> {

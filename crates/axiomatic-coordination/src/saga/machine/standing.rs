@@ -44,6 +44,8 @@ pub(crate) const fn next(from: Standing, kind: Kind) -> Option<Standing> {
         (S::Waiting | S::Running | S::InDoubt, K::Doubted) => S::InDoubt,
         (S::Running | S::InDoubt, K::Stuck) => S::Stuck,
         (S::Stuck, K::Resumed) => S::InDoubt,
+        // An operator says so.
+        (S::Stuck, K::Failed) => S::Failed,
 
         (S::Done | S::Failed | S::Stuck, K::UndoBegan) => S::Undoing,
         (S::Running | S::InDoubt, K::UndoBegan) => S::Undoing,
