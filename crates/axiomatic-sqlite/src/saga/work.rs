@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use axiomatic_coordination::Why;
 use axiomatic_coordination::saga::{Change, Fault};
+use axiomatic_coordination::{StoreError, Why};
 
 use crate::error::why;
 use crate::transaction::Transaction;
@@ -55,7 +55,8 @@ impl Undone {
         match self {
             Undone::Faulted(Fault::Failed(error) | Fault::Unknown(error)) => {
                 let error: &(dyn Error + 'static) = &**error;
-                error.downcast_ref().map(why)
+                let of_store = || error.downcast_ref().map(StoreError::why);
+                error.downcast_ref().map(why).or_else(of_store)
             }
             Undone::Store(error) => Some(why(error)),
             Undone::Lost | Undone::Conflict => None,
@@ -66,5 +67,28 @@ impl Undone {
 impl From<rusqlite::Error> for Undone {
     fn from(error: rusqlite::Error) -> Self {
         Undone::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    /// The others of the group are told why.
+    #[test]
+    fn why_the_disk_ended_a_transaction_is_known_from_the_fault() {
+        let full = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
+        for undone in [
+            Undone::Store(full()),
+            Undone::Faulted(full().into()),
+            Undone::Faulted(Fault::failed(full())),
+            Undone::Faulted(crate::store_error(full()).into()),
+        ] {
+            assert_eq!(undone.why(), Some(Why::NoRoom), "{undone:?}");
+        }
+        assert_eq!(Undone::Faulted(Fault::failed("declined")).why(), None);
+        assert_eq!(Undone::Lost.why(), None);
     }
 }

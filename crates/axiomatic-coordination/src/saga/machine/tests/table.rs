@@ -26,7 +26,7 @@ R   R     D    F      I       u          U      i            S     .      .     
 I   R     D    F      I       u          U      i            S     .      .         .            .            .       .         .
 D   .     .    .      .       u          U      i            .     .      .         .            .            .       .         .
 F   .     .    .      .       u          U      i            .     .      .         .            .            .       .         .
-S   .     .    .      .       u          U      i            .     .      .         .            .            I       .         .
+S   .     .    F      .       u          U      i            .     .      .         .            .            I       .         .
 u   .     .    .      .       u          U      i            s     .      .         .            .            .       .         .
 i   .     .    .      .       u          U      i            s     .      .         .            U            .       .         .
 s   .     .    .      .       .          .      .            .     .      .         i            U            .       .         .
