@@ -1,3 +1,4 @@
 //! Sagas: the store in memory.
 
+mod crashes;
 mod laws;
