@@ -13,7 +13,7 @@ use super::*;
 use crate::support::FOR_EVER;
 
 /// What a rival's session does, in a transaction that stays open.
-async fn begin<'a>(
+pub(super) async fn begin<'a>(
     scene: &Scene,
     rival: &'a mut Client,
     sql: &str,
@@ -336,38 +336,4 @@ async fn all_operations_at_once_neither_fail_nor_deadlock() {
     let worked = all.get("worked").copied().unwrap_or(0);
     assert_eq!(scene.accounts().await, i64::from(worked));
     scene.until_nobody_is_at_work().await;
-}
-
-/// It is changing, and will be looked at when it has.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_take_passes_over_what_another_has_locked() {
-    let Some(scene) = Scene::find().await else {
-        return;
-    };
-    let leases = scene.claim().await;
-    let sagas = [(); 3].map(|()| SagaId::unique());
-    for saga in sagas {
-        scene.store.start(&start(saga)).await.unwrap();
-    }
-    let mut rival = scene.place.client().await;
-    let lock = format!(
-        "SELECT FROM {{schema}}.saga WHERE id = '{}' FOR UPDATE",
-        sagas[1]
-    );
-    let tx = begin(&scene, &mut rival, &lock).await;
-    let taking = timeout(FOR_EVER / 2, scene.store.take(&leases, 10, HOUR));
-    let taken = taken_ids(taking.await.expect("it does not wait"));
-    assert_eq!(taken, ([sagas[0], sagas[2]].to_vec(), true));
-    tx.rollback().await.expect("ends");
-    let taken = scene.store.take(&leases, 10, HOUR).await;
-    assert_eq!(taken_ids(taken), ([sagas[1]].to_vec(), false));
-}
-
-fn taken_ids(
-    taken: Result<axiomatic_coordination::saga::Taken, axiomatic_coordination::StoreError>,
-) -> (Vec<SagaId>, bool) {
-    let taken = taken.expect("an answer");
-    let sagas = taken.sagas.into_iter();
-    let sagas = sagas.map(|saga| saga.expect("whole").saga).collect();
-    (sagas, taken.more)
 }
