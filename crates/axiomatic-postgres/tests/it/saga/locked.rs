@@ -70,3 +70,35 @@ async fn a_letter_that_comes_while_others_are_read_makes_the_saga_due() {
     };
     assert_eq!((taken.saga, &taken.mail[..]), (saga, &[letter(2)][..]));
 }
+
+/// Nobody can tell whether it was written; who asks again need not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_whose_session_ends_is_written_once_when_it_is_asked_again() {
+    let Some(scene) = Scene::find().await else {
+        return;
+    };
+    let leases = scene.claim().await;
+    let (saga, lease) = scene.held(&leases).await;
+    let mut rival = scene.place.client().await;
+    let lock = format!("SELECT FROM {{schema}}.saga WHERE id = '{saga}' FOR UPDATE");
+    let tx = begin(&scene, &mut rival, &lock).await;
+    let append = line(saga, 1, "b");
+    let (store, held, asked) = (scene.store.clone(), lease.clone(), append.clone());
+    let appending = tokio::spawn(async move { store.append(&held, &asked).await });
+    scene.until_one_waits_for_a_lock().await;
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+               WHERE application_name = '{schema}'";
+    assert!(scene.number(end).await > 0);
+    let error = appending.await.expect("no panic").expect_err("it broke");
+    assert!(error.why().is_transient(), "{error}");
+    tx.rollback().await.expect("ends");
+    for _ in 0..2 {
+        // A connection that broke may not have been found to be broken.
+        until("it is told", async || {
+            let appended = scene.store.append(&lease, &append).await;
+            appended.is_ok_and(|appended| appended == Appended::Held)
+        })
+        .await;
+    }
+    assert_eq!(scene.load(&lease, saga).await.records.len(), 2);
+}
