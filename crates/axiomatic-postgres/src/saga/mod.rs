@@ -148,7 +148,8 @@
 //! # Cost
 //!
 //! Sagas that are written at the same time share commits: 256 of them that
-//! wrote four times each took fewer than one commit a saga
+//! wrote four times each, at once, took 8 commits on a busy machine, and take
+//! fewer than one a saga
 //! (`sagas_that_are_written_at_once_share_their_commits`). What is appended is
 //! an insert into the log and an update of the saga's row which touches no index
 //! (`appends_of_who_holds_a_saga_write_no_index_of_it`). Claims, takes and

@@ -208,10 +208,10 @@ pub(super) fn counted(rows: &[Row]) -> Result<[u64; 7], StoreError> {
     let mut counted = [0; 7];
     for row in rows {
         // A stage that this release does not know is none of its counts.
-        if let Some(stage) = Stage::from_stored(&row.get::<String>(0)?) {
-            let place = Stage::ALL.iter().position(|known| *known == stage);
-            let count = row.get::<i64>(1)?.cast_unsigned();
-            place.map(|place| counted[place] = count);
+        let stored: String = row.get(0)?;
+        let place = Stage::ALL.iter().position(|stage| stage.as_str() == stored);
+        if let Some(place) = place {
+            counted[place] = row.get::<i64>(1)?.cast_unsigned();
         }
     }
     Ok(counted)

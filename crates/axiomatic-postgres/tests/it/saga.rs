@@ -3,6 +3,7 @@
 mod batches;
 mod cancel;
 mod local;
+mod locked;
 mod races;
 mod reading;
 mod tables;

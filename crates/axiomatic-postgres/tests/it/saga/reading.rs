@@ -10,7 +10,7 @@ async fn a_saga_is_begun_taken_told_and_ended() {
         return;
     };
     let there = scene.store.attend(&scene.executor, HOUR).await.unwrap();
-    assert_eq!(there.executors, [scene.executor.clone()]);
+    assert_eq!(there.executors, std::slice::from_ref(&scene.executor));
     assert_eq!(there.leases, []);
     let leases = scene.claim().await;
     let there = scene.store.attend(&scene.executor, HOUR).await.unwrap();
