@@ -86,6 +86,9 @@ async fn events_counts_and_an_overview_say_how_sagas_do() {
     let client = executor.client();
     let watching = async {
         let (undone, stuck, unknown) = (SagaId::unique(), SagaId::unique(), SagaId::unique());
+        while executor.snapshot().buckets < 64 {
+            tokio::task::yield_now().await;
+        }
         let ended = executor.execute(&saga, undone, &false).await;
         assert!(matches!(ended, Ok(Ended::Compensated(_))), "{ended:?}");
         client.start(&saga, stuck, &true).await.expect("begun");

@@ -150,6 +150,9 @@ impl<'a, S: Store> Driver<'a, S> {
         for (step, item) in &self.aloft {
             progress.fly(*step, *item);
         }
+        for launch in &self.launches {
+            progress.fly(launch.step, launch.item);
+        }
         self.progress = progress;
         self.written = loaded.records.len() as u64;
         self.unwritten.clear();
@@ -261,7 +264,12 @@ impl<'a, S: Store> Driver<'a, S> {
             progress: self.went_forward || self.read > 0,
         };
         match self.start.take() {
-            Some(start) => self.write_first(start, change).await?,
+            Some(start) => {
+                let written = self.write_first(start, change).await?;
+                if written == First::Before {
+                    return Ok(());
+                }
+            }
             None => {
                 let append = Append {
                     saga: self.saga,
@@ -280,16 +288,23 @@ impl<'a, S: Store> Driver<'a, S> {
         Ok(())
     }
 
-    async fn write_first(&mut self, mut start: Start, change: Change) -> Result<(), Left> {
+    async fn write_first(&mut self, mut start: Start, change: Change) -> Result<First, Left> {
         start.held = Some((self.held.lease.clone(), change));
         let mut pauses = self.shared.config.outage.start();
+        let mut is_first = true;
         loop {
             match self.shared.store.start(&start).await {
-                Ok(Started::Held) => return Ok(()),
+                Ok(Started::Held) => return Ok(First::Now),
                 Ok(Started::Waits) => return Err(Left::Lost),
+                // It may be this one that began it: then its log says so.
+                Ok(Started::Before) if !is_first => {
+                    self.reload().await?;
+                    return Ok(First::Before);
+                }
                 Ok(started) => return Err(Left::Before(started)),
                 Err(error) => self.pause(error, &mut pauses).await?,
             }
+            is_first = false;
         }
     }
 
@@ -478,6 +493,14 @@ impl<'a, S: Store> Driver<'a, S> {
             _ => self.progress.why(),
         }
     }
+}
+
+/// When the first line was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Now,
+    /// By a question of which no answer came.
+    Before,
 }
 
 /// Actions that are being done. Most sagas have none that is not done at its

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axiomatic_core::backoff::Delays;
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::{Fuse, FusedFuture};
+use futures::future::{Fuse, FusedFuture, pending};
 use tokio::task::JoinSet;
 
 use super::ExecutorError;
@@ -55,18 +55,16 @@ pub(super) async fn run<S: Store>(
         if drained_by.is_some_and(|by| is_empty || by <= now) && tending.is_terminated() {
             break;
         }
-        let mut wake = next_tending.max(now);
-        if free > 0 && !is_draining {
-            wake = wake.min(next_taking.max(now));
-        }
-        wake = wake
-            .min(ends.unwrap_or(wake))
-            .min(drained_by.unwrap_or(wake));
-        // What is being waited for is heard of when it ends.
-        let is_asking = !tending.is_terminated() || !taking.is_terminated();
-        if is_asking && wake <= now {
-            wake = now + shared.config.lease / 10;
-        }
+        let may_tend = tending.is_terminated().then_some(next_tending);
+        let may_take = taking.is_terminated() && free > 0 && !is_draining;
+        let may_take = may_take.then_some(next_taking);
+        let timers = [may_tend, may_take, ends, drained_by];
+        let alarm = async {
+            match timers.into_iter().flatten().min() {
+                Some(wake) => tokio::time::sleep_until(wake.into()).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             () = &mut shutdown, if !is_draining => {
                 drained_by = Some(clock.now() + shared.config.drain);
@@ -82,17 +80,25 @@ pub(super) async fn run<S: Store>(
                 next_taking = match taken {
                     Ok(taken) => {
                         let next = taken.next.unwrap_or(shared.config.poll);
-                        let pause = if taken.more { None } else { Some(next) };
+                        let before = sagas.len();
                         for saga in taken.sagas {
                             match saga {
                                 Ok(loaded) => dispatch(shared, loaded, &mut sagas),
                                 Err(broken) => shared.counts.broken(broken.saga, &broken.error),
                             }
                         }
-                        clock.now() + pause.unwrap_or_default().min(shared.config.poll)
+                        // Those that run already have their mail by now, and
+                        // would be given again until they have read it.
+                        let is_new = sagas.len() > before;
+                        let pause = if taken.more && is_new { Duration::ZERO } else { next };
+                        clock.now() + pause.min(shared.config.poll)
                     }
                     Err(error) => {
                         let pause = heed(shared, Err(error), &mut pauses)?;
+                        // What was taken of which nobody heard is due when the
+                        // buckets are claimed anew.
+                        shared.tenures.leave(|_| true);
+                        next_tending = clock.now();
                         clock.now() + pause.unwrap_or(shared.config.poll)
                     }
                 };
@@ -111,7 +117,7 @@ pub(super) async fn run<S: Store>(
                     adopt(shared, saga, held, &mut sagas);
                 }
             }
-            () = tokio::time::sleep_until(wake.into()) => {}
+            () = alarm => {}
         }
     }
     // What still runs is dropped: it may have happened, and whoever takes the
@@ -130,6 +136,7 @@ fn heed<S: Store>(
     pauses: &mut Delays,
 ) -> Result<Option<Duration>, StoreError> {
     let Err(error) = asked else {
+        *pauses = shared.config.outage.start();
         return Ok(None);
     };
     shared.counts.store_error(&error);

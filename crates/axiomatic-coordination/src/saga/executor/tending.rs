@@ -23,14 +23,15 @@ pub(super) async fn tend<S: Store>(shared: &Shared<S>, wants: bool) -> Result<()
         false => Vec::new(),
     };
     shared.tenures.leave(|bucket| !ours.contains(&bucket));
-    let is_held = |bucket: &Bucket| attended.leases.iter().any(|lease| lease.bucket == *bucket);
-    let wanted: Vec<Bucket> = ours.into_iter().filter(|bucket| !is_held(bucket)).collect();
+    give_back(shared, Departing::No).await?;
+    let is_free = |bucket: &Bucket| !shared.tenures.has(*bucket);
+    let wanted: Vec<Bucket> = ours.into_iter().filter(is_free).collect();
     if !wanted.is_empty() {
         let asked = shared.config.clock.now();
         let leases = shared.store.claim(&shared.me, &wanted, lasts).await?;
         shared.tenures.add(&leases, until(asked, lasts));
     }
-    give_back(shared, Departing::No).await
+    Ok(())
 }
 
 /// Gives back what is left and idle.

@@ -112,6 +112,11 @@ impl Tenures {
         }
     }
 
+    /// Whether it is held, or being left.
+    pub(super) fn has(&self, bucket: Bucket) -> bool {
+        self.lock().contains_key(&bucket)
+    }
+
     /// Those that are being left and of which nobody runs a saga.
     pub(super) fn left(&self) -> Vec<Lease> {
         let holdings = self.lock();
