@@ -18,6 +18,8 @@ mod mail;
 mod memory;
 mod record;
 mod store;
+#[cfg(feature = "trial")]
+pub mod trial;
 
 pub use change::{Append, Appended, Change, Wake};
 #[cfg(feature = "tokio")]

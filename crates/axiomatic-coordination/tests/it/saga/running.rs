@@ -285,9 +285,7 @@ async fn each_item_of_a_list_has_an_action_and_an_undo_of_its_own() -> Result {
     let saga = saga.build()?;
     let running = run(&store, Plans::new().with(&saga));
     let list = vec![1, 2, 3, 4, 5];
-    let execute = running
-        .executor
-        .execute(&saga, SagaId::unique(), &list);
+    let execute = running.executor.execute(&saga, SagaId::unique(), &list);
     assert!(matches!(execute.await?, Ended::Compensated(_)));
     assert_eq!(keys.lock().unwrap().len(), 5);
     let mut noted = elsewhere.noted();
