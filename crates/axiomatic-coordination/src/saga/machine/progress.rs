@@ -192,8 +192,10 @@ impl Progress {
         if self.direction != Direction::Back {
             return Err("it goes forward already");
         }
+        // What was begun and is not done here is in doubt, or waits for what
+        // may never come.
         let is_under_way = |slot: &Slot| match slot.standing {
-            Standing::Running | Standing::Undoing | Standing::UndoInDoubt => true,
+            Standing::Undoing | Standing::UndoInDoubt => true,
             _ => slot.in_flight,
         };
         if slots().any(is_under_way) {
