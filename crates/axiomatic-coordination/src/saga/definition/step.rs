@@ -49,9 +49,9 @@ where
         let action = Arc::new(action);
         let run = Run::Foreign(Box::new(move |context, outputs| {
             let (action, values) = (Arc::clone(&action), given.read(outputs)?);
-            Ok(Box::pin(async move {
-                encode(&action(context, values).await?)
-            }))
+            Ok(Box::pin(
+                async move { encode(&action(context, values).await?) },
+            ))
         }));
         Step::new(builder, spec, run, inputs)
     }
@@ -142,9 +142,9 @@ where
         let run = Run::Foreign(Box::new(move |context, outputs| {
             let values = given.item(outputs, context.item)?;
             let action = Arc::clone(&action);
-            Ok(Box::pin(async move {
-                encode(&action(context, values).await?)
-            }))
+            Ok(Box::pin(
+                async move { encode(&action(context, values).await?) },
+            ))
         }));
         let mut step = Step::new(builder, spec, run, inputs);
         step.action.count = Some(Box::new(move |outputs| counted.count(outputs)));

@@ -462,7 +462,11 @@ impl<'a, S: Store> Driver<'a, S> {
 impl<S: Store> Plan<S> {
     /// The result of a saga all of whose steps are done.
     pub(super) fn result(&self, outputs: &Outputs<'_>) -> Option<Bytes> {
-        outputs.of(self.output?)
+        match self.output {
+            Some(output) => outputs.of(output),
+            // In place of why it was stuck or put aside before.
+            None => Some(Bytes::from_static(b"null")),
+        }
     }
 }
 
