@@ -1,8 +1,10 @@
 //! Sagas: the store in memory, and executors over it.
 
 mod crashes;
+mod gates;
 mod laws;
 mod operating;
+mod races;
 mod running;
 mod services;
 mod takeover;
