@@ -172,6 +172,12 @@ impl Memory {
         Ok(done)
     }
 
+    /// Looks at the tables, though it be down, and at no step.
+    #[cfg(feature = "trial")]
+    pub(crate) fn peek<T>(&self, look: impl FnOnce(&mut Tables) -> T) -> T {
+        look(&mut self.lock().tables)
+    }
+
     /// What wakes its relays.
     pub(crate) fn wake(&self) -> &Wake {
         &self.0.wake
@@ -243,6 +249,19 @@ impl MemoryTransaction<'_> {
                 };
             },
         );
+    }
+
+    /// Removes a value.
+    pub fn remove(&mut self, key: &str) {
+        if let Some(before) = self.tables.data.remove(key) {
+            let key = Box::from(key);
+            self.change(
+                |_| (),
+                move |tables| {
+                    tables.data.insert(key, before);
+                },
+            );
+        }
     }
 
     /// Between two steps of the work: here the database may crash.
@@ -340,6 +359,8 @@ mod tests {
             })
             .unwrap();
         let rejected = database.transact(|tx| {
+            tx.remove("a");
+            assert_eq!(tx.read("a"), None);
             tx.put("a", "2");
             tx.put("b", "2");
             Err::<(), _>("no")

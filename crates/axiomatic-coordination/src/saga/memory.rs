@@ -48,6 +48,18 @@ impl MemorySagas {
     pub fn database(&self) -> &Memory {
         &self.memory
     }
+
+    /// A saga as it stands, though the database be down, which is no step.
+    #[cfg(feature = "trial")]
+    pub(crate) fn peek(&self, saga: SagaId) -> Option<Found> {
+        self.memory.peek(|tables| tables.sagas.find(saga))
+    }
+
+    /// All leases end, as if their time were over.
+    #[cfg(feature = "trial")]
+    pub(crate) fn end_leases(&self) {
+        self.memory.peek(|tables| tables.sagas.end_leases());
+    }
 }
 
 /// Work of a local step in a [`Memory`].
@@ -61,6 +73,12 @@ impl MemoryWork {
         work: impl FnOnce(&mut MemoryTransaction<'_>) -> Result<Change, Fault> + Send + 'static,
     ) -> Self {
         MemoryWork(Box::new(work))
+    }
+
+    /// Does it.
+    #[cfg(feature = "trial")]
+    pub(crate) fn run(self, tx: &mut MemoryTransaction<'_>) -> Result<Change, Fault> {
+        (self.0)(tx)
     }
 }
 

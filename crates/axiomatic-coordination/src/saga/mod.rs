@@ -219,6 +219,8 @@ mod memory;
 mod overview;
 mod record;
 mod store;
+#[cfg(feature = "trial")]
+pub mod trial;
 
 pub use change::{Append, Appended, Change, Wake};
 #[cfg(feature = "tokio")]

@@ -1,5 +1,12 @@
 //! Sagas: the store in memory, and executors over it.
 
 mod crashes;
+mod executor_crashes;
+mod gates;
 mod laws;
+mod operating;
+mod races;
 mod running;
+mod services;
+mod takeover;
+mod trial;

@@ -10,6 +10,8 @@ mod handle;
 mod saga;
 mod step;
 
+#[cfg(feature = "trial")]
+pub(crate) use action::Action;
 pub(crate) use action::{Doing, Run, UndoRun, to_json};
 pub(crate) use handle::Outputs;
 pub(crate) use saga::Plan;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axiomatic_core::backoff::Backoff;
@@ -43,9 +44,14 @@ where
         Fut: Future<Output = Result<O, Fault>> + Send + 'static,
     {
         let given = inputs;
+        // Called where it is awaited: behind the probe, and where a panic is
+        // an error of the action.
+        let action = Arc::new(action);
         let run = Run::Foreign(Box::new(move |context, outputs| {
-            let doing = action(context, given.read(outputs)?);
-            Ok(Box::pin(async move { encode(&doing.await?) }))
+            let (action, values) = (Arc::clone(&action), given.read(outputs)?);
+            Ok(Box::pin(
+                async move { encode(&action(context, values).await?) },
+            ))
         }));
         Step::new(builder, spec, run, inputs)
     }
@@ -103,12 +109,13 @@ where
         Fut: Future<Output = Result<Probed<O>, Fault>> + Send + 'static,
     {
         let given = self.inputs;
+        let probe = Arc::new(probe);
         self.spec.has_probe = true;
         self.action.probe = Some(Box::new(move |context, outputs| {
-            let item = context.item;
-            let asking = probe(context, given.read_item(outputs, item)?);
+            let (probe, item) = (Arc::clone(&probe), context.item);
+            let values = given.read_item(outputs, item)?;
             Ok(Box::pin(async move {
-                Ok(match asking.await? {
+                Ok(match probe(context, values).await? {
                     Probed::Done(output) => Some(encode(&output)?),
                     Probed::Not => None,
                 })
@@ -131,10 +138,13 @@ where
         Fut: Future<Output = Result<O, Fault>> + Send + 'static,
     {
         let (given, counted) = (inputs, inputs);
+        let action = Arc::new(action);
         let run = Run::Foreign(Box::new(move |context, outputs| {
-            let item = context.item;
-            let doing = action(context, given.item(outputs, item)?);
-            Ok(Box::pin(async move { encode(&doing.await?) }))
+            let values = given.item(outputs, context.item)?;
+            let action = Arc::clone(&action);
+            Ok(Box::pin(
+                async move { encode(&action(context, values).await?) },
+            ))
         }));
         let mut step = Step::new(builder, spec, run, inputs);
         step.action.count = Some(Box::new(move |outputs| counted.count(outputs)));
@@ -158,9 +168,11 @@ where
         Fut: Future<Output = Result<(), Fault>> + Send + 'static,
     {
         let given = self.inputs;
+        let undo = Arc::new(undo);
         self.action.undo = Some(UndoRun::Foreign(Box::new(move |context, outputs, was| {
             let values = given.read_item(outputs, context.item)?;
-            Ok(Box::pin(undo(context, values, was.decode()?)))
+            let (undo, was) = (Arc::clone(&undo), was.decode()?);
+            Ok(Box::pin(async move { undo(context, values, was).await }))
         })));
         self.add_undoable()
     }

@@ -143,6 +143,8 @@ impl<'a, S: Store> Driver<'a, S> {
 
     fn read_log(&mut self, loaded: &Loaded) -> Result<(), Illegal> {
         let mut progress = Progress::new(&self.plan.graph);
+        // What was read and is not written is to be read again.
+        self.seen.clear();
         for recorded in &loaded.records {
             progress.apply(&self.plan.graph, &recorded.record, recorded.at)?;
             self.seen.extend(recorded.record.mail);

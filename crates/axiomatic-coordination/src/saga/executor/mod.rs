@@ -114,20 +114,22 @@ impl<S: Store> Executor<S> {
                 let driver = Driver::begin(shared, Arc::clone(plan), held, mailbox, start);
                 shared.counts.executed();
                 let left = driver.run().await;
-                inline.orphan = None;
+                // What cannot be run is put aside by who runs the others.
+                if !matches!(left, Left::Lost | Left::Illegal(_)) {
+                    inline.orphan = None;
+                }
                 match left {
                     Left::Ended(stage, result) => return Ended::read(stage, result.as_deref()),
                     Left::Before(Started::Other) => return Err(StartError::Other),
                     Left::Store(error) => return Err(StartError::Store(error)),
                     Left::Illegal(illegal) => return Err(StartError::Value(illegal.into())),
-                    Left::Lost => {
-                        // It may not have begun.
-                        client.start(definition, saga, input).await?;
+                    Left::Waiting(_) | Left::Before(_) => {
+                        drop(inline);
+                        return client.wait(definition, saga).await;
                     }
-                    Left::Waiting(_) | Left::Before(_) => {}
+                    // It may not have begun, or the bucket be held still.
+                    Left::Lost => drop(inline),
                 }
-                drop(inline);
-                return client.wait(definition, saga).await;
             }
         }
         client.start(definition, saga, input).await?;

@@ -1,6 +1,9 @@
 //! From moves to lines of the log, and from outcomes.
 
+use std::panic::AssertUnwindSafe;
+
 use bytes::Bytes;
+use futures::FutureExt;
 
 use super::doing::{Landed, Launch};
 use super::driver::{Driver, Left, too_large};
@@ -259,7 +262,13 @@ impl<S: Store> Driver<'_, S> {
         };
         let store = &self.shared.store;
         let (lease, after) = (&self.held.lease, self.written);
-        match store.append_with(lease, self.saga, after, work).await {
+        let working = store.append_with(lease, self.saga, after, work);
+        let worked = AssertUnwindSafe(working).catch_unwind().await;
+        let worked = worked.unwrap_or_else(|_| {
+            let fault = Fault::unknown("the action panicked");
+            Ok(Worked::Faulted(fault))
+        });
+        match worked {
             Ok(Worked::Done(change)) => {
                 let now = self.now();
                 for record in &change.records {

@@ -1,5 +1,6 @@
 //! The loop of an executor.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +16,11 @@ use super::driver::{Driver, Left};
 use super::moving::text;
 use super::shared::Shared;
 use super::tending::{give_back, tend};
-use super::tenure::Held;
+use super::tenure::{Held, Tenure};
 use crate::StoreError;
 use crate::saga::change::{Append, Change, Wake};
 use crate::saga::id::SagaId;
-use crate::saga::mail::Subject;
+use crate::saga::mail::{Mail, Subject};
 use crate::saga::record::{Kind, Record, Stage};
 use crate::saga::store::{Departing, Loaded, Store, Taken};
 
@@ -51,7 +52,7 @@ pub(super) async fn run<S: Store>(
         if taking.is_terminated() && next_taking <= now && free > 0 && !is_draining {
             taking.set(take(shared, free.min(256)).fuse());
         }
-        let is_empty = sagas.is_empty() && shared.in_memory() == 0;
+        let is_empty = sagas.is_empty() && shared.in_memory() == 0 && shared.orphans.is_empty();
         if drained_by.is_some_and(|by| is_empty || by <= now) && tending.is_terminated() {
             break;
         }
@@ -73,6 +74,10 @@ pub(super) async fn run<S: Store>(
             }
             tended = &mut tending => {
                 let pause = heed(shared, tended, &mut pauses)?;
+                if is_draining {
+                    // What was asked for before the shutdown.
+                    shared.tenures.leave(|_| true);
+                }
                 next_tending = clock.now() + pause.unwrap_or(shared.config.lease / 3);
                 next_taking = clock.now();
             }
@@ -189,52 +194,77 @@ fn adopt<S: Store>(
 ) {
     let shared = Arc::clone(shared);
     sagas.spawn(async move {
-        let mut pauses = shared.config.outage.start();
-        loop {
-            match shared.store.load(&held.lease, saga).await {
-                // It had not begun, has ended, or is another's.
-                Ok(None) => return None,
-                Ok(Some(loaded)) => return drive(&shared, held, loaded).await,
-                Err(error) if error.why().is_transient() => {
-                    tokio::time::sleep(pauses.next().unwrap_or_default()).await;
-                }
-                Err(error) => return Some(error),
-            }
+        match load(&shared, &held, saga).await {
+            // It had not begun, has ended, or is another's.
+            Ok(None) => None,
+            Ok(Some(loaded)) => drive(&shared, held, loaded).await,
+            Err(error) => Some(error),
         }
     });
+}
+
+/// A saga as it stands, however long the store does not answer.
+async fn load<S: Store>(
+    shared: &Shared<S>,
+    held: &Held,
+    saga: SagaId,
+) -> Result<Option<Loaded>, StoreError> {
+    let mut pauses = shared.config.outage.start();
+    loop {
+        match shared.store.load(&held.lease, saga).await {
+            Err(error) if error.why().is_transient() => {
+                tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+            }
+            loaded => return loaded,
+        }
+    }
 }
 
 /// Returns what the store failed with for good.
 async fn drive<S: Store>(
     shared: &Arc<Shared<S>>,
     held: Held,
-    loaded: Loaded,
+    mut loaded: Loaded,
 ) -> Option<StoreError> {
     let saga = loaded.saga;
-    let entry = shared.enter(saga)?;
-    let resumes = |subject| loaded.mail.iter().any(|letter| letter.subject == subject);
-    let is_poison = loaded.loads > shared.config.max_loads && !resumes(Subject::Resume);
-    let plan = shared.plans.get(&loaded.definition.name);
-    let plan = plan.filter(|plan| plan.runs(&loaded.definition));
-    let left = match plan {
-        _ if is_poison => return park(shared, &held, &loaded, Parking::Poison).await,
-        None => return park(shared, &held, &loaded, Parking::NoDefinition).await,
-        Some(plan) => {
+    let entry = shared.enter_or_tell(saga, &loaded.mail)?;
+    loop {
+        let resumes = |letter: &Mail| letter.subject == Subject::Resume;
+        let is_poison = loaded.loads > shared.config.max_loads && !loaded.mail.iter().any(resumes);
+        let plan = shared.plans.get(&loaded.definition.name);
+        let Some(plan) = plan.filter(|plan| plan.runs(&loaded.definition)) else {
+            return park(shared, &held, &loaded, Parking::NoDefinition).await;
+        };
+        if is_poison {
+            return park(shared, &held, &loaded, Parking::Poison).await;
+        }
+        let running = async {
             let mailbox = Arc::clone(&entry.mailbox);
             match Driver::resume(shared, Arc::clone(plan), held.clone(), mailbox, &loaded) {
                 Ok(driver) => driver.run().await,
                 Err(illegal) => Left::Illegal(illegal),
             }
+        };
+        // Actions that panic are caught one by one; this is a value that
+        // panics when it is read.
+        let left = AssertUnwindSafe(running).catch_unwind().await;
+        let parking = match left {
+            Ok(Left::Store(error)) => return Some(error),
+            Ok(Left::Ended(..) | Left::Waiting(_) | Left::Before(_)) => return None,
+            Ok(Left::Lost) if held.tenure() == Tenure::Lost => return None,
+            // The log is another than it was, and the bucket is held: an
+            // append came late whose caller had gone away.
+            Ok(Left::Lost) => None,
+            Ok(Left::Illegal(illegal)) => Some(Parking::Illegal(illegal.to_string())),
+            Err(_) => Some(Parking::Panicked),
+        };
+        loaded = match load(shared, &held, saga).await {
+            Ok(loaded) => loaded?,
+            Err(error) => return Some(error),
+        };
+        if let Some(parking) = parking {
+            return park(shared, &held, &loaded, parking).await;
         }
-    };
-    match left {
-        Left::Illegal(illegal) => {
-            let why = illegal.to_string();
-            let loaded = shared.store.load(&held.lease, saga).await.ok()??;
-            park(shared, &held, &loaded, Parking::Illegal(why)).await
-        }
-        Left::Store(error) => Some(error),
-        Left::Ended(..) | Left::Waiting(_) | Left::Lost | Left::Before(_) => None,
     }
 }
 
@@ -246,6 +276,8 @@ enum Parking {
     Poison,
     /// Its log is not one of its definition.
     Illegal(String),
+    /// It panicked here: it is loaded again, but not for ever.
+    Panicked,
 }
 
 /// Puts a saga aside, so that it costs the others nothing.
@@ -275,6 +307,9 @@ async fn park<S: Store>(
             progress: false,
         },
         (None, parking) => {
+            // What cannot be run here was not loaded in vain: where it can
+            // be, it is no poison.
+            let progress = matches!(parking, Parking::NoDefinition | Parking::Illegal(_));
             let (why, pause) = match parking {
                 Parking::NoDefinition => {
                     let name = &loaded.definition.name;
@@ -287,6 +322,10 @@ async fn park<S: Store>(
                     Duration::MAX,
                 ),
                 Parking::Illegal(why) => (why, shared.config.park),
+                Parking::Panicked => (
+                    String::from("it panicked when it was run"),
+                    shared.config.poll,
+                ),
             };
             let definition = &loaded.definition.name;
             shared.counts.parked(loaded.saga, definition, &why);
@@ -295,7 +334,7 @@ async fn park<S: Store>(
                 stage: Stage::Parked,
                 wake: Wake::In(pause),
                 result: Some(because(&why)),
-                progress: false,
+                progress,
             }
         }
     };

@@ -42,7 +42,25 @@ impl<S: Store> Shared<S> {
 
     /// Somebody here runs this saga from now on, unless somebody does already.
     pub(super) fn enter(&self, saga: SagaId) -> Option<Entry<'_, S>> {
+        self.enter_in(&mut self.running(), saga)
+    }
+
+    /// As [`enter`](Self::enter), for a saga that was taken; or gives its mail
+    /// to whoever runs it.
+    pub(super) fn enter_or_tell(&self, saga: SagaId, mail: &[Mail]) -> Option<Entry<'_, S>> {
         let mut running = self.running();
+        if let Some(mailbox) = running.get(&saga) {
+            mailbox.put(mail);
+            return None;
+        }
+        self.enter_in(&mut running, saga)
+    }
+
+    fn enter_in(
+        &self,
+        running: &mut HashMap<SagaId, Arc<Mailbox>>,
+        saga: SagaId,
+    ) -> Option<Entry<'_, S>> {
         if running.contains_key(&saga) {
             return None;
         }
@@ -85,30 +103,54 @@ pub(super) struct Entry<'a, S: Store> {
 impl<S: Store> Drop for Entry<'_, S> {
     fn drop(&mut self) {
         self.shared.running().remove(&self.saga);
+        // It was taken for somebody who had let go of it: nobody else looks
+        // for it, since the store says that it is held.
+        if self.mailbox.is_full() {
+            let now = self.shared.config.clock.now();
+            if let Some(held) = self.shared.tenures.of(self.saga.bucket(), now) {
+                self.shared.orphans.put(self.saga, held);
+            }
+        }
     }
 }
 
 /// What was said to a saga that runs here.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    mail: Mutex<Vec<Mail>>,
+    waiting: Mutex<Waiting>,
     came: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    mail: Vec<Mail>,
+    /// The saga was taken, with mail or without, and this was not heard.
+    is_taken: bool,
 }
 
 impl Mailbox {
     fn put(&self, mail: &[Mail]) {
-        let mut waiting = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.extend_from_slice(mail);
+        let mut waiting = self.lock();
+        waiting.mail.extend_from_slice(mail);
+        waiting.is_taken = true;
         self.came.notify_one();
+    }
+
+    fn is_full(&self) -> bool {
+        self.lock().is_taken
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for some.
     pub(super) async fn next(&self) -> Vec<Mail> {
         loop {
             self.came.notified().await;
-            let mut waiting = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
-            if !waiting.is_empty() {
-                return std::mem::take(&mut *waiting);
+            let waiting = std::mem::take(&mut *self.lock());
+            if waiting.is_taken {
+                return waiting.mail;
             }
         }
     }
@@ -131,6 +173,11 @@ impl Orphans {
     pub(super) fn take(&self) -> Vec<(SagaId, Held)> {
         let mut sagas = self.sagas.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *sagas)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let sagas = self.sagas.lock().unwrap_or_else(PoisonError::into_inner);
+        sagas.is_empty()
     }
 
     pub(super) fn wake_ups(&self) -> crate::outbox::WakeUps {

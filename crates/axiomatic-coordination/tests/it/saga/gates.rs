@@ -1,0 +1,188 @@
+//! A store whose answers can be kept back: what is between two of its
+//! operations is made long enough for others.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axiomatic_coordination::outbox::{Bucket, WakeUps};
+use axiomatic_coordination::saga::{
+    Append, Appended, Attended, Departing, ExecutorId, Found, Lease, Loaded, Mail, MemorySagas,
+    MemoryWork, Posted, SagaId, Stage, Start, Started, Store, Summary, Taken, Worked,
+};
+use axiomatic_coordination::{Memory, StoreError};
+use tokio::sync::Notify;
+
+/// An operation at which there is a gate.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum At {
+    /// Before a saga begins.
+    Start,
+    /// Before something is written.
+    Append,
+    /// When something is written after which nobody has it.
+    LetGo,
+    /// Before buckets are claimed.
+    Claim,
+    /// When sagas were taken.
+    Take,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Gated {
+    inner: MemorySagas,
+    gate: Arc<Mutex<Option<(At, Arc<Gate>)>>>,
+}
+
+/// Whoever comes to it says so, and waits.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    pub(super) arrived: Notify,
+    pub(super) opened: Notify,
+}
+
+impl Gated {
+    pub(super) fn new() -> Self {
+        Gated {
+            inner: MemorySagas::new(&Memory::new()),
+            gate: Arc::default(),
+        }
+    }
+
+    /// Who comes there next waits.
+    pub(super) fn close(&self, at: At) -> Arc<Gate> {
+        let gate = Arc::<Gate>::default();
+        *self.gate.lock().unwrap() = Some((at, Arc::clone(&gate)));
+        gate
+    }
+
+    async fn pass(&self, at: At) {
+        let gate = {
+            let mut closed = self.gate.lock().unwrap();
+            match &*closed {
+                Some((other, _)) if *other == at => closed.take(),
+                _ => None,
+            }
+        };
+        if let Some((_, gate)) = gate {
+            gate.arrived.notify_one();
+            gate.opened.notified().await;
+        }
+    }
+}
+
+impl Store for Gated {
+    type Work = MemoryWork;
+
+    fn wake_ups(&self) -> WakeUps {
+        self.inner.wake_ups()
+    }
+
+    async fn attend(&self, executor: &ExecutorId, ttl: Duration) -> Result<Attended, StoreError> {
+        self.inner.attend(executor, ttl).await
+    }
+
+    async fn claim(
+        &self,
+        executor: &ExecutorId,
+        wanted: &[Bucket],
+        ttl: Duration,
+    ) -> Result<Vec<Lease>, StoreError> {
+        self.pass(At::Claim).await;
+        self.inner.claim(executor, wanted, ttl).await
+    }
+
+    async fn release(
+        &self,
+        executor: &ExecutorId,
+        leases: &[Lease],
+        departing: Departing,
+    ) -> Result<(), StoreError> {
+        self.inner.release(executor, leases, departing).await
+    }
+
+    async fn start(&self, start: &Start) -> Result<Started, StoreError> {
+        if start.held.is_some() {
+            self.pass(At::Start).await;
+        }
+        self.inner.start(start).await
+    }
+
+    async fn take(
+        &self,
+        leases: &[Lease],
+        at_most: usize,
+        pause: Duration,
+    ) -> Result<Taken, StoreError> {
+        let taken = self.inner.take(leases, at_most, pause).await?;
+        if !taken.sagas.is_empty() {
+            self.pass(At::Take).await;
+        }
+        Ok(taken)
+    }
+
+    async fn load(&self, lease: &Lease, saga: SagaId) -> Result<Option<Loaded>, StoreError> {
+        self.inner.load(lease, saga).await
+    }
+
+    async fn append(&self, lease: &Lease, append: &Append) -> Result<Appended, StoreError> {
+        if !append.change.records.is_empty() {
+            // On its way: whoever sent it may go away, and it comes.
+            let gate = {
+                let mut closed = self.gate.lock().unwrap();
+                match &*closed {
+                    Some((At::Append, _)) => closed.take(),
+                    _ => None,
+                }
+            };
+            if let Some((_, gate)) = gate {
+                let (inner, lease, append) = (self.inner.clone(), lease.clone(), append.clone());
+                let arriving = tokio::spawn(async move {
+                    gate.arrived.notify_one();
+                    gate.opened.notified().await;
+                    inner.append(&lease, &append).await
+                });
+                return arriving.await.expect("no panic");
+            }
+        }
+        let appended = self.inner.append(lease, append).await?;
+        if append.change.wake != axiomatic_coordination::saga::Wake::Held {
+            self.pass(At::LetGo).await;
+        }
+        Ok(appended)
+    }
+
+    async fn append_with(
+        &self,
+        lease: &Lease,
+        saga: SagaId,
+        after: u64,
+        work: MemoryWork,
+    ) -> Result<Worked, StoreError> {
+        self.inner.append_with(lease, saga, after, work).await
+    }
+
+    async fn post(&self, saga: SagaId, mail: &Mail) -> Result<Posted, StoreError> {
+        self.inner.post(saga, mail).await
+    }
+
+    async fn find(&self, saga: SagaId) -> Result<Option<Found>, StoreError> {
+        self.inner.find(saga).await
+    }
+
+    async fn list(
+        &self,
+        stage: Stage,
+        after: Option<SagaId>,
+        at_most: usize,
+    ) -> Result<Vec<Summary>, StoreError> {
+        self.inner.list(stage, after, at_most).await
+    }
+
+    async fn count(&self) -> Result<[u64; 7], StoreError> {
+        self.inner.count().await
+    }
+
+    async fn sweep(&self, retention: Duration, at_most: usize) -> Result<usize, StoreError> {
+        self.inner.sweep(retention, at_most).await
+    }
+}

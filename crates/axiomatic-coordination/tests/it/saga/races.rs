@@ -1,0 +1,180 @@
+//! What happens between two operations of a store.
+//!
+//! Leases last an hour: whatever is forgotten stays so, and nobody follows.
+
+use std::time::Duration;
+
+use axiomatic_coordination::saga::{
+    Builder, Client, Config, Ended, Executor, Plans, Saga, SagaId, Was,
+};
+use tokio::sync::oneshot;
+
+use super::gates::{At, Gated};
+
+type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+const LONG: Duration = Duration::from_secs(3600);
+
+/// It ends, and well within a lease.
+async fn ends<T>(what: impl Future<Output = T>) -> T {
+    let ended = tokio::time::timeout(LONG / 10, what).await;
+    ended.expect("nobody goes on with it")
+}
+
+fn definition() -> Saga<Gated, u32, u32> {
+    let mut saga = Builder::new("races", 1);
+    let input = saga.input();
+    let first = saga
+        .step("first", input, |_, one: u32| async move {
+            tokio::task::yield_now().await;
+            Ok(one + 1)
+        })
+        .compensate_with(|_, _, _: Was<u32>| async { Ok(()) });
+    let slept = saga.sleep("sleep", first, Duration::from_millis(1));
+    let last = saga
+        .step(
+            "last",
+            (first, slept),
+            |_, (one, ()): (u32, ())| async move { Ok(one + 1) },
+        )
+        .without_undo();
+    saga.returns(last).unwrap()
+}
+
+struct Running {
+    executor: Executor<Gated>,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        self.ended.await.expect("no panic");
+    }
+}
+
+fn run(store: &Gated, saga: &Saga<Gated, u32, u32>, config: Config) -> Running {
+    let plans = Plans::new().with(saga);
+    let executor = Executor::new(store.clone(), plans, config.lease(LONG)).unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = executor.clone();
+    let ended = tokio::spawn(async move {
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        running.run(shutdown).await.expect("the store works");
+    });
+    Running {
+        executor,
+        stop,
+        ended,
+    }
+}
+
+async fn warm(running: &Running, saga: &Saga<Gated, u32, u32>) -> Result {
+    let client = running.executor.client();
+    let id = SagaId::unique();
+    client.start(saga, id, &1).await?;
+    assert_eq!(client.wait(saga, id).await?, Ended::Done(3));
+    Ok(())
+}
+
+/// It was begun before, and is taken while its caller begins it again.
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_is_taken_while_it_is_begun_again_goes_on() -> Result {
+    let store = Gated::new();
+    let saga = definition();
+    let running = run(&store, &saga, Config::new());
+    warm(&running, &saga).await?;
+    let gate = store.close(At::Start);
+    let id = SagaId::unique();
+    let execute = running.executor.execute(&saga, id, &1);
+    let meanwhile = async {
+        gate.arrived.notified().await;
+        let client = Client::new(store.clone());
+        let taken = store.close(At::Take);
+        client.start(&saga, id, &1).await?;
+        taken.arrived.notified().await;
+        taken.opened.notify_one();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        gate.opened.notify_one();
+        Result::<()>::Ok(())
+    };
+    let (executed, begun) = ends(async { tokio::join!(execute, meanwhile) }).await;
+    begun?;
+    assert_eq!(executed?, Ended::Done(3));
+    running.stop().await;
+    Ok(())
+}
+
+/// Who runs it writes that it waits, and before it has let go the time has come
+/// and it is taken.
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_is_taken_while_it_is_let_go_goes_on() -> Result {
+    let store = Gated::new();
+    let saga = definition();
+    let running = run(&store, &saga, Config::new().keep(Duration::ZERO));
+    warm(&running, &saga).await?;
+    let let_go = store.close(At::LetGo);
+    let id = SagaId::unique();
+    let execute = running.executor.execute(&saga, id, &1);
+    let meanwhile = async {
+        let_go.arrived.notified().await;
+        let taken = store.close(At::Take);
+        taken.arrived.notified().await;
+        taken.opened.notify_one();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let_go.opened.notify_one();
+    };
+    let (executed, ()) = ends(async { tokio::join!(execute, meanwhile) }).await;
+    assert_eq!(executed?, Ended::Done(3));
+    running.stop().await;
+    Ok(())
+}
+
+/// Its caller goes away while a line is on its way to the database, and who
+/// goes on has read the log without it.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_arrives_when_its_caller_has_gone_is_read_again() -> Result {
+    let store = Gated::new();
+    let saga = definition();
+    let running = run(&store, &saga, Config::new());
+    warm(&running, &saga).await?;
+    let id = SagaId::unique();
+    let late = store.close(At::Append);
+    let mut execute = Box::pin(running.executor.execute(&saga, id, &1));
+    tokio::select! {
+        _ = &mut execute => panic!("its line is on its way"),
+        () = late.arrived.notified() => {}
+    }
+    let next = store.close(At::Append);
+    drop(execute);
+    ends(next.arrived.notified()).await;
+    late.opened.notify_one();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    next.opened.notify_one();
+    let client = Client::new(store.clone());
+    assert_eq!(ends(client.wait(&saga, id)).await?, Ended::Done(3));
+    running.stop().await;
+    Ok(())
+}
+
+/// The shutdown comes while buckets are being claimed.
+#[tokio::test(start_paused = true)]
+async fn what_is_claimed_during_the_shutdown_is_given_back() -> Result {
+    let store = Gated::new();
+    let saga = definition();
+    let claims = store.close(At::Claim);
+    let first = run(&store, &saga, Config::new());
+    ends(claims.arrived.notified()).await;
+    let mut stopping = Box::pin(first.stop());
+    let still = tokio::time::timeout(Duration::from_secs(1), &mut stopping).await;
+    assert!(still.is_err(), "it does not know what it has claimed");
+    claims.opened.notify_one();
+    ends(stopping).await;
+    let second = run(&store, &saga, Config::new());
+    ends(warm(&second, &saga)).await?;
+    second.stop().await;
+    Ok(())
+}
