@@ -3,10 +3,12 @@
 mod action;
 mod builder;
 mod context;
+mod declaring;
 mod describe;
 mod each;
 mod error;
 mod handle;
+mod phase;
 mod saga;
 mod step;
 
@@ -17,11 +19,12 @@ pub(crate) use handle::Outputs;
 pub(crate) use saga::Plan;
 
 pub use action::{LocalAction, encode};
-pub use builder::{Builder, Committed, Phase, Undoable};
+pub use builder::Builder;
 pub use context::{Context, Probed, StepKey, Was};
 pub use describe::Description;
 pub use each::Each;
 pub use error::DefinitionError;
 pub use handle::{After, Handle, Inputs};
+pub use phase::{Committed, Phase, Undoable};
 pub use saga::Saga;
 pub use step::Step;

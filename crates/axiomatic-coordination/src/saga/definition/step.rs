@@ -11,10 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::action::{Action, LocalAction, Run, UndoRun, encode};
-use super::builder::{Builder, Committed, Undoable};
+use super::builder::Builder;
 use super::context::{Context, Probed, Was};
 use super::each::Each;
 use super::handle::{Handle, Inputs};
+use super::phase::{Committed, Undoable};
 use crate::saga::fault::Fault;
 use crate::saga::machine::{Spec, Undo};
 use crate::saga::store::Store;

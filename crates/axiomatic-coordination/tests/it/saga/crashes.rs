@@ -1,5 +1,6 @@
 //! A database that crashes at every step of every operation: it was done or
-//! not, and asked again it is as if it had been asked once.
+//! not, and asked again it is as if it had been asked once. One file, because
+//! it is a table of operations and what is asked of each.
 
 use std::time::Duration;
 

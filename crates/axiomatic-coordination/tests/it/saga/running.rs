@@ -1,4 +1,5 @@
-//! Executors over a database in memory.
+//! Executors over a database in memory. One file, because each test shows one
+//! promise of the page over the same few helpers.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
