@@ -54,18 +54,17 @@ pub(super) async fn run<S: Store>(
         if drained_by.is_some_and(|by| is_empty || by <= now) && tending.is_terminated() {
             break;
         }
-        let mut wake = next_tending.max(now);
-        if free > 0 && !is_draining {
+        // What is being asked is heard of when it is answered. When a lease
+        // ends is looked at in any case: who does not get an answer must know.
+        let mut wake = now + shared.config.lease;
+        if tending.is_terminated() {
+            wake = wake.min(next_tending.max(now));
+        }
+        if taking.is_terminated() && free > 0 && !is_draining {
             wake = wake.min(next_taking.max(now));
         }
-        wake = wake
-            .min(ends.unwrap_or(wake))
-            .min(drained_by.unwrap_or(wake));
-        // What is being waited for is heard of when it ends.
-        let is_asking = !tending.is_terminated() || !taking.is_terminated();
-        if is_asking && wake <= now {
-            wake = now + shared.config.lease / 10;
-        }
+        wake = wake.min(ends.unwrap_or(wake));
+        wake = wake.min(drained_by.filter(|by| *by > now).unwrap_or(wake));
         tokio::select! {
             () = &mut shutdown, if !is_draining => {
                 drained_by = Some(clock.now() + shared.config.drain);
