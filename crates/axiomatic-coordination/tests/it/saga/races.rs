@@ -235,12 +235,12 @@ async fn a_letter_that_is_given_twice_is_read_once() -> Result {
     Ok(())
 }
 
-/// Sets a flag when it is dropped.
-struct Dropped(Arc<Mutex<bool>>);
+/// Says when it is dropped.
+struct Dropped(Arc<Mutex<Option<tokio::time::Instant>>>);
 
 impl Drop for Dropped {
     fn drop(&mut self) {
-        *self.0.lock().unwrap() = true;
+        *self.0.lock().unwrap() = Some(tokio::time::Instant::now());
     }
 }
 
@@ -250,26 +250,25 @@ impl Drop for Dropped {
 async fn what_is_running_is_dropped_when_its_lease_ends() -> Result {
     let store = Gated::new();
     let lease = Duration::from_secs(20);
-    let is_dropped = Arc::new(Mutex::new(false));
-    let was_dropped = Arc::new(Mutex::new(None));
-    let (dropping, dropped) = (is_dropped.clone(), was_dropped.clone());
+    let dropped = Arc::new(Mutex::new(None));
+    let drops = dropped.clone();
     let mut saga = Builder::new("races", 1);
     let input = saga.input();
     let first = saga
         .step("first", input, move |context, one: u32| {
-            let (dropping, dropped) = (dropping.clone(), dropped.clone());
+            let drops = drops.clone();
             async move {
                 if context.attempt() == 1 {
-                    let _running = Dropped(dropping.clone());
+                    let _running = Dropped(drops);
                     std::future::pending::<()>().await;
                 }
-                *dropped.lock().unwrap() = Some(*dropping.lock().unwrap());
                 Ok(one)
             }
         })
         .timeout(LONG)
         .without_undo();
     let saga = saga.returns(first)?;
+    let begins = tokio::time::Instant::now();
     let running = run(&store, &saga, Config::new().lease(lease));
     let client = Client::new(store.clone());
     let id = SagaId::unique();
@@ -284,7 +283,9 @@ async fn what_is_running_is_dropped_when_its_lease_ends() -> Result {
     ends(silent.arrived.notified()).await;
     let second = run(&store, &saga, Config::new().lease(lease));
     assert_eq!(ends(client.wait(&saga, id)).await?, Ended::Done(1));
-    assert_eq!(*was_dropped.lock().unwrap(), Some(true));
+    // It was never prolonged.
+    let dropped = dropped.lock().unwrap().expect("it was dropped");
+    assert!(dropped <= begins + lease, "{:?}", dropped - begins);
     silent.opened.notify_one();
     running.stop().await;
     second.stop().await;
