@@ -30,13 +30,15 @@ pub struct Config {
     pub(super) keep: Duration,
     pub(super) park: Duration,
     pub(super) drain: Duration,
+    pub(super) retention: Duration,
     pub(super) outage: Backoff,
     pub(super) clock: Clock,
 }
 
 impl Config {
     /// The defaults: leases of 15 s, 1024 sagas at once, a look for what is
-    /// due every second, 5 loads, a minute for what is parked, 30 s to drain.
+    /// due every second, 5 loads, a minute for what is parked, 30 s to drain, and
+    /// a week for sagas that have ended.
     pub fn new() -> Self {
         let ms = Duration::from_millis;
         Config {
@@ -48,6 +50,7 @@ impl Config {
             keep: Duration::from_secs(2),
             park: Duration::from_secs(60),
             drain: Duration::from_secs(30),
+            retention: Duration::from_secs(7 * 24 * 3600),
             outage: Backoff::exponential(ms(20), Duration::from_secs(5)).jitter(Jitter::Equal),
             clock: Clock::Precise,
         }
@@ -113,6 +116,15 @@ impl Config {
     #[must_use]
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = drain;
+        self
+    }
+
+    /// How long sagas that have ended are kept, with their logs: for so long one
+    /// that is begun again is known to have been. Executors delete them
+    /// thereafter, a few hundred at a time.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
         self
     }
 

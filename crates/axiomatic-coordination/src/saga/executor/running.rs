@@ -36,6 +36,7 @@ pub(super) async fn run<S: Store>(
     let mut sagas = JoinSet::new();
     let mut tending = pin!(tend(shared, true).fuse());
     let mut taking = pin!(Fuse::terminated());
+    let mut sweeping = pin!(Fuse::terminated());
     let mut pauses = shared.config.outage.start();
     let mut next_tending = clock.now();
     let mut next_taking = clock.now();
@@ -56,10 +57,13 @@ pub(super) async fn run<S: Store>(
         if drained_by.is_some_and(|by| is_empty || by <= now) && tending.is_terminated() {
             break;
         }
+        // What is being asked is heard of when it is answered. When a lease
+        // ends is looked at in any case: who does not get an answer must know.
         let may_tend = tending.is_terminated().then_some(next_tending);
         let may_take = taking.is_terminated() && free > 0 && !is_draining;
         let may_take = may_take.then_some(next_taking);
-        let timers = [may_tend, may_take, ends, drained_by];
+        let drained = drained_by.filter(|by| *by > now);
+        let timers = [may_tend, may_take, ends, drained];
         let alarm = async {
             match timers.into_iter().flatten().min() {
                 Some(wake) => tokio::time::sleep_until(wake.into()).await,
@@ -80,7 +84,14 @@ pub(super) async fn run<S: Store>(
                 }
                 next_tending = clock.now() + pause.unwrap_or(shared.config.lease / 3);
                 next_taking = clock.now();
+                if sweeping.is_terminated() && !is_draining {
+                    sweeping.set(sweep(shared).fuse());
+                }
             }
+            swept = &mut sweeping => match swept {
+                Ok(SWEPT_AT_ONCE) if !is_draining => sweeping.set(sweep(shared).fuse()),
+                swept => drop(heed(shared, swept.map(drop), &mut pauses)?),
+            },
             taken = &mut taking => {
                 next_taking = match taken {
                     Ok(taken) => {
@@ -149,6 +160,14 @@ fn heed<S: Store>(
         true => Ok(pauses.next()),
         false => Err(error),
     }
+}
+
+/// Not measured.
+const SWEPT_AT_ONCE: usize = 256;
+
+async fn sweep<S: Store>(shared: &Shared<S>) -> Result<usize, StoreError> {
+    let retention = shared.config.retention;
+    shared.store.sweep(retention, SWEPT_AT_ONCE).await
 }
 
 async fn take<S: Store>(shared: &Shared<S>, at_most: usize) -> Result<Taken, StoreError> {

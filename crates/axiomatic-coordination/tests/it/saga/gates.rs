@@ -21,6 +21,10 @@ pub(super) enum At {
     Append,
     /// When something is written after which nobody has it.
     LetGo,
+    /// Before leases are prolonged.
+    Attend,
+    /// Local work is done, and its answer is lost.
+    Work,
     /// Before buckets are claimed.
     Claim,
     /// When sagas were taken.
@@ -46,6 +50,10 @@ impl Gated {
             inner: MemorySagas::new(&Memory::new()),
             gate: Arc::default(),
         }
+    }
+
+    pub(super) fn database(&self) -> &Memory {
+        self.inner.database()
     }
 
     /// Who comes there next waits.
@@ -78,6 +86,7 @@ impl Store for Gated {
     }
 
     async fn attend(&self, executor: &ExecutorId, ttl: Duration) -> Result<Attended, StoreError> {
+        self.pass(At::Attend).await;
         self.inner.attend(executor, ttl).await
     }
 
@@ -158,7 +167,13 @@ impl Store for Gated {
         after: u64,
         work: MemoryWork,
     ) -> Result<Worked, StoreError> {
-        self.inner.append_with(lease, saga, after, work).await
+        let worked = self.inner.append_with(lease, saga, after, work).await;
+        let is_lost = matches!(&*self.gate.lock().unwrap(), Some((At::Work, _)));
+        if is_lost {
+            self.pass(At::Work).await;
+            return Err(StoreError::new(axiomatic_coordination::Why::Unavailable));
+        }
+        worked
     }
 
     async fn post(&self, saga: SagaId, mail: &Mail) -> Result<Posted, StoreError> {

@@ -2,10 +2,12 @@
 //!
 //! Leases last an hour: whatever is forgotten stays so, and nobody follows.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axiomatic_coordination::saga::{
-    Builder, Client, Config, Ended, Executor, Plans, Saga, SagaId, Was,
+    Builder, Client, Config, Context, Ended, Executor, LocalAction, MemoryWork, Plans, Saga,
+    SagaId, Then, Was, encode,
 };
 use tokio::sync::oneshot;
 
@@ -14,6 +16,10 @@ use super::gates::{At, Gated};
 type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
 const LONG: Duration = Duration::from_secs(3600);
+
+fn long() -> Config {
+    Config::new().lease(LONG)
+}
 
 /// It ends, and well within a lease.
 async fn ends<T>(what: impl Future<Output = T>) -> T {
@@ -56,7 +62,7 @@ impl Running {
 
 fn run(store: &Gated, saga: &Saga<Gated, u32, u32>, config: Config) -> Running {
     let plans = Plans::new().with(saga);
-    let executor = Executor::new(store.clone(), plans, config.lease(LONG)).unwrap();
+    let executor = Executor::new(store.clone(), plans, config).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let running = executor.clone();
     let ended = tokio::spawn(async move {
@@ -85,7 +91,7 @@ async fn warm(running: &Running, saga: &Saga<Gated, u32, u32>) -> Result {
 async fn a_saga_that_is_taken_while_it_is_begun_again_goes_on() -> Result {
     let store = Gated::new();
     let saga = definition();
-    let running = run(&store, &saga, Config::new());
+    let running = run(&store, &saga, long());
     warm(&running, &saga).await?;
     let gate = store.close(At::Start);
     let id = SagaId::unique();
@@ -114,7 +120,7 @@ async fn a_saga_that_is_taken_while_it_is_begun_again_goes_on() -> Result {
 async fn a_saga_that_is_taken_while_it_is_let_go_goes_on() -> Result {
     let store = Gated::new();
     let saga = definition();
-    let running = run(&store, &saga, Config::new().keep(Duration::ZERO));
+    let running = run(&store, &saga, long().keep(Duration::ZERO));
     warm(&running, &saga).await?;
     let let_go = store.close(At::LetGo);
     let id = SagaId::unique();
@@ -139,7 +145,7 @@ async fn a_saga_that_is_taken_while_it_is_let_go_goes_on() -> Result {
 async fn a_line_that_arrives_when_its_caller_has_gone_is_read_again() -> Result {
     let store = Gated::new();
     let saga = definition();
-    let running = run(&store, &saga, Config::new());
+    let running = run(&store, &saga, long());
     warm(&running, &saga).await?;
     let id = SagaId::unique();
     let late = store.close(At::Append);
@@ -166,15 +172,170 @@ async fn what_is_claimed_during_the_shutdown_is_given_back() -> Result {
     let store = Gated::new();
     let saga = definition();
     let claims = store.close(At::Claim);
-    let first = run(&store, &saga, Config::new());
+    let first = run(&store, &saga, long());
     ends(claims.arrived.notified()).await;
     let mut stopping = Box::pin(first.stop());
     let still = tokio::time::timeout(Duration::from_secs(1), &mut stopping).await;
     assert!(still.is_err(), "it does not know what it has claimed");
     claims.opened.notify_one();
     ends(stopping).await;
-    let second = run(&store, &saga, Config::new());
+    let second = run(&store, &saga, long());
     ends(warm(&second, &saga)).await?;
     second.stop().await;
     Ok(())
+}
+
+/// While a line is written that says that a letter was read, the letter is
+/// given again.
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_is_given_twice_is_read_once() -> Result {
+    let store = Gated::new();
+    let mut saga = Builder::new("races", 1);
+    let input = saga.input();
+    let first = saga
+        .step("first", input, |_, one: u32| async move {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Ok(one)
+        })
+        .without_undo();
+    saga.signal::<u32, _>("said", first);
+    let saga = saga.returns(first)?;
+    let running = run(&store, &saga, long());
+    let client = Client::new(store.clone());
+    let id = SagaId::unique();
+    client.start(&saga, id, &1).await?;
+    ends(async {
+        while client.find(id).await.unwrap().unwrap().records.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let reads = store.close(At::Append);
+    client
+        .signal(id, uuid::Uuid::from_u128(1), "said", &1)
+        .await?;
+    ends(reads.arrived.notified()).await;
+    let again = store.close(At::Take);
+    client
+        .signal(id, uuid::Uuid::from_u128(2), "said", &2)
+        .await?;
+    ends(again.arrived.notified()).await;
+    again.opened.notify_one();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    reads.opened.notify_one();
+    assert_eq!(ends(client.wait(&saga, id)).await?, Ended::Done(1));
+    let found = client.find(id).await?.unwrap();
+    let letters: Vec<_> = found
+        .records
+        .iter()
+        .filter_map(|line| line.record.mail)
+        .collect();
+    assert_eq!(letters, [1, 2].map(uuid::Uuid::from_u128));
+    running.stop().await;
+    Ok(())
+}
+
+/// Says when it is dropped.
+struct Dropped(Arc<Mutex<Option<tokio::time::Instant>>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap() = Some(tokio::time::Instant::now());
+    }
+}
+
+/// Its leases are not prolonged, since the database does not answer: before
+/// another has the saga, it has stopped what it does.
+#[tokio::test(start_paused = true)]
+async fn what_is_running_is_dropped_when_its_lease_ends() -> Result {
+    let store = Gated::new();
+    let lease = Duration::from_secs(20);
+    let dropped = Arc::new(Mutex::new(None));
+    let drops = dropped.clone();
+    let mut saga = Builder::new("races", 1);
+    let input = saga.input();
+    let first = saga
+        .step("first", input, move |context, one: u32| {
+            let drops = drops.clone();
+            async move {
+                if context.attempt() == 1 {
+                    let _running = Dropped(drops);
+                    std::future::pending::<()>().await;
+                }
+                Ok(one)
+            }
+        })
+        .timeout(LONG)
+        .without_undo();
+    let saga = saga.returns(first)?;
+    let begins = tokio::time::Instant::now();
+    let running = run(&store, &saga, Config::new().lease(lease));
+    let client = Client::new(store.clone());
+    let id = SagaId::unique();
+    client.start(&saga, id, &1).await?;
+    ends(async {
+        while client.find(id).await.unwrap().unwrap().records.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let silent = store.close(At::Attend);
+    ends(silent.arrived.notified()).await;
+    let second = run(&store, &saga, Config::new().lease(lease));
+    assert_eq!(ends(client.wait(&saga, id)).await?, Ended::Done(1));
+    // It was never prolonged.
+    let dropped = dropped.lock().unwrap().expect("it was dropped");
+    assert!(dropped <= begins + lease, "{:?}", dropped - begins);
+    silent.opened.notify_one();
+    running.stop().await;
+    second.stop().await;
+    Ok(())
+}
+
+/// Local work is done and nobody hears of it, while something else flies: what
+/// the log says is read, and what flies is awaited.
+#[tokio::test(start_paused = true)]
+async fn local_work_whose_answer_is_lost_is_not_done_again() -> Result {
+    let store = Gated::new();
+    let begun = Arc::new(Mutex::new(0));
+    let counts = begun.clone();
+    let mut saga = Builder::new("races", 1);
+    let input = saga.input();
+    let slow = saga
+        .step("slow", input, move |_, one: u32| {
+            *counts.lock().unwrap() += 1;
+            async move {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                Ok(one)
+            }
+        })
+        .without_undo();
+    saga.local_step("local", input, Count).without_undo();
+    let saga = saga.returns(slow)?;
+    let running = run(&store, &saga, long());
+    let lost = store.close(At::Work);
+    let client = Client::new(store.clone());
+    let id = SagaId::unique();
+    client.start(&saga, id, &1).await?;
+    ends(lost.arrived.notified()).await;
+    lost.opened.notify_one();
+    assert_eq!(ends(client.wait(&saga, id)).await?, Ended::Done(1));
+    assert_eq!(store.database().read("count").as_deref(), Some(&b"x"[..]));
+    assert_eq!(*begun.lock().unwrap(), 1);
+    running.stop().await;
+    Ok(())
+}
+
+/// Appends to a row.
+struct Count;
+
+impl LocalAction<Gated, u32, u32> for Count {
+    fn work(&self, _: Context, one: u32, then: Then) -> MemoryWork {
+        MemoryWork::new(move |tx| {
+            let mut count = tx.read("count").unwrap_or_default().to_vec();
+            count.push(b'x');
+            tx.put("count", count);
+            then(encode(&one)?)
+        })
+    }
 }
