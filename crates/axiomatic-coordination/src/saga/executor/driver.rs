@@ -15,6 +15,7 @@ use axiomatic_core::time::Instant;
 use super::doing::{Flight, Landed, Launch, launch};
 use super::shared::{Mailbox, Shared};
 use super::tenure::{Held, Tenure};
+use crate::crash_points::reach;
 use crate::saga::change::{Append, Appended, Change, Wake};
 use crate::saga::definition::{Context, Outputs, Plan, Was};
 use crate::saga::fault::Fault;
@@ -183,9 +184,11 @@ impl<'a, S: Store> Driver<'a, S> {
                 self.write(outlook.stage, wake, result.clone()).await?;
             }
             if outlook.stage.is_end() {
+                reach("saga.ended");
                 return Ok(Left::Ended(outlook.stage, result));
             }
             if wake != Wake::Held {
+                reach("saga.left");
                 return Ok(Left::Waiting);
             }
             let has_landed = self.launch_all().await?;
@@ -283,8 +286,12 @@ impl<'a, S: Store> Driver<'a, S> {
         start.held = Some((self.held.lease.clone(), change));
         let mut pauses = self.shared.config.outage.start();
         loop {
+            reach("saga.starting");
             match self.shared.store.start(&start).await {
-                Ok(Started::Held) => return Ok(()),
+                Ok(Started::Held) => {
+                    reach("saga.started");
+                    return Ok(());
+                }
                 Ok(Started::Waits) => return Err(Left::Lost),
                 Ok(started) => return Err(Left::Before(started)),
                 Err(error) => self.pause(error, &mut pauses).await?,
@@ -295,8 +302,12 @@ impl<'a, S: Store> Driver<'a, S> {
     async fn append(&mut self, append: &Append) -> Result<(), Left> {
         let mut pauses = self.shared.config.outage.start();
         loop {
+            reach("saga.appending");
             match self.shared.store.append(&self.held.lease, append).await {
-                Ok(Appended::Held) => return Ok(()),
+                Ok(Appended::Held) => {
+                    reach("saga.appended");
+                    return Ok(());
+                }
                 Ok(Appended::Lost | Appended::Conflict) => return Err(Left::Lost),
                 Err(error) => self.pause(error, &mut pauses).await?,
             }
@@ -352,6 +363,10 @@ impl<'a, S: Store> Driver<'a, S> {
         for next in launches.drain(..) {
             let spec = self.plan.graph.spec(next.step);
             let timeout = spec.timeout;
+            reach(match next.undoes {
+                false => "saga.launching",
+                true => "saga.undo_launching",
+            });
             match launch(next, self.doing(next), timeout).await {
                 Flight::Landed(landed) => {
                     has_landed = true;
@@ -463,6 +478,7 @@ impl<'a, S: Store> Driver<'a, S> {
                 self.seen.push(letter.id);
                 self.read += 1;
                 self.answer(letter)?;
+                reach("saga.mail_answered");
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::doing::{Landed, Launch};
 use super::driver::{Driver, Left, too_large};
+use crate::crash_points::reach;
 use crate::saga::change::{Change, Wake};
 use crate::saga::definition::{Doing, Run, UndoRun};
 use crate::saga::fault::Fault;
@@ -136,6 +137,10 @@ impl<S: Store> Driver<'_, S> {
     pub(super) fn land(&mut self, landed: Landed) -> Result<(), Illegal> {
         let Landed { launch, outcome } = landed;
         self.went_forward = true;
+        reach(match launch.undoes {
+            false => "saga.landed",
+            true => "saga.undo_landed",
+        });
         let class = self.plan.graph.spec(launch.step).class;
         let limit = self.plan.output_limit;
         let outcome = outcome.and_then(|output| match output.len() > limit {
@@ -259,8 +264,16 @@ impl<S: Store> Driver<'_, S> {
         };
         let store = &self.shared.store;
         let (lease, after) = (&self.held.lease, self.written);
+        reach(match launch.undoes {
+            false => "saga.working",
+            true => "saga.undo_working",
+        });
         match store.append_with(lease, self.saga, after, work).await {
             Ok(Worked::Done(change)) => {
+                reach(match launch.undoes {
+                    false => "saga.worked",
+                    true => "saga.undo_worked",
+                });
                 let now = self.now();
                 for record in &change.records {
                     let applied = self.progress.apply(&self.plan.graph, record, now);
