@@ -210,6 +210,8 @@ mod definition;
 #[cfg(feature = "tokio")]
 mod executor;
 mod fault;
+#[cfg(feature = "conformance")]
+pub mod history;
 mod id;
 #[cfg(feature = "tokio")]
 mod machine;

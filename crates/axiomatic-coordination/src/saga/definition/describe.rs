@@ -3,6 +3,8 @@
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
+#[cfg(feature = "conformance")]
+use crate::saga::history::{Shape, StepShape};
 use crate::saga::machine::{Class, Graph, Spec, Undo, Work};
 
 /// The steps of a definition and what each depends on.
@@ -53,6 +55,21 @@ impl Description {
             head: format!("saga {name:?} version {version}"),
             steps: graph.steps.iter().map(line).collect(),
         }
+    }
+
+    /// What the checker of histories has to know.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn shape(&self) -> Shape {
+        let step = |line: &Line| StepShape {
+            name: line.name.clone(),
+            is_local: line.work == "local",
+            acts: !matches!(&*line.work, "sleep" | "signal"),
+            is_each: line.work == "for each",
+            is_undone: !line.undo.is_empty(),
+            is_undone_if_failed: line.undo == ", undone even if failed",
+            after: line.after.clone(),
+        };
+        Shape(self.steps.iter().map(step).collect())
     }
 
     /// As a flowchart of Mermaid.

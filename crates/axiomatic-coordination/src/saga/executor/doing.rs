@@ -7,6 +7,8 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::pending;
+use futures::stream::{FuturesUnordered, StreamExt};
 
 use crate::saga::definition::Doing;
 use crate::saga::fault::Fault;
@@ -60,5 +62,32 @@ impl Future for Guarded {
         let doing = &mut self.0;
         let polled = catch_unwind(AssertUnwindSafe(|| doing.as_mut().poll(cx)));
         polled.unwrap_or_else(|_| Poll::Ready(Err(Fault::unknown("the action panicked"))))
+    }
+}
+
+/// Actions that are being done. Most sagas have none that is not done at its
+/// first poll, so nothing is made for them before.
+#[derive(Default)]
+pub(super) struct Flights(Option<FuturesUnordered<Flying>>);
+
+type Flying = Pin<Box<dyn Future<Output = Landed> + Send>>;
+
+impl Flights {
+    pub(super) fn push(&mut self, flight: Flying) {
+        self.0.get_or_insert_default().push(flight);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(FuturesUnordered::is_empty)
+    }
+
+    /// Waits for the next that lands; for ever, if none flies.
+    pub(super) async fn next(&mut self) -> Landed {
+        if let Some(flights) = &mut self.0 {
+            if let Some(landed) = flights.next().await {
+                return landed;
+            }
+        }
+        pending().await
     }
 }

@@ -7,17 +7,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::pending;
-use futures::stream::{FuturesUnordered, StreamExt};
-use std::pin::Pin;
 
 use axiomatic_core::time::Instant;
 
-use super::doing::{Flight, Landed, Launch, launch};
+use super::doing::{Flight, Flights, Landed, Launch, launch};
 use super::shared::{Mailbox, Shared};
 use super::tenure::{Held, Tenure};
-use crate::saga::change::{Append, Appended, Change, Wake};
+use crate::crash_points::reach;
+use crate::saga::change::Wake;
 use crate::saga::definition::{Context, Outputs, Plan, Was};
-use crate::saga::fault::Fault;
 use crate::saga::id::SagaId;
 use crate::saga::machine::{Circumstances, Illegal, Move, Outlook, Progress, StepNo, outlook};
 use crate::saga::mail::Mail;
@@ -53,7 +51,7 @@ pub(super) struct Driver<'a, S: Store> {
     /// last.
     now: Timestamp,
     /// It is to be begun with the first line.
-    start: Option<Start>,
+    pub(super) start: Option<Start>,
     /// What is to be launched when it is written that it begins.
     pub(super) launches: Vec<Launch>,
     /// What is to be done in the saga's database.
@@ -141,7 +139,7 @@ impl<'a, S: Store> Driver<'a, S> {
         Ok(driver)
     }
 
-    fn read_log(&mut self, loaded: &Loaded) -> Result<(), Illegal> {
+    pub(super) fn read_log(&mut self, loaded: &Loaded) -> Result<(), Illegal> {
         let mut progress = Progress::new(&self.plan.graph);
         // What was read and is not written is to be read again.
         self.seen.clear();
@@ -189,9 +187,11 @@ impl<'a, S: Store> Driver<'a, S> {
                 self.write(outlook.stage, wake, result.clone()).await?;
             }
             if outlook.stage.is_end() {
+                reach("saga.ended");
                 return Ok(Left::Ended(outlook.stage, result));
             }
             if wake != Wake::Held {
+                reach("saga.left");
                 return Ok(Left::Waiting(outlook.stage));
             }
             let has_landed = self.launch_all().await?;
@@ -249,117 +249,6 @@ impl<'a, S: Store> Driver<'a, S> {
         }
     }
 
-    /// Writes what is not written, and how far it is. Asks the store as long as
-    /// it takes, or until the bucket is lost.
-    pub(super) async fn write(
-        &mut self,
-        stage: Stage,
-        wake: Wake,
-        result: Option<Bytes>,
-    ) -> Result<(), Left> {
-        let lines = self.unwritten.len() as u64;
-        let change = Change {
-            records: std::mem::take(&mut self.unwritten),
-            stage,
-            wake,
-            result,
-            progress: self.went_forward || self.read > 0,
-        };
-        match self.start.take() {
-            Some(start) => {
-                let written = self.write_first(start, change).await?;
-                if written == First::Before {
-                    return Ok(());
-                }
-            }
-            None => {
-                let append = Append {
-                    saga: self.saga,
-                    after: self.written,
-                    change,
-                    read: self.read,
-                };
-                self.append(&append).await?;
-            }
-        }
-        self.tick();
-        self.written += lines;
-        self.stage = stage;
-        self.went_forward = false;
-        self.read = 0;
-        Ok(())
-    }
-
-    async fn write_first(&mut self, mut start: Start, change: Change) -> Result<First, Left> {
-        start.held = Some((self.held.lease.clone(), change));
-        let mut pauses = self.shared.config.outage.start();
-        let mut is_first = true;
-        loop {
-            match self.shared.store.start(&start).await {
-                Ok(Started::Held) => return Ok(First::Now),
-                Ok(Started::Waits) => return Err(Left::Lost),
-                // It may be this one that began it: then its log says so.
-                Ok(Started::Before) if !is_first => {
-                    self.reload().await?;
-                    return Ok(First::Before);
-                }
-                Ok(started) => return Err(Left::Before(started)),
-                Err(error) => self.pause(error, &mut pauses).await?,
-            }
-            is_first = false;
-        }
-    }
-
-    async fn append(&mut self, append: &Append) -> Result<(), Left> {
-        let mut pauses = self.shared.config.outage.start();
-        loop {
-            match self.shared.store.append(&self.held.lease, append).await {
-                Ok(Appended::Held) => return Ok(()),
-                Ok(Appended::Lost | Appended::Conflict) => return Err(Left::Lost),
-                Err(error) => self.pause(error, &mut pauses).await?,
-            }
-        }
-    }
-
-    /// The store has failed: waits before it is asked again.
-    pub(super) async fn pause(
-        &mut self,
-        error: StoreError,
-        pauses: &mut impl Iterator<Item = Duration>,
-    ) -> Result<(), Left> {
-        self.shared.counts.store_error(&error);
-        if !error.why().is_transient() {
-            return Err(Left::Store(error));
-        }
-        let pause = pauses.next().unwrap_or(Duration::from_secs(5));
-        let deadline = self.shared.config.clock.now() + pause;
-        tokio::time::sleep_until(deadline.into()).await;
-        self.tenure().map(drop)
-    }
-
-    /// Reads the log again, since it is not known what was written.
-    pub(super) async fn reload(&mut self) -> Result<(), Left> {
-        let mut pauses = self.shared.config.outage.start();
-        loop {
-            match self.shared.store.load(&self.held.lease, self.saga).await {
-                Ok(Some(loaded)) => return self.read_log(&loaded).map_err(Left::Illegal),
-                Ok(None) => return Err(self.how_it_ended().await),
-                Err(error) => self.pause(error, &mut pauses).await?,
-            }
-        }
-    }
-
-    /// It is gone from here: it ended with what was written last, or another
-    /// has it.
-    async fn how_it_ended(&mut self) -> Left {
-        match self.shared.store.find(self.saga).await {
-            Ok(Some(found)) if found.summary.stage.is_end() => {
-                Left::Ended(found.summary.stage, found.summary.result)
-            }
-            _ => Left::Lost,
-        }
-    }
-
     /// Launches what it is written of that it begins. Returns whether something
     /// has landed already.
     async fn launch_all(&mut self) -> Result<bool, Left> {
@@ -371,6 +260,10 @@ impl<'a, S: Store> Driver<'a, S> {
         for next in launches.drain(..) {
             let spec = self.plan.graph.spec(next.step);
             let timeout = spec.timeout;
+            reach(match next.undoes {
+                false => "saga.launching",
+                true => "saga.undo_launching",
+            });
             match launch(next, self.doing(next), timeout).await {
                 Flight::Landed(landed) => {
                     has_landed = true;
@@ -425,7 +318,7 @@ impl<'a, S: Store> Driver<'a, S> {
     }
 
     /// Whether the bucket may be worked on; an error if it is lost.
-    fn tenure(&self) -> Result<Tenure, Left> {
+    pub(super) fn tenure(&self) -> Result<Tenure, Left> {
         match self.held.tenure() {
             Tenure::Lost => Err(Left::Lost),
             tenure => Ok(tenure),
@@ -433,7 +326,7 @@ impl<'a, S: Store> Driver<'a, S> {
     }
 
     /// Looks at the clock.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let (then, here) = self.time;
         let now = self.shared.config.clock.now();
         self.now = then.saturating_add(now.saturating_duration_since(here));
@@ -482,6 +375,7 @@ impl<'a, S: Store> Driver<'a, S> {
                 self.seen.push(letter.id);
                 self.read += 1;
                 self.answer(letter)?;
+                reach("saga.mail_answered");
             }
         }
         Ok(())
@@ -497,50 +391,10 @@ impl<'a, S: Store> Driver<'a, S> {
     }
 }
 
-/// When the first line was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum First {
-    Now,
-    /// By a question of which no answer came.
-    Before,
-}
-
-/// Actions that are being done. Most sagas have none that is not done at its
-/// first poll, so nothing is made for them before.
-#[derive(Default)]
-struct Flights(Option<FuturesUnordered<Flying>>);
-
-type Flying = Pin<Box<dyn Future<Output = Landed> + Send>>;
-
-impl Flights {
-    fn push(&mut self, flight: Flying) {
-        self.0.get_or_insert_default().push(flight);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(FuturesUnordered::is_empty)
-    }
-
-    /// Waits for the next that lands; for ever, if none flies.
-    async fn next(&mut self) -> Landed {
-        if let Some(flights) = &mut self.0 {
-            if let Some(landed) = flights.next().await {
-                return landed;
-            }
-        }
-        pending().await
-    }
-}
-
 impl<S: Store> Plan<S> {
     /// The result of a saga all of whose steps are done.
     pub(super) fn result(&self, outputs: &Outputs<'_>) -> Bytes {
         let output = self.output.and_then(|output| outputs.of(output));
         output.unwrap_or(Bytes::from_static(b"null"))
     }
-}
-
-/// That an action is not known to have happened, for what it returned.
-pub(super) fn too_large(bytes: usize, limit: usize) -> Fault {
-    Fault::unknown(format!("the output has {bytes} bytes of at most {limit}"))
 }

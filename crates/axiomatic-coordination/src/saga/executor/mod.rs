@@ -10,6 +10,7 @@ mod running;
 mod shared;
 mod tending;
 mod tenure;
+mod writing;
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::FutureExt;
 
 use super::doing::{Landed, Launch};
-use super::driver::{Driver, Left, too_large};
+use super::driver::{Driver, Left};
+use crate::crash_points::reach;
 use crate::saga::change::{Change, Wake};
 use crate::saga::definition::{Doing, Run, UndoRun};
 use crate::saga::fault::Fault;
@@ -139,6 +140,10 @@ impl<S: Store> Driver<'_, S> {
     pub(super) fn land(&mut self, landed: Landed) -> Result<(), Illegal> {
         let Landed { launch, outcome } = landed;
         self.went_forward = true;
+        reach(match launch.undoes {
+            false => "saga.landed",
+            true => "saga.undo_landed",
+        });
         let class = self.plan.graph.spec(launch.step).class;
         let limit = self.plan.output_limit;
         let outcome = outcome.and_then(|output| match output.len() > limit {
@@ -262,6 +267,10 @@ impl<S: Store> Driver<'_, S> {
         };
         let store = &self.shared.store;
         let (lease, after) = (&self.held.lease, self.written);
+        reach(match launch.undoes {
+            false => "saga.working",
+            true => "saga.undo_working",
+        });
         let working = store.append_with(lease, self.saga, after, work);
         let worked = AssertUnwindSafe(working).catch_unwind().await;
         let worked = worked.unwrap_or_else(|_| {
@@ -270,6 +279,10 @@ impl<S: Store> Driver<'_, S> {
         });
         match worked {
             Ok(Worked::Done(change)) => {
+                reach(match launch.undoes {
+                    false => "saga.worked",
+                    true => "saga.undo_worked",
+                });
                 let now = self.now();
                 for record in &change.records {
                     let applied = self.progress.apply(&self.plan.graph, record, now);
@@ -363,4 +376,9 @@ impl<S: Store> Driver<'_, S> {
 /// Text as it stands in the log: JSON.
 pub(super) fn text(text: &str) -> Bytes {
     serde_json::Value::from(text).to_string().into()
+}
+
+/// That an action is not known to have happened, for what it returned.
+fn too_large(bytes: usize, limit: usize) -> Fault {
+    Fault::unknown(format!("the output has {bytes} bytes of at most {limit}"))
 }

@@ -18,6 +18,7 @@ use super::shared::Shared;
 use super::tending::{give_back, tend};
 use super::tenure::{Held, Tenure};
 use crate::StoreError;
+use crate::crash_points::reach;
 use crate::saga::change::{Append, Change, Wake};
 use crate::saga::id::SagaId;
 use crate::saga::mail::{Mail, Subject};
@@ -95,6 +96,9 @@ pub(super) async fn run<S: Store>(
             taken = &mut taking => {
                 next_taking = match taken {
                     Ok(taken) => {
+                        if !taken.sagas.is_empty() {
+                            reach("saga.taken");
+                        }
                         let next = taken.next.unwrap_or(shared.config.poll);
                         let before = sagas.len();
                         for saga in taken.sagas {
@@ -363,6 +367,7 @@ async fn park<S: Store>(
         change,
         read: abandon.map_or(0, |_| loaded.mail.len() as u32),
     };
+    reach("saga.parking");
     // If it fails, it is loaded again after the bucket's next claim.
     let appended = shared.store.append(&held.lease, &append).await;
     appended.err().filter(|error| !error.why().is_transient())

@@ -6,6 +6,7 @@ use axiomatic_core::time::Instant;
 
 use super::shared::Shared;
 use crate::StoreError;
+use crate::crash_points::reach;
 use crate::outbox::Bucket;
 use crate::saga::id::{BUCKETS, ExecutorId};
 use crate::saga::store::{Departing, Store};
@@ -16,6 +17,7 @@ pub(super) async fn tend<S: Store>(shared: &Shared<S>, wants: bool) -> Result<()
     let lasts = shared.config.lease;
     let asked = shared.config.clock.now();
     let attended = shared.store.attend(&shared.me, lasts).await?;
+    reach("saga.attended");
     shared.tenures.renew(&attended.leases, until(asked, lasts));
     let names: Vec<&str> = attended.executors.iter().map(ExecutorId::as_str).collect();
     let ours = match wants {
@@ -28,7 +30,9 @@ pub(super) async fn tend<S: Store>(shared: &Shared<S>, wants: bool) -> Result<()
     let wanted: Vec<Bucket> = ours.into_iter().filter(is_free).collect();
     if !wanted.is_empty() {
         let asked = shared.config.clock.now();
+        reach("saga.claiming");
         let leases = shared.store.claim(&shared.me, &wanted, lasts).await?;
+        reach("saga.claimed");
         shared.tenures.add(&leases, until(asked, lasts));
     }
     Ok(())
@@ -41,7 +45,9 @@ pub(super) async fn give_back<S: Store>(
 ) -> Result<(), StoreError> {
     let left = shared.tenures.left();
     if !left.is_empty() || departing == Departing::Yes {
+        reach("saga.releasing");
         shared.store.release(&shared.me, &left, departing).await?;
+        reach("saga.released");
         shared.tenures.lose(&left);
     }
     Ok(())

@@ -405,3 +405,38 @@ async fn a_local_step_commits_with_the_log_and_ends_the_saga_with_it() -> Result
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_saga_that_has_ended_is_kept_for_its_retention_and_then_swept() -> Result {
+    let store = MemorySagas::new(&Memory::new());
+    let saga = purchase(&Elsewhere::default(), None);
+    for retention in [Duration::from_secs(3600), Duration::ZERO] {
+        let config = Config::new()
+            .lease(Duration::from_millis(60))
+            .retention(retention);
+        let plans = Plans::new().with(&saga);
+        let executor = Executor::new(store.clone(), plans, config)?;
+        let client = executor.client();
+        let working = async {
+            while executor.snapshot().buckets < 64 {
+                tokio::task::yield_now().await;
+            }
+            let id = SagaId::unique();
+            let ended = executor.execute(&saga, id, &1).await?;
+            assert!(matches!(ended, Ended::Done(_)));
+            if retention.is_zero() {
+                while client.find(id).await?.is_some() {
+                    tokio::task::yield_now().await;
+                }
+            } else {
+                assert!(client.find(id).await?.is_some());
+            }
+            Result::Ok(())
+        };
+        tokio::select! {
+            worked = working => worked?,
+            ended = executor.run(std::future::pending()) => ended?,
+        }
+    }
+    Ok(())
+}
