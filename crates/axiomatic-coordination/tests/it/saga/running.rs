@@ -431,7 +431,7 @@ async fn a_saga_that_has_ended_is_kept_for_its_retention_and_then_swept() -> Res
             } else {
                 assert!(client.find(id).await?.is_some());
             }
-            Result::Ok(())
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         };
         tokio::select! {
             worked = working => worked?,
