@@ -3,6 +3,8 @@
 //! A plan's actions are boxes that take values and return futures, or work for
 //! a transaction. A fault is another box around one of them: the executor runs
 //! the plan as any other, and knows nothing of trials.
+//!
+//! One file, because a fault is one only together with what it is put around.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

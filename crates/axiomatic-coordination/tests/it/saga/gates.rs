@@ -34,8 +34,10 @@ pub(super) enum At {
 #[derive(Clone, Debug)]
 pub(super) struct Gated {
     inner: MemorySagas,
-    gate: Arc<Mutex<Option<(At, Arc<Gate>)>>>,
+    gate: Arc<Mutex<Closed>>,
 }
+
+type Closed = Option<(At, Arc<Gate>)>;
 
 /// Whoever comes to it says so, and waits.
 #[derive(Debug, Default)]

@@ -1,4 +1,6 @@
 //! Trials find what is wrong with definitions, and nothing where nothing is.
+//!
+//! One file, because each defect is one of the same definition.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
