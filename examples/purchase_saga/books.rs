@@ -106,16 +106,10 @@ impl Books {
         self.hold.is_none()
     }
 
-    /// Which processes have called.
-    pub(crate) fn executors(&self) -> BTreeSet<u32> {
-        self.callers.values().flatten().copied().collect()
-    }
-
-    /// The sagas for which this process has called, and then others.
-    pub(crate) fn left_by(&self, executor: u32) -> impl Iterator<Item = &String> {
+    /// Which processes have called for which sagas.
+    pub(crate) fn callers(&self) -> impl Iterator<Item = (&String, u32)> {
         let callers = self.callers.iter();
-        let left = callers.filter(move |(_, who)| who.contains(&executor) && who.len() > 1);
-        left.map(|(saga, _)| saga)
+        callers.flat_map(|(saga, who)| who.iter().map(move |process| (saga, *process)))
     }
 
     pub(crate) fn fence(&self, saga: &str) -> u64 {

@@ -43,7 +43,7 @@ const POINTS: [Point; 6] = [
         promise: Promise::DONE,
     },
     Point {
-        name: "nothing is left of it",
+        name: "it is out of stock",
         trouble: Some((inventory, Trouble::Refuses)),
         done: &["order"],
         undone: &["order"],

@@ -6,10 +6,9 @@ use crate::definition::Purchase;
 use crate::services::Town;
 use crate::shop::Line;
 
-/// A purchase: how many pieces, and for how many cents.
+/// A purchase, by its number.
 pub(crate) fn price(number: u32) -> Purchase {
-    let number_ = u64::from(number);
-    (number, 1 + number_ % 3, 1_000 + number_)
+    (number, 1 + u64::from(number % 3), 1_000 + u64::from(number))
 }
 
 /// What is promised of a purchase.
@@ -49,13 +48,13 @@ impl Promise {
             _ => false,
         };
         let (_, pieces, cents) = price(number);
-        let are_right = town.all().into_iter().zip([pieces, cents, 1]).enumerate();
-        let are_right = are_right.map(|(at, (server, amount))| {
+        let is_left = self.turns_at.is_none();
+        let mut services = town.all().into_iter().zip([pieces, cents, 1]).enumerate();
+        let has_effects = services.all(|(at, (server, amount))| {
             let done = usize::from(at < self.reaches);
-            let is_left = self.turns_at.is_none();
+            let (undone, taken) = if is_left { (0, amount) } else { (done, 0) };
             let books = server.books.borrow();
-            books.effects(number) == (done, if is_left { 0 } else { done })
-                && books.taken_by(number) == if is_left { amount } else { 0 }
+            books.effects(number) == (done, undone) && books.taken_by(number) == taken
         });
         let lines = lines.iter().filter(|(of, _)| *of == number);
         let lines: Vec<&str> = lines.map(|(_, what)| &**what).collect();
@@ -63,6 +62,6 @@ impl Promise {
             None => "confirmed",
             Some(_) => "cancelled",
         };
-        has_ended_so && are_right.fold(true, |all, one| all && one) && lines == ["placed", last]
+        has_ended_so && has_effects && lines == ["placed", last]
     }
 }
