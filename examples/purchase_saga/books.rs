@@ -65,6 +65,8 @@ pub(crate) struct Books {
     hold: Option<Hold>,
     /// What is held on its way, by its key, if this process has sent it.
     held: HashMap<String, u32>,
+    /// How many of those that were held have arrived.
+    pub(crate) late: u64,
     /// How many came with a token that is too small, and were refused.
     pub(crate) stale: u64,
     /// How many were done before, and known again.
@@ -82,6 +84,7 @@ impl Books {
             callers: HashMap::new(),
             hold: None,
             held: HashMap::new(),
+            late: 0,
             stale: 0,
             repeats: 0,
         }

@@ -85,7 +85,10 @@ impl Server {
         }
         tokio::time::sleep(takes).await;
         let mut reply = None;
-        self.books.send_modify(|books| reply = books.arrive(&call));
+        self.books.send_modify(|books| {
+            books.late += u64::from(is_held);
+            reply = books.arrive(&call);
+        });
         reply
     }
 }
