@@ -6,7 +6,7 @@ use std::time::Duration;
 use axiomatic_coordination::saga::{Client, Ended, Saga, SagaId, Stage};
 use futures::future::try_join_all;
 
-use crate::books::Trouble;
+use crate::books::{Books, Trouble};
 use crate::client::Services;
 use crate::definition::Purchase;
 use crate::executor::Process;
@@ -98,10 +98,13 @@ impl<S: Shop> Scene<'_, S> {
         }
         // One after the other, until all executors have something to do.
         let mut sagas = Vec::new();
-        while sagas.is_empty() || !self.all_work() && sagas.len() < PURCHASES as usize / 2 {
-            sagas.push(self.begin(FIRST + sagas.len() as u32).await?);
-            let last = *sagas.last().ok_or("it was just put there")?;
-            self.client.wait(&self.purchase, last).await?;
+        while !self.all_work() {
+            if sagas.len() == PURCHASES as usize / 2 {
+                return Err("an executor has nothing to do".into());
+            }
+            let saga = self.begin(FIRST + sagas.len() as u32).await?;
+            self.client.wait(&self.purchase, saga).await?;
+            sagas.push(saga);
         }
         println!("  all executors work after {} purchases", sagas.len());
 
@@ -173,7 +176,7 @@ impl<S: Shop> Scene<'_, S> {
     }
 
     async fn kill(&mut self) -> Result<(), Failure> {
-        self.town.payment.until(|books| books.holds_all()).await;
+        self.town.payment.until(Books::holds_all).await;
         let victim = self.crew.remove(0);
         let id = victim.id();
         victim.kill()?;
@@ -182,8 +185,8 @@ impl<S: Shop> Scene<'_, S> {
         let at = |stage| {
             count
                 .iter()
-                .find(|(at, _)| *at == stage)
-                .map_or(0, |at| at.1)
+                .find(|one| one.0 == stage)
+                .map_or(0, |one| one.1)
         };
         println!(
             "  process {id} is killed: {} purchases are running, {} are being unwound",
@@ -230,15 +233,11 @@ impl<S: Shop> Scene<'_, S> {
             left.filter(|who| who.len() > 1).count()
         };
         let taken_over: usize = self.killed.iter().map(taken_over).sum();
-        let books = || {
-            self.town
-                .all()
-                .into_iter()
-                .map(|server| server.books.borrow())
-        };
+        let all = self.town.all();
+        let books = || all.iter().map(|server| server.books.borrow());
         let stale: u64 = books().map(|books| books.stale).sum();
         let repeats: u64 = books().map(|books| books.repeats).sum();
-        println!("\n{} of {PURCHASES} are as promised", kept);
+        println!("\n{kept} of {PURCHASES} are as promised");
         println!("{taken_over} times a purchase of a process that was killed was taken over");
         println!("{stale} requests of the dead arrived too late, and were refused by their tokens");
         println!("{repeats} requests were repeats, and were known by their keys");

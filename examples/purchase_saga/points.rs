@@ -14,11 +14,14 @@ use crate::verdict::{Promise, price};
 /// A point at which something goes wrong, and what is to come of it.
 struct Point {
     name: &'static str,
-    trouble: Option<(fn(&Town) -> &Server, Trouble)>,
+    trouble: Option<(Place, Trouble)>,
     done: &'static [&'static str],
     undone: &'static [&'static str],
     promise: Promise,
 }
+
+/// One of the services.
+type Place = fn(&Town) -> &Server;
 
 const fn inventory(town: &Town) -> &Server {
     &town.inventory
