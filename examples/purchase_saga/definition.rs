@@ -1,8 +1,9 @@
 //! What a purchase is: its steps, and how each is undone.
 
+use std::time::Duration;
+
 use axiomatic_coordination::saga::{Builder, DefinitionError, LocalAction, Saga, Store, Was};
 use axiomatic_core::backoff::Backoff;
-use std::time::Duration;
 
 use crate::client::Services;
 
