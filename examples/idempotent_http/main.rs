@@ -101,11 +101,17 @@ struct Places {
 #[tokio::main]
 async fn main() -> Result<ExitCode, Failure> {
     let mut options = Options::parse();
-    let made = tempfile::Builder::new()
-        .prefix("axiomatic_idempotent_")
-        .tempdir()?;
-    let directory = options.places.directory.take();
-    let directory = directory.unwrap_or_else(|| made.path().to_owned());
+    // Who starts a process gives it its own, and removes it: one that is killed
+    // removes nothing.
+    let mut made = None;
+    let directory = match options.places.directory.take() {
+        Some(directory) => directory,
+        None => {
+            let prefix = "axiomatic_idempotent_";
+            let directory = tempfile::Builder::new().prefix(prefix).tempdir()?;
+            made.insert(directory).path().to_owned()
+        }
+    };
     options.places.directory = Some(directory.clone());
     // The kind of database is chosen here, and nowhere else.
     match &options.places.postgres {

@@ -96,6 +96,7 @@
 //! - `nats`: a publisher and a consumer for NATS JetStream.
 //! - `amqp`: a publisher and a consumer for RabbitMQ.
 //! - `idempotency-http`: the layer for idempotent requests, over tower.
+//! - `saga-trial`: trials of the user's own sagas, for tests.
 //! - `conformance`: suites for stores and publishers of one's own, and the
 //!   checker of histories.
 //! - `redis`: one quota for all processes, over Redis.

@@ -11,8 +11,8 @@ use crate::outbox::{Bucket, Buckets, Lane};
 /// One saga: what its caller knows it by, and what the keys of its steps
 /// follow from.
 ///
-/// Whoever must not start a saga twice derives the id from what the saga is
-/// for: `SagaId(Uuid::new_v5(&namespace, order_number))`.
+/// Whoever must not start a saga twice takes the id from what the saga is
+/// [for](SagaId::named).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SagaId(pub Uuid);
 
@@ -20,6 +20,12 @@ impl SagaId {
     /// One that no other saga has (UUIDv7, RFC 9562).
     pub fn unique() -> Self {
         SagaId(Uuid::now_v7())
+    }
+
+    /// That of what it is for: the same for the same name, in this namespace
+    /// (UUIDv5, RFC 9562). A saga that is begun twice by such an id is one.
+    pub fn named(namespace: Uuid, name: &str) -> Self {
+        SagaId(Uuid::new_v5(&namespace, name.as_bytes()))
     }
 
     /// The bucket that it is in: what an executor leases to run it.

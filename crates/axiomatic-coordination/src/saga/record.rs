@@ -56,7 +56,8 @@ pub enum Kind {
     /// The step waits for an operator; data says why.
     Stuck,
     /// The saga turned, and is being unwound, for another reason than a step
-    /// that failed; data says which.
+    /// that failed; data says which. If a step was tried as often as it may be,
+    /// it is named.
     Turned,
     /// A signal came: step is the signal's name, data its payload.
     Signalled,

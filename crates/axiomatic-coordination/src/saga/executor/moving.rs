@@ -1,6 +1,7 @@
 //! From moves to lines of the log, and from outcomes.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -56,11 +57,10 @@ impl<S: Store> Driver<'_, S> {
                 self.went_forward = true;
                 self.say(Kind::Failed, step, 0, 0, text("no signal came in time"))
             }
-            Move::TurnLate => self.turn("its deadline has passed"),
+            Move::TurnLate => self.turn("".into(), "its deadline has passed"),
             Move::Turn { step } => {
-                let name = &self.plan.graph.spec(step).name;
-                let why = format!("step {name:?} was tried as often as it may be");
-                self.turn(&why)
+                let name = self.plan.graph.spec(step).name.clone();
+                self.turn(name, "it was tried as often as it may be")
             }
             Move::Stick { step, item } => {
                 let why = text("it was tried as often as it may be");
@@ -96,11 +96,12 @@ impl<S: Store> Driver<'_, S> {
         Ok(())
     }
 
-    fn turn(&mut self, why: &str) -> Result<(), Illegal> {
+    /// It turns: for this step, if one is named.
+    fn turn(&mut self, step: Arc<str>, why: &str) -> Result<(), Illegal> {
         self.went_forward = true;
         self.note(Record {
             kind: Kind::Turned,
-            step: "".into(),
+            step,
             item: 0,
             attempt: 0,
             data: text(why),

@@ -251,6 +251,7 @@ async fn drive<S: Store>(
 ) -> Option<StoreError> {
     let saga = loaded.saga;
     let entry = shared.enter_or_tell(saga, &loaded.mail)?;
+    let mut pauses = shared.config.outage.start();
     loop {
         let resumes = |letter: &Mail| letter.subject == Subject::Resume;
         let is_poison = loaded.loads > shared.config.max_loads && !loaded.mail.iter().any(resumes);
@@ -277,7 +278,11 @@ async fn drive<S: Store>(
             Ok(Left::Lost) if held.tenure() == Tenure::Lost => return None,
             // The log is another than it was, and the bucket is held: an
             // append came late whose caller had gone away.
-            Ok(Left::Lost) => None,
+            Ok(Left::Lost) => {
+                // Not measured: one that says so for ever is not asked for ever.
+                tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+                None
+            }
             Ok(Left::Illegal(illegal)) => Some(Parking::Illegal(illegal.to_string())),
             Err(_) => Some(Parking::Panicked),
         };
