@@ -145,20 +145,55 @@
 //!
 //! - All steps are done, or all that was done is undone, in reverse
 //!   (`a_saga_all_of_whose_steps_are_done_has_a_result`,
-//!   `what_was_done_is_undone_in_reverse_if_a_step_fails`).
+//!   `what_was_done_is_undone_in_reverse_if_a_step_fails`), whichever steps
+//!   depend on which
+//!   (`all_happens_or_nothing_is_left_whatever_happens`).
+//! - Wherever the database crashes, and whoever dies, each saga ends with each
+//!   effect once
+//!   (`a_crash_at_any_step_of_the_database_loses_and_repeats_nothing`,
+//!   `sagas_end_with_each_effect_once_though_executors_die_under_them`). Who
+//!   follows begins again what was begun
+//!   (`who_follows_begins_again_what_was_begun`).
 //! - What is in doubt is tried again under the same key, and undone if the saga
 //!   turns
-//!   (`what_is_in_doubt_is_tried_again_with_the_same_key_and_undone_at_last`).
-//! - Steps that do not depend on each other run at once
-//!   (`steps_that_do_not_depend_on_each_other_run_at_once`).
-//! - Each item of a list has a key, an action and an undo of its own
-//!   (`each_item_of_a_list_has_an_action_and_an_undo_of_its_own`).
+//!   (`what_is_in_doubt_is_tried_again_with_the_same_key_and_undone_at_last`),
+//!   and not done again if a probe finds it done
+//!   (`an_action_that_a_probe_finds_done_does_not_run_again`). A panic is a
+//!   doubt (`an_action_that_panics_is_in_doubt`).
+//! - Whoever has lost the lease writes nothing
+//!   (`nothing_is_appended_for_a_lease_that_is_lost`), and stops what it does
+//!   (`what_is_running_is_dropped_when_its_lease_ends`).
 //! - A local step commits with the log
-//!   (`a_local_step_commits_with_the_log_and_ends_the_saga_with_it`).
-//! - A saga is run by whoever has its bucket
-//!   (`a_saga_begun_by_a_client_is_run_by_whoever_has_its_bucket`).
+//!   (`a_local_step_commits_with_the_log_and_ends_the_saga_with_it`), and is not
+//!   done again if its answer is lost
+//!   (`local_work_whose_answer_is_lost_is_not_done_again`).
+//! - Steps that do not depend on each other run at once
+//!   (`steps_that_do_not_depend_on_each_other_run_at_once`), and each item of a
+//!   list has a key, an action and an undo of its own
+//!   (`each_item_of_a_list_has_an_action_and_an_undo_of_its_own`).
 //! - A saga that waits can be signalled and cancelled
-//!   (`a_signal_is_waited_for_and_a_cancelled_saga_is_unwound`).
+//!   (`a_signal_is_waited_for_and_a_cancelled_saga_is_unwound`), but not behind
+//!   its pivot (`a_saga_is_cancelled_before_its_pivot_and_not_behind_it`,
+//!   `a_saga_turns_at_its_deadline_unless_it_is_committed`). Each letter is read
+//!   once (`a_letter_that_is_given_twice_is_read_once`).
+//! - What is stuck waits for an operator, and each command is a line of the log
+//!   (`an_undo_that_is_stuck_is_tried_again_when_an_operator_says_so`,
+//!   `an_undo_that_is_stuck_is_left_out_when_an_operator_says_so`,
+//!   `a_saga_that_is_resumed_goes_forward_with_new_keys`,
+//!   `a_saga_that_is_given_up_ends_as_it_is`).
+//! - A saga is run by whoever has its bucket
+//!   (`a_saga_begun_by_a_client_is_run_by_whoever_has_its_bucket`), also when the
+//!   caller that ran it goes away
+//!   (`a_saga_whose_caller_goes_away_at_any_poll_goes_on`). Who shuts down waits
+//!   for what is running
+//!   (`who_shuts_down_waits_for_what_is_running_and_begins_nothing_more`).
+//! - A saga that cannot be run is put aside, and costs the others nothing
+//!   (`a_saga_of_an_unknown_definition_waits_for_who_knows_it`,
+//!   `a_saga_that_ends_its_process_is_put_aside_and_an_operator_brings_it_back`).
+//!   One of an older version is run by who says that it runs it
+//!   (`a_saga_of_an_older_version_is_run_by_who_says_that_it_runs_it`).
+//! - What has ended is kept for its retention
+//!   (`a_saga_that_has_ended_is_kept_for_its_retention_and_then_swept`).
 //!
 //! # Cost
 //!
@@ -171,6 +206,24 @@
 //!   each third of a lease.
 //! - A saga that waits for longer than [`keep`](Config::keep) leaves the memory,
 //!   and is loaded with its log when it goes on.
+//!
+//! # Trying a definition
+//!
+//! With the feature `trial`, the module `trial` runs any definition over the
+//! database in memory with each step in turn repeated, failed, unanswered, and
+//! the database crashed at each of its steps, and says what was not idempotent
+//! or not undone. It also compares a definition with a committed snapshot, so
+//! that nobody changes one by accident while sagas of it are under way.
+//!
+//! # What the other side must do
+//!
+//! - Know a key again, for as long as a saga can last: also the key of
+//!   something that was undone since, or that was refused. An action that was
+//!   delayed can arrive after its undo.
+//! - Undo what may never have been, and say that all is well.
+//! - Refuse a [fencing token](Context::fence) that is smaller than one it has
+//!   seen of this saga, if what a zombie repeats would do harm in spite of its
+//!   key.
 //!
 //! # When not to use it
 //!
