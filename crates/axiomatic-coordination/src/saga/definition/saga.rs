@@ -35,6 +35,8 @@ pub(crate) struct Plan<S: Store> {
     pub(crate) output_limit: usize,
     /// It turns if it has not come to its pivot so long after it began.
     pub(crate) deadline: Option<Duration>,
+    /// What is next depends on what time it is, though nothing has failed.
+    pub(crate) minds_time: bool,
 }
 
 impl<S: Store, In, Out> Saga<S, In, Out> {
@@ -53,8 +55,10 @@ impl<S: Store, In, Out> Saga<S, In, Out> {
             version,
             hash: hasher.hash(text.as_bytes()),
         };
+        let minds_time = graph.steps.iter().any(|spec| spec.work.minds_time());
         Saga {
             plan: Arc::new(Plan {
+                minds_time,
                 definition,
                 also_runs: Vec::new(),
                 graph,

@@ -44,7 +44,7 @@ pub(super) struct Driver<'a, S: Store> {
     pub(super) read: u32,
     /// Letters that were read.
     pub(super) seen: Vec<uuid::Uuid>,
-    deadline: Option<Timestamp>,
+    pub(super) deadline: Option<Timestamp>,
     /// What time the store had when it was so late here.
     time: (Timestamp, Instant),
     /// What time it was by the store's clock, about, when something happened

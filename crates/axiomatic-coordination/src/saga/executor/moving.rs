@@ -141,6 +141,10 @@ impl<S: Store> Driver<'_, S> {
     pub(super) fn land(&mut self, landed: Landed) -> Result<(), Illegal> {
         let Landed { launch, outcome } = landed;
         self.went_forward = true;
+        if outcome.is_err() {
+            // It is tried again a while from now.
+            self.tick();
+        }
         reach(match launch.undoes {
             false => "saga.landed",
             true => "saga.undo_landed",

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::HashMap as FoldHashMap;
 use tokio::sync::Notify;
 
 use super::config::Config;
@@ -14,6 +15,10 @@ use crate::saga::id::{ExecutorId, SagaId};
 use crate::saga::mail::Mail;
 use crate::saga::store::Store;
 
+/// Who runs here. The ids are random for the most part, and each saga is looked
+/// for twice: the standard hash took 2 % of a saga in memory.
+type Running = FoldHashMap<SagaId, Arc<Mailbox>>;
+
 pub(super) struct Shared<S: Store> {
     pub(super) store: S,
     pub(super) config: Config,
@@ -23,7 +28,7 @@ pub(super) struct Shared<S: Store> {
     /// Sagas whose callers have gone away.
     pub(super) orphans: Orphans,
     pub(super) counts: Counts,
-    running: Mutex<HashMap<SagaId, Arc<Mailbox>>>,
+    running: Mutex<Running>,
 }
 
 impl<S: Store> Shared<S> {
@@ -56,11 +61,7 @@ impl<S: Store> Shared<S> {
         self.enter_in(&mut running, saga)
     }
 
-    fn enter_in(
-        &self,
-        running: &mut HashMap<SagaId, Arc<Mailbox>>,
-        saga: SagaId,
-    ) -> Option<Entry<'_, S>> {
+    fn enter_in(&self, running: &mut Running, saga: SagaId) -> Option<Entry<'_, S>> {
         if running.contains_key(&saga) {
             return None;
         }
@@ -88,7 +89,7 @@ impl<S: Store> Shared<S> {
         self.running().len()
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<SagaId, Arc<Mailbox>>> {
+    fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -36,21 +36,25 @@ struct Holding {
 pub(super) struct Held {
     pub(super) lease: Lease,
     hears: watch::Receiver<Tenure>,
+    /// What was heard last.
+    heard: Tenure,
 }
 
 impl Held {
     pub(super) fn tenure(&self) -> Tenure {
         // Its holding is dropped when it is lost.
         match self.hears.has_changed() {
-            Ok(_) => *self.hears.borrow(),
+            Ok(false) => self.heard,
+            Ok(true) => *self.hears.borrow(),
             Err(_) => Tenure::Lost,
         }
     }
 
     /// Waits until it is no longer held without qualification.
     pub(super) async fn changed(&mut self) {
-        if self.hears.changed().await.is_err() {
-            // Lost: everybody hears it at each look.
+        // An error is that it is lost, which is heard at each look.
+        if self.hears.changed().await.is_ok() {
+            self.heard = *self.hears.borrow_and_update();
         }
     }
 }
@@ -64,6 +68,7 @@ impl Tenures {
         is_held.then(|| Held {
             lease: holding.lease.clone(),
             hears: holding.says.subscribe(),
+            heard: Tenure::Held,
         })
     }
 

@@ -44,9 +44,14 @@ impl<S: Store> Driver<'_, S> {
                     read: self.read,
                 };
                 self.append(&append).await?;
+                // The next lines are written to the same list.
+                self.unwritten = append.change.records;
+                self.unwritten.clear();
             }
         }
-        self.tick();
+        if self.plan.minds_time || self.deadline.is_some() {
+            self.tick();
+        }
         self.written += lines;
         self.stage = stage;
         self.went_forward = false;

@@ -90,6 +90,11 @@ impl Work {
     pub(crate) const fn only_waits(self) -> bool {
         matches!(self, Work::Sleep(_) | Work::Signal(_))
     }
+
+    /// It ends at a time.
+    pub(crate) const fn minds_time(self) -> bool {
+        matches!(self, Work::Sleep(_) | Work::Signal(Some(_)))
+    }
 }
 
 impl Graph {

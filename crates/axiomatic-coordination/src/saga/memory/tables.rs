@@ -1,8 +1,9 @@
 //! The tables of sagas, and the places by which they are found.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use foldhash::{HashMap, HashSet};
 
 use crate::Timestamp;
 use crate::outbox::{Bucket, Epoch};
@@ -85,7 +86,7 @@ impl Default for SagaTables {
     fn default() -> Self {
         let leases = BUCKETS.all().map(|_| Held::default());
         SagaTables {
-            sagas: HashMap::new(),
+            sagas: HashMap::default(),
             places: Places::default(),
             leases: leases.collect(),
             executors: BTreeMap::new(),

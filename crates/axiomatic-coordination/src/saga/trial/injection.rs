@@ -146,6 +146,7 @@ pub(super) fn inject<In, Out>(
         output: plan.output,
         output_limit: plan.output_limit,
         deadline: None,
+        minds_time: plan.minds_time,
     });
     saga
 }
