@@ -67,10 +67,11 @@ impl Place {
             client.batch_execute(&tables).await.unwrap();
             Some((schema, client))
         })?;
-        let directory = tempfile::Builder::new().prefix("axiomatic-saga-kill-");
+        let named = "axiomatic-saga-kill-";
+        let directory = tempfile::Builder::new().prefix(named).tempdir();
         Some(Place {
             schema,
-            directory: { directory }.tempdir().unwrap(),
+            directory: directory.unwrap(),
             client,
             runtime,
         })
