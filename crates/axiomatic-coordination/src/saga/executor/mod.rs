@@ -104,7 +104,7 @@ impl<S: Store> Executor<S> {
                 let mailbox = Arc::clone(&inline.entry.as_ref().expect("just made").mailbox);
                 let driver = Driver::begin(shared, Arc::clone(plan), held, mailbox, start);
                 let left = driver.run().await;
-                inline.orphan = None;
+                inline.end();
                 match left {
                     Left::Ended(stage, result) => return Ended::read(stage, result.as_deref()),
                     Left::Before(Started::Other) => return Err(StartError::Other),
@@ -116,7 +116,6 @@ impl<S: Store> Executor<S> {
                     }
                     Left::Waiting | Left::Before(_) => {}
                 }
-                drop(inline);
                 return client.wait(definition, saga).await;
             }
         }
@@ -130,6 +129,19 @@ struct Inline<'a, S: Store> {
     shared: &'a Shared<S>,
     entry: Option<Entry<'a, S>>,
     orphan: Option<(SagaId, tenure::Held)>,
+}
+
+impl<S: Store> Inline<'_, S> {
+    /// Its caller has let go of the saga. If it was taken meanwhile, the
+    /// executor goes on with it.
+    fn end(&mut self) {
+        let was_taken = self.entry.take().is_some_and(Entry::leave);
+        if !was_taken {
+            self.orphan = None;
+        } else if let Some((saga, held)) = self.orphan.take() {
+            self.shared.orphans.put(saga, held);
+        }
+    }
 }
 
 impl<S: Store> Drop for Inline<'_, S> {

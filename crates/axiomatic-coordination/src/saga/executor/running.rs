@@ -198,7 +198,13 @@ async fn drive<S: Store>(
     loaded: Loaded,
 ) -> Option<StoreError> {
     let saga = loaded.saga;
-    let entry = shared.enter(saga)?;
+    let entry = loop {
+        match shared.enter(saga) {
+            Some(entry) => break entry,
+            None if shared.deliver(saga, &loaded.mail) => return None,
+            None => {}
+        }
+    };
     let resumes = |subject| loaded.mail.iter().any(|letter| letter.subject == subject);
     let is_poison = loaded.loads > shared.config.max_loads && !resumes(Subject::Resume);
     let plan = shared.plans.get(&loaded.definition.name);
@@ -221,7 +227,12 @@ async fn drive<S: Store>(
             park(shared, &held, &loaded, Parking::Illegal(why)).await
         }
         Left::Store(error) => Some(error),
-        Left::Ended(..) | Left::Waiting | Left::Lost | Left::Before(_) => None,
+        Left::Ended(..) | Left::Waiting | Left::Lost | Left::Before(_) => {
+            if entry.leave() {
+                shared.orphans.put(saga, held);
+            }
+            None
+        }
     }
 }
 

@@ -78,6 +78,18 @@ pub(super) struct Entry<'a, S: Store> {
     pub(super) mailbox: Arc<Mailbox>,
 }
 
+impl<S: Store> Entry<'_, S> {
+    /// Nobody here runs it any more. Returns whether it was taken meanwhile,
+    /// for who ran it and did not hear of it: it is to be loaded again, since
+    /// the store does not give it a second time.
+    pub(super) fn leave(self) -> bool {
+        let mailbox = Arc::clone(&self.mailbox);
+        // What is delivered is delivered before this, or to somebody else.
+        drop(self);
+        mailbox.mail().is_unheard
+    }
+}
+
 impl<S: Store> Drop for Entry<'_, S> {
     fn drop(&mut self) {
         self.shared.running().remove(&self.saga);
@@ -87,14 +99,24 @@ impl<S: Store> Drop for Entry<'_, S> {
 /// What was said to a saga that runs here.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    mail: Mutex<Vec<Mail>>,
+    mail: Mutex<Unread>,
     came: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Unread {
+    mail: Vec<Mail>,
+    /// The saga was taken, with mail or without, and who runs it has not
+    /// heard.
+    is_unheard: bool,
 }
 
 impl Mailbox {
     fn put(&self, mail: &[Mail]) {
-        let mut waiting = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.extend_from_slice(mail);
+        let mut waiting = self.mail();
+        waiting.mail.extend_from_slice(mail);
+        waiting.is_unheard = true;
+        drop(waiting);
         self.came.notify_one();
     }
 
@@ -102,11 +124,16 @@ impl Mailbox {
     pub(super) async fn next(&self) -> Vec<Mail> {
         loop {
             self.came.notified().await;
-            let mut waiting = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
-            if !waiting.is_empty() {
-                return std::mem::take(&mut *waiting);
+            let mut waiting = self.mail();
+            if !waiting.mail.is_empty() {
+                waiting.is_unheard = false;
+                return std::mem::take(&mut waiting.mail);
             }
         }
+    }
+
+    fn mail(&self) -> MutexGuard<'_, Unread> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
