@@ -1,9 +1,12 @@
 //! The other side, as a file.
 
 use std::collections::{HashMap, HashSet};
+use std::error::Error;
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use uuid::Uuid;
@@ -144,28 +147,49 @@ impl State {
 }
 
 fn line(nonce: Uuid, call: &Call) -> String {
-    let Call {
-        saga,
-        step,
-        item,
-        attempt,
-        key,
-        action_key,
-        fence,
-        data,
-        ..
-    } = call;
-    let undoes = u8::from(call.undoes);
-    format!(
-        "{nonce}\t{saga}\t{step}\t{item}\t{attempt}\t{undoes}\t{key}\t{action_key}\t{fence}\t{data}\n"
-    )
+    format!("{nonce}\t{call}\n")
 }
 
 fn parse(line: &str) -> Option<(Uuid, Call)> {
+    let (nonce, call) = line.split_once('\t')?;
+    Some((nonce.parse().ok()?, call.parse().ok()?))
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Call {
+            saga,
+            step,
+            item,
+            attempt,
+            key,
+            action_key,
+            fence,
+            data,
+            ..
+        } = self;
+        let undoes = u8::from(self.undoes);
+        write!(
+            f,
+            "{saga}\t{step}\t{item}\t{attempt}\t{undoes}\t{key}\t{action_key}\t{fence}\t{data}"
+        )
+    }
+}
+
+/// Reads what [`Display`](fmt::Display) has written. The answer is not in it:
+/// it is taken for [`Answer::Happened`].
+impl FromStr for Call {
+    type Err = NoCall;
+
+    fn from_str(line: &str) -> Result<Self, NoCall> {
+        fields(line).ok_or_else(|| NoCall(line.into()))
+    }
+}
+
+fn fields(line: &str) -> Option<Call> {
     let mut fields = line.split('\t');
     let mut next = || fields.next();
-    let nonce = next()?.parse().ok()?;
-    let call = Call {
+    Some(Call {
         saga: SagaId(next()?.parse().ok()?),
         step: next()?.into(),
         item: next()?.parse().ok()?,
@@ -175,7 +199,18 @@ fn parse(line: &str) -> Option<(Uuid, Call)> {
         action_key: next()?.parse().ok()?,
         fence: next()?.parse().ok()?,
         data: next()?.to_owned(),
-        answer: Answer::Nothing,
-    };
-    Some((nonce, call))
+        answer: Answer::Happened,
+    })
 }
+
+/// A line that is not one of a [`Call`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoCall(Box<str>);
+
+impl fmt::Display for NoCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not a call: {:?}", self.0)
+    }
+}
+
+impl Error for NoCall {}

@@ -38,7 +38,7 @@ use super::record::Stage;
 use super::store::Found;
 
 pub(crate) use checks::{Shape, StepShape};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, NoCall};
 
 /// That an action, or an undo, told the other side to do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
