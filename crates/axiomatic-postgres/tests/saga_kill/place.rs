@@ -39,6 +39,9 @@ pub(crate) const EXPECTED_OF_ENGINE: &[&str] = &[
     "postgres.saga.post.done",
 ];
 
+/// How many transfers there are unless all is asked for.
+pub(crate) const TRANSFERS: u32 = 2_000;
+
 /// A schema and a directory of the test's own, gone when it ends.
 pub(crate) struct Place {
     schema: support::Place,

@@ -6,13 +6,17 @@ use axiomatic_coordination::saga::SagaId;
 
 use super::checking::check_all;
 use super::child::transfer_id;
-use super::place::Place;
+use super::place::{Place, TRANSFERS};
 
 #[test]
 fn money_is_conserved_over_random_transfers_under_random_kills() {
     let Some(place) = Place::find() else { return };
     let is_deep = std::env::var_os("AXIOMATIC_DEEP").is_some();
-    let (transfers, most_kills) = if is_deep { (50_000, 400) } else { (10_000, 60) };
+    let (transfers, most_kills) = if is_deep {
+        (10_000, 400)
+    } else {
+        (TRANSFERS, 60)
+    };
     let role = format!("money {transfers}");
     let began = Instant::now();
     let mut kills = 0;

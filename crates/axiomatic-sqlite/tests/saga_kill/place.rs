@@ -32,6 +32,9 @@ pub(crate) const EXPECTED_OF_ENGINE: &[&str] = &[
     "sqlite.group.committed",
 ];
 
+/// How many transfers there are unless all is asked for.
+pub(crate) const TRANSFERS: u32 = 10_000;
+
 /// A directory of the test's own, gone when it ends.
 pub(crate) struct Place(PathBuf);
 

@@ -47,8 +47,8 @@ pub(super) fn check(shape: &Shape, found: &Found, seen: Seen<'_>) -> Vec<Complai
     let by_operator =
         has(Kind::Resumed) || has(Kind::UndoSkipped) || found.summary.stage == Stage::Abandoned;
     let stage = found.summary.stage;
-    let waits = stage == Stage::Stuck && has(Kind::Stuck);
-    if !stage.is_end() && !waits {
+    let asks_operator = stage == Stage::Stuck && has(Kind::Stuck);
+    if !stage.is_end() && !asks_operator {
         complaints.push(Complaint::NotEnded(stage));
     }
     if !by_operator {

@@ -73,7 +73,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// What the system said, or that a line is none.
+    /// What the system said.
     pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<Call>> {
         let ledger = Ledger::open(path)?;
         let mut calls = Vec::new();
@@ -104,8 +104,11 @@ impl Reader {
         let whole: Vec<u8> = self.rest.drain(..=end).collect();
         let whole = String::from_utf8(whole).map_err(io::Error::other)?;
         for text in whole.lines() {
-            let parsed = parse(text).ok_or_else(|| io::Error::other(text.to_owned()));
-            let (nonce, mut call) = parsed?;
+            // Of who was killed while it wrote there may be a part of a line:
+            // that call has not come.
+            let Some((nonce, mut call)) = parse(text) else {
+                continue;
+            };
             call.answer = self.state.answer(&call);
             each(nonce, &call);
         }
@@ -147,11 +150,11 @@ impl State {
 }
 
 fn line(nonce: Uuid, call: &Call) -> String {
-    format!("{nonce}\t{call}\n")
+    format!("\n{nonce}\t{call}\t.\n")
 }
 
 fn parse(line: &str) -> Option<(Uuid, Call)> {
-    let (nonce, call) = line.split_once('\t')?;
+    let (nonce, call) = line.strip_suffix("\t.")?.split_once('\t')?;
     Some((nonce.parse().ok()?, call.parse().ok()?))
 }
 
