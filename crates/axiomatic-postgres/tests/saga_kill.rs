@@ -2,9 +2,8 @@
 //! whether what they leave behind is what a saga promises.
 //!
 //! The sagas, the children and what is asked of them are those of
-//! `axiomatic-sqlite`: here is what differs in PostgreSQL. A part of the
-//! matrix, and of the transfers, runs always; all of them if `AXIOMATIC_DEEP`
-//! is set.
+//! `axiomatic-sqlite`: here is what differs in PostgreSQL. It runs only if
+//! `AXIOMATIC_DEEP` is set: see `place.rs`.
 #![cfg(unix)]
 
 #[allow(dead_code, reason = "each of the binaries needs a part of it")]
