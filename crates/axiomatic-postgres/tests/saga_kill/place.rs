@@ -53,8 +53,8 @@ pub(crate) struct Place {
 
 impl Place {
     /// With all tables, if there is a PostgreSQL and `AXIOMATIC_DEEP` is set:
-    /// about one run of four of the matrix finds an action called twice under
-    /// one line `began`, by one key, which is not understood yet.
+    /// what the matrix found, a saga run from a log that was read too early,
+    /// is mended, and has not been through a whole CI.
     pub(crate) fn find() -> Option<Self> {
         if std::env::var_os("AXIOMATIC_DEEP").is_none() {
             eprintln!("skipped: AXIOMATIC_DEEP is not set");

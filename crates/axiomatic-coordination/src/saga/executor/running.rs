@@ -251,6 +251,16 @@ async fn drive<S: Store>(
 ) -> Option<StoreError> {
     let saga = loaded.saga;
     let entry = shared.enter_or_tell(saga, &loaded.mail)?;
+    // A saga that ran here is given with its mail, too, and may have been let
+    // go of since: what was read then is older than its log. A line appended
+    // once more would be taken for one that is asked again.
+    loaded = match load(shared, &held, saga).await {
+        Ok(now) => Loaded {
+            loads: loaded.loads,
+            ..now?
+        },
+        Err(error) => return Some(error),
+    };
     let mut pauses = shared.config.outage.start();
     loop {
         let resumes = |letter: &Mail| letter.subject == Subject::Resume;
