@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::definition::{Saga, to_json};
 use super::id::SagaId;
+use super::locks::InLine;
 use super::mail::{Mail, Posted, Subject};
 use super::record::Stage;
 use super::store::{Found, Started, Store, Summary};
@@ -104,6 +105,17 @@ impl<S: Store> Client<S> {
             Started::Held | Started::Waits | Started::Before => Ok(()),
             Started::Other => Err(StartError::Other),
         }
+    }
+
+    /// Who stands in line for a resource that sagas
+    /// [lock](super::Builder::lock), the first first: that it is about to
+    /// change, and who waits for whom.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn line(&self, resource: &str) -> Result<Vec<InLine>, StoreError> {
+        self.store.line(resource).await
     }
 
     /// Waits until a saga has ended. It is looked for at once and then less and

@@ -6,6 +6,7 @@
 
 mod changing;
 mod leasing;
+mod lines;
 #[cfg(feature = "tokio")]
 mod local;
 mod tables;
@@ -17,10 +18,11 @@ use std::time::Duration;
 use super::change::{Append, Appended, Change};
 use super::fault::Fault;
 use super::id::{ExecutorId, Lease, SagaId};
+use super::locks::{InLine, LockRequest, Locked};
 use super::mail::{Mail, Posted};
 use super::record::Stage;
 use super::store::{
-    Attended, Departing, Found, Loaded, Start, Started, Store, Summary, Taken, Worked,
+    Attended, Departing, Found, Loaded, Start, Started, Store, Summary, Swept, Taken, Worked,
 };
 use crate::outbox::{Bucket, WakeUps};
 use crate::{Memory, MemoryTransaction, StoreError, TransactError};
@@ -175,6 +177,18 @@ impl Store for MemorySagas {
         }
     }
 
+    async fn lock(&self, lease: &Lease, request: &LockRequest) -> Result<Locked, StoreError> {
+        self.memory.at_once(|at| {
+            let locked = at.tables.sagas.lock(lease, request, at.now);
+            at.wakes = locked == Locked::Held;
+            locked
+        })
+    }
+
+    async fn line(&self, resource: &str) -> Result<Vec<InLine>, StoreError> {
+        self.memory.at_once(|at| at.tables.sagas.line(resource))
+    }
+
     async fn post(&self, saga: SagaId, mail: &Mail) -> Result<Posted, StoreError> {
         self.memory.at_once(|at| {
             let posted = at.tables.sagas.post(saga, mail, at.now);
@@ -201,8 +215,13 @@ impl Store for MemorySagas {
         self.memory.at_once(|at| at.tables.sagas.places.counts)
     }
 
-    async fn sweep(&self, retention: Duration, at_most: usize) -> Result<usize, StoreError> {
+    async fn sweep(
+        &self,
+        retention: Duration,
+        swept: Swept,
+        at_most: usize,
+    ) -> Result<usize, StoreError> {
         self.memory
-            .at_once(|at| at.tables.sagas.sweep(retention, at_most, at.now))
+            .at_once(|at| at.tables.sagas.sweep(retention, swept, at_most, at.now))
     }
 }

@@ -267,6 +267,9 @@ mod fault;
 pub mod history;
 mod id;
 #[cfg(feature = "tokio")]
+mod isolation;
+mod locks;
+#[cfg(feature = "tokio")]
 mod machine;
 mod mail;
 mod memory;
@@ -289,6 +292,9 @@ pub use definition::{
 pub use executor::{Config, ConfigError, Executor, ExecutorError, Plans, Snapshot};
 pub use fault::Fault;
 pub use id::{BUCKETS, ExecutorId, Lease, SagaId};
+#[cfg(feature = "tokio")]
+pub use isolation::{Busy, Delta, Versioned};
+pub use locks::{InLine, Lock, LockMode, LockRequest, Locked};
 pub use mail::{Mail, Posted, Subject};
 #[cfg(feature = "tokio")]
 pub use memory::MemoryLocal;
@@ -297,8 +303,8 @@ pub use memory::{MemorySagas, MemoryWork};
 pub use overview::Overview;
 pub use record::{Kind, Record, Recorded, Stage};
 pub use store::{
-    Attended, Broken, Definition, Departing, Found, Loaded, Start, Started, Store, Summary, Taken,
-    Then, Worked,
+    Attended, Broken, Definition, Departing, Found, Loaded, Start, Started, Store, Summary, Swept,
+    Taken, Then, Worked,
 };
 
 pub(crate) use memory::SagaTables;

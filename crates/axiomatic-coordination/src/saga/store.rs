@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::change::{Append, Appended, Change};
 use super::fault::Fault;
 use super::id::{ExecutorId, Lease, SagaId};
+use super::locks::{InLine, LockRequest, Locked};
 use super::mail::{Mail, Posted};
 use super::record::{Recorded, Stage};
 use crate::outbox::{Bucket, WakeUps};
@@ -110,6 +111,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// A saga that has mail which is not read is due in any case, whatever the
     /// change says of [waking](super::Wake).
     ///
+    /// A saga that ends with it leaves all lines in which it
+    /// [stands](Self::lock), in the same transaction.
+    ///
     /// Asked again with the same lease and the same append:
     /// [`Appended::Held`].
     fn append(
@@ -138,6 +142,29 @@ pub trait Store: Clone + Send + Sync + 'static {
         work: Self::Work,
     ) -> impl Future<Output = Result<Worked, StoreError>> + Send;
 
+    /// Has a saga stand in line for all that it asks for, if the lease is held:
+    /// at the end of each line, as one. A lock is a place in a line; whoever
+    /// has nobody before it with whom it cannot share has the resource, until
+    /// its saga ends. When it has all of a request, the request's
+    /// [letter](LockRequest::letter) is posted to it: by this operation, or,
+    /// soon after others have ended, by what ended them. If that dies in
+    /// between, it is posted when somebody [attends](Self::attend).
+    ///
+    /// A saga that stands in lines already waits for nothing more: it has at
+    /// once what it asks for, or is [`Busy`](Locked::Busy) and keeps what it
+    /// has. So whoever waits stands, in all of its lines, behind sagas that
+    /// came before it, and no two wait for each other.
+    ///
+    /// A request that stands in line is answered as it stands.
+    fn lock(
+        &self,
+        lease: &Lease,
+        request: &LockRequest,
+    ) -> impl Future<Output = Result<Locked, StoreError>> + Send;
+
+    /// Who stands in line for a resource, the first first.
+    fn line(&self, resource: &str) -> impl Future<Output = Result<Vec<InLine>, StoreError>> + Send;
+
     /// Says something to a saga, whoever runs it: it is due at once. Letters
     /// keep their order. A letter whose id stands in the log or waits already
     /// changes nothing, whatever else it says. What is not read when the saga
@@ -148,7 +175,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         mail: &Mail,
     ) -> impl Future<Output = Result<Posted, StoreError>> + Send;
 
-    /// What is known of a saga.
+    /// What is known of a saga; also of one that is in the archive, if there
+    /// is no other of its id.
     fn find(&self, saga: SagaId) -> impl Future<Output = Result<Option<Found>, StoreError>> + Send;
 
     /// Sagas of a stage, in the order of their ids, behind this one.
@@ -162,12 +190,16 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// How many sagas are at each stage, in the order of [`Stage::ALL`].
     fn count(&self) -> impl Future<Output = Result<[u64; 7], StoreError>> + Send;
 
-    /// Throws away what is kept no longer: sagas that have ended this long
-    /// ago, with their logs, at most so many; and executors that are gone.
-    /// Returns how many sagas there were.
+    /// Puts away what is kept no longer: sagas that have ended this long ago,
+    /// with their logs, at most so many; and executors that are gone. Returns
+    /// how many sagas there were.
+    ///
+    /// What is in the archive is [found](Self::find), and for everything else
+    /// it is gone.
     fn sweep(
         &self,
         retention: Duration,
+        swept: Swept,
         at_most: usize,
     ) -> impl Future<Output = Result<usize, StoreError>> + Send;
 }
@@ -186,6 +218,18 @@ pub struct Attended {
     pub executors: Vec<ExecutorId>,
     /// The leases of this one that it held still, and holds on.
     pub leases: Vec<Lease>,
+}
+
+/// What becomes of sagas that are kept no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Swept {
+    /// They are deleted.
+    #[default]
+    Deleted,
+    /// They are moved, each as one row with its log, to a table that nothing
+    /// reads but a question for one of them, and that whoever operates the
+    /// database empties.
+    Archived,
 }
 
 /// Whether an executor that gives leases back goes away.

@@ -124,6 +124,18 @@ laws! {
     async fn only_what_has_ended_long_enough_ago_is_swept();
     async fn sagas_are_swept_in_pieces();
     async fn who_is_swept_is_as_if_it_had_never_been();
+    async fn what_is_archived_is_found_and_otherwise_gone();
+    async fn of_two_that_are_archived_the_later_is_found();
+    async fn who_asks_first_has_it_until_its_saga_ends();
+    async fn those_who_share_have_it_together_and_pass_nobody();
+    async fn whoever_waits_hears_when_it_has_all();
+    async fn who_does_not_wait_stands_in_no_line();
+    async fn who_stands_in_line_waits_for_no_more();
+    async fn a_request_made_again_is_one();
+    async fn nothing_is_locked_for_a_lease_that_is_lost();
+    async fn who_ends_while_it_waits_leaves_the_line();
+    async fn work_that_ends_a_saga_leaves_its_lines();
+    async fn of_those_who_ask_at_once_each_has_its_turn();
     async fn of_claims_at_once_one_has_the_bucket();
     async fn of_starts_at_once_one_begins();
     async fn of_takes_at_once_one_has_each_saga();

@@ -5,7 +5,9 @@ use super::{
     leases, leases_all, letter, loads, posts, record, releases, saga_outside, start, starts,
     waiting, writes,
 };
-use crate::saga::{Found, Kind, Lease, Loaded, SagaId, Stage, Started, Store, Summary, Wake};
+use crate::saga::{
+    Found, Kind, Lease, Loaded, SagaId, Stage, Started, Store, Summary, Swept, Wake,
+};
 
 fn without_time(loaded: &Loaded) -> Loaded {
     let mut loaded = loaded.clone();
@@ -195,7 +197,10 @@ pub async fn sagas_are_counted_by_their_stage<S: Subject>() {
         expected[to] += 1;
         assert_eq!(count().await, expected, "from {from} to {to}");
     }
-    let swept = subject.store().sweep(std::time::Duration::ZERO, 100).await;
+    let swept = subject
+        .store()
+        .sweep(std::time::Duration::ZERO, Swept::Deleted, 100)
+        .await;
     assert_eq!(swept.unwrap(), 4);
     expected[4..].fill(0);
     assert_eq!(count().await, expected);

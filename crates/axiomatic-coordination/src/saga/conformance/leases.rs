@@ -7,7 +7,7 @@ use super::{
     leases_all, log, record, releases, saga_in, start, starts, takes, writes,
 };
 use crate::outbox::Bucket;
-use crate::saga::{Departing, ExecutorId, Kind, Lease, Stage, Started, Store, Wake};
+use crate::saga::{Departing, ExecutorId, Kind, Lease, Stage, Started, Store, Swept, Wake};
 
 async fn attends<S: Subject>(
     subject: &S,
@@ -124,7 +124,11 @@ pub async fn a_lease_that_ended_is_followed_by_a_greater_epoch<S: Subject>() {
             released.await.unwrap();
         }
         end_of(&subject, SHORT).await;
-        subject.store().sweep(Duration::ZERO, 100).await.unwrap();
+        subject
+            .store()
+            .sweep(Duration::ZERO, Swept::Deleted, 100)
+            .await
+            .unwrap();
     }
 }
 

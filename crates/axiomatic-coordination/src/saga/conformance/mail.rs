@@ -10,7 +10,7 @@ use super::{
     About, LONG, Subject, append, change, due, due_ids, ends, finds, held, held_by, leases_all,
     letter, loads, posts, reads, record, releases, start, starts, takes, waiting, writes,
 };
-use crate::saga::{Kind, Mail, Posted, SagaId, Stage, Started, Store, Wake};
+use crate::saga::{Kind, Mail, Posted, SagaId, Stage, Started, Store, Swept, Wake};
 
 /// Of all subjects, with texts of all sizes, whether the saga waits, runs or
 /// sleeps.
@@ -115,7 +115,11 @@ pub async fn a_letter_to_nobody_is_refused<S: Subject>() {
     let found = finds(&subject, saga).await;
     assert_eq!(found.mail, []);
     assert_eq!(due_ids(&subject, &[lease]).await, []);
-    subject.store().sweep(Duration::ZERO, 10).await.unwrap();
+    subject
+        .store()
+        .sweep(Duration::ZERO, Swept::Deleted, 10)
+        .await
+        .unwrap();
     assert_eq!(post(saga).await, Posted::Missing);
     // A letter that came too early is not kept for whoever is to come.
     assert_eq!(starts(&subject, &start(saga)).await, Started::Waits);

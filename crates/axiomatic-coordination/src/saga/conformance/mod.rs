@@ -7,6 +7,7 @@
 mod appending;
 mod finding;
 mod leases;
+mod locking;
 mod mail;
 mod racing;
 mod starting;
@@ -42,6 +43,13 @@ pub use leases::{
     attending_prolongs_only_leases_that_have_not_ended, what_was_held_is_due_when_another_claims,
     who_attends_is_here_until_its_time_is_over,
 };
+pub use locking::{
+    a_request_made_again_is_one, nothing_is_locked_for_a_lease_that_is_lost,
+    of_those_who_ask_at_once_each_has_its_turn, those_who_share_have_it_together_and_pass_nobody,
+    who_asks_first_has_it_until_its_saga_ends, who_does_not_wait_stands_in_no_line,
+    who_ends_while_it_waits_leaves_the_line, who_stands_in_line_waits_for_no_more,
+    whoever_waits_hears_when_it_has_all, work_that_ends_a_saga_leaves_its_lines,
+};
 pub use mail::{
     a_held_saga_with_mail_is_given_until_it_is_read, a_letter_posted_again_is_one,
     a_letter_to_nobody_is_refused, letters_keep_their_order_and_every_byte,
@@ -60,7 +68,8 @@ pub use starting::{
 };
 pub use subject::{Gate, Script, Subject};
 pub use sweeping::{
-    only_what_has_ended_long_enough_ago_is_swept, sagas_are_swept_in_pieces,
+    of_two_that_are_archived_the_later_is_found, only_what_has_ended_long_enough_ago_is_swept,
+    sagas_are_swept_in_pieces, what_is_archived_is_found_and_otherwise_gone,
     who_is_swept_is_as_if_it_had_never_been,
 };
 pub use taking::{
@@ -124,6 +133,18 @@ pub async fn laws<S: Subject>() {
     only_what_has_ended_long_enough_ago_is_swept::<S>().await;
     sagas_are_swept_in_pieces::<S>().await;
     who_is_swept_is_as_if_it_had_never_been::<S>().await;
+    what_is_archived_is_found_and_otherwise_gone::<S>().await;
+    of_two_that_are_archived_the_later_is_found::<S>().await;
+    who_asks_first_has_it_until_its_saga_ends::<S>().await;
+    those_who_share_have_it_together_and_pass_nobody::<S>().await;
+    whoever_waits_hears_when_it_has_all::<S>().await;
+    who_does_not_wait_stands_in_no_line::<S>().await;
+    who_stands_in_line_waits_for_no_more::<S>().await;
+    a_request_made_again_is_one::<S>().await;
+    nothing_is_locked_for_a_lease_that_is_lost::<S>().await;
+    who_ends_while_it_waits_leaves_the_line::<S>().await;
+    work_that_ends_a_saga_leaves_its_lines::<S>().await;
+    of_those_who_ask_at_once_each_has_its_turn::<S>().await;
     of_claims_at_once_one_has_the_bucket::<S>().await;
     of_starts_at_once_one_begins::<S>().await;
     of_takes_at_once_one_has_each_saga::<S>().await;

@@ -7,10 +7,14 @@ use super::{
     BRIEF, LONG, Subject, append, change, claims, due, end_of, ends, executor, finds, held,
     held_by, letter, log, posts, reads, record, start, starts, waiting, writes,
 };
-use crate::saga::{Departing, Kind, SagaId, Stage, Started, Store, Wake};
+use crate::saga::{Departing, Kind, Posted, SagaId, Stage, Started, Store, Swept, Wake};
 
 async fn sweeps<S: Subject>(subject: &S, retention: Duration, at_most: usize) -> usize {
-    subject.store().sweep(retention, at_most).await.unwrap()
+    let store = subject.store();
+    store
+        .sweep(retention, Swept::Deleted, at_most)
+        .await
+        .unwrap()
 }
 
 async fn is_there<S: Subject>(subject: &S, saga: SagaId) -> bool {
@@ -136,4 +140,72 @@ pub async fn who_is_swept_is_as_if_it_had_never_been<S: Subject>() {
         (vec![one.clone()], vec![lease])
     );
     store.release(&one, &[], Departing::Yes).await.unwrap();
+}
+
+/// With its log, what it was given and what it never read: but no more taken,
+/// listed, counted or spoken to. Another may begin by its id.
+///
+/// # Panics
+///
+/// If the law is broken.
+pub async fn what_is_archived_is_found_and_otherwise_gone<S: Subject>() {
+    let subject = S::fresh().await;
+    let store = subject.store();
+    let (saga, lease) = held(&subject).await;
+    let running = held_by(&subject, &lease).await;
+    let mail = letter("unread");
+    posts(&subject, saga, &mail).await;
+    ends(&subject, &lease, saga, Stage::Compensated).await;
+    let kept = finds(&subject, saga).await;
+    assert_eq!((kept.mail.len(), kept.records.len()), (1, 2));
+    let archived = store.sweep(Duration::ZERO, Swept::Archived, 100).await;
+    assert_eq!(archived.unwrap(), 1);
+    assert_eq!(finds(&subject, saga).await, kept);
+    assert_eq!(log(&subject, running).await.len(), 1);
+
+    let listed = store.list(Stage::Compensated, None, 10).await.unwrap();
+    assert_eq!(listed, []);
+    let counted = store.count().await.unwrap();
+    assert_eq!(counted[Stage::Compensated as usize], 0);
+    let posted = store.post(saga, &letter("late")).await.unwrap();
+    assert_eq!(posted, Posted::Missing);
+    let again = store.sweep(Duration::ZERO, Swept::Deleted, 100).await;
+    assert_eq!(again.unwrap(), 0, "it is there no longer");
+    assert_eq!(finds(&subject, saga).await, kept);
+
+    assert_eq!(starts(&subject, &start(saga)).await, Started::Waits);
+    let found = finds(&subject, saga).await;
+    assert_eq!(
+        (found.summary.stage, found.records.len()),
+        (Stage::Running, 0)
+    );
+}
+
+/// And what was archived before is not lost if it is deleted.
+///
+/// # Panics
+///
+/// If the law is broken.
+pub async fn of_two_that_are_archived_the_later_is_found<S: Subject>() {
+    let subject = S::fresh().await;
+    let store = subject.store();
+    let (saga, lease) = held(&subject).await;
+    ends(&subject, &lease, saga, Stage::Done).await;
+    let first = finds(&subject, saga).await;
+    let sweep = |swept| store.sweep(Duration::ZERO, swept, 100);
+    assert_eq!(sweep(Swept::Archived).await.unwrap(), 1);
+
+    let mut again = start(saga);
+    again.held = Some((lease.clone(), change([record(Kind::Began, "book")])));
+    assert_eq!(starts(&subject, &again).await, Started::Held);
+    ends(&subject, &lease, saga, Stage::Abandoned).await;
+    assert_eq!(sweep(Swept::Deleted).await.unwrap(), 1);
+    assert_eq!(finds(&subject, saga).await, first);
+
+    end_of(&subject, BRIEF).await;
+    assert_eq!(starts(&subject, &again).await, Started::Held);
+    ends(&subject, &lease, saga, Stage::Compensated).await;
+    let last = finds(&subject, saga).await;
+    assert_eq!(sweep(Swept::Archived).await.unwrap(), 1);
+    assert_eq!(finds(&subject, saga).await, last);
 }

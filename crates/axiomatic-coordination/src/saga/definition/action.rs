@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axiomatic_core::BoxError;
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use super::context::{Context, Was};
 use super::handle::Outputs;
 use crate::saga::fault::Fault;
+use crate::saga::locks::Lock;
 use crate::saga::store::{Store, Then};
 
 /// A future that somebody else runs.
@@ -29,12 +31,24 @@ pub(crate) enum Run<S: Store> {
     Local(Local<S>),
     /// It waits; what comes of it is in the log.
     Wait,
+    /// It asks for locks.
+    Lock(Arc<LockAction>),
 }
 
 pub(crate) enum UndoRun<S: Store> {
     Foreign(ForeignUndo),
     Local(LocalUndo<S>),
 }
+
+/// What a step asks for, and by which request.
+pub(crate) struct LockAction {
+    /// The step that waits until it has them, by name.
+    pub(crate) name: Arc<str>,
+    pub(crate) waits: bool,
+    pub(crate) locks: Locks,
+}
+
+type Locks = Box<dyn Fn(&Outputs<'_>) -> Result<Vec<Lock>, BoxError> + Send + Sync>;
 
 /// Gets the values out of what there is, and begins.
 type Foreign = Box<dyn Fn(Context, &Outputs<'_>) -> Result<Doing<Bytes>, BoxError> + Send + Sync>;

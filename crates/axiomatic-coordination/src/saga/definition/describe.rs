@@ -42,6 +42,7 @@ impl Description {
                 Work::Local => String::from("local"),
                 Work::Sleep(_) => String::from("sleep"),
                 Work::Signal(_) => String::from("signal"),
+                Work::Lock => String::from("lock"),
                 Work::Each(_) => String::from("for each"),
             },
             undo: match spec.undo {
@@ -63,7 +64,7 @@ impl Description {
         let step = |line: &Line| StepShape {
             name: line.name.clone(),
             is_local: line.work == "local",
-            acts: !matches!(&*line.work, "sleep" | "signal"),
+            acts: !matches!(&*line.work, "sleep" | "signal" | "lock"),
             is_each: line.work == "for each",
             is_undone: !line.undo.is_empty(),
             is_undone_if_failed: line.undo == ", undone even if failed",

@@ -8,6 +8,7 @@ mod describe;
 mod each;
 mod error;
 mod handle;
+mod locking;
 mod phase;
 mod saga;
 mod step;

@@ -8,6 +8,8 @@ use axiomatic_core::Name;
 use axiomatic_core::backoff::{self, Backoff, Jitter};
 use axiomatic_core::time::Clock;
 
+use crate::saga::store::Swept;
+
 /// How an executor works. All of it has a default.
 ///
 /// ```
@@ -31,6 +33,7 @@ pub struct Config {
     pub(super) park: Duration,
     pub(super) drain: Duration,
     pub(super) retention: Duration,
+    pub(super) swept: Swept,
     pub(super) outage: Backoff,
     pub(super) clock: Clock,
 }
@@ -51,6 +54,7 @@ impl Config {
             park: Duration::from_secs(60),
             drain: Duration::from_secs(30),
             retention: Duration::from_secs(7 * 24 * 3600),
+            swept: Swept::Deleted,
             outage: Backoff::exponential(ms(20), Duration::from_secs(5)).jitter(Jitter::Equal),
             clock: Clock::Precise,
         }
@@ -120,11 +124,19 @@ impl Config {
     }
 
     /// How long sagas that have ended are kept, with their logs: for so long one
-    /// that is begun again is known to have been. Executors delete them
+    /// that is begun again is known to have been. Executors put them away
     /// thereafter, a few hundred at a time.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// Sagas that were kept for their retention are moved to an archive; unless
+    /// this is said, they are deleted.
+    #[must_use]
+    pub fn archive(mut self) -> Self {
+        self.swept = Swept::Archived;
         self
     }
 

@@ -170,8 +170,8 @@ fn heed<S: Store>(
 const SWEPT_AT_ONCE: usize = 256;
 
 async fn sweep<S: Store>(shared: &Shared<S>) -> Result<usize, StoreError> {
-    let retention = shared.config.retention;
-    shared.store.sweep(retention, SWEPT_AT_ONCE).await
+    let (retention, swept) = (shared.config.retention, shared.config.swept);
+    shared.store.sweep(retention, swept, SWEPT_AT_ONCE).await
 }
 
 async fn take<S: Store>(shared: &Shared<S>, at_most: usize) -> Result<Taken, StoreError> {

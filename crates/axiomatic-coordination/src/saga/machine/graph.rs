@@ -62,6 +62,8 @@ pub(crate) enum Work {
     Sleep(Duration),
     /// Nowhere: it waits for a signal of its name.
     Signal(Option<Duration>),
+    /// In the saga's database, where it stands in line for locks.
+    Lock,
     /// Elsewhere, for each item of a list, so many at once.
     Each(u32),
 }

@@ -94,7 +94,8 @@ impl SagaTables {
         self.places
             .relocate(append.saga, saga.bucket, before, after, now);
         let is_due = after.due().is_some() && after.due() != before.due();
-        (Appended::Held, is_due)
+        let has_left = saga.stage.is_end() && self.leave_lines(append.saga, now);
+        (Appended::Held, is_due || has_left)
     }
 
     pub(super) fn post(&mut self, id: SagaId, mail: &Mail, now: Timestamp) -> Posted {
@@ -192,7 +193,16 @@ impl MemoryTransaction<'_> {
                 tables.sagas.amend(id, now, |saga| saga.take_back(before));
             },
         );
-        if change.wake != crate::saga::Wake::Held {
+        let mut wakes = change.wake != crate::saga::Wake::Held;
+        if change.stage.is_end() {
+            if let Some(before) = self.tables().sagas.lines_with(id) {
+                wakes |= self.change(
+                    |tables| tables.sagas.leave_lines(id, now),
+                    move |tables| tables.sagas.take_lines_back(before, now),
+                );
+            }
+        }
+        if wakes {
             self.wake_when_done();
         }
         Ok(change)

@@ -5,19 +5,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use foldhash::{HashMap, HashSet};
 
+use super::lines::Lines;
 use crate::Timestamp;
 use crate::outbox::{Bucket, Epoch};
 use crate::saga::change::{Change, Wake};
 use crate::saga::id::{BUCKETS, ExecutorId, Lease, SagaId};
 use crate::saga::mail::Mail;
 use crate::saga::record::{Recorded, Stage};
-use crate::saga::store::{Definition, Loaded, Summary};
+use crate::saga::store::{Definition, Found, Loaded, Summary};
 
 /// The tables of sagas.
 #[derive(Debug)]
 pub(crate) struct SagaTables {
     pub(super) sagas: HashMap<SagaId, Box<Saga>>,
     pub(super) places: Places,
+    pub(super) lines: Lines,
+    pub(super) archive: BTreeMap<SagaId, Found>,
     /// By bucket.
     pub(super) leases: Box<[Held]>,
     /// Who is here, until when.
@@ -88,6 +91,8 @@ impl Default for SagaTables {
         SagaTables {
             sagas: HashMap::default(),
             places: Places::default(),
+            lines: Lines::default(),
+            archive: BTreeMap::new(),
             leases: leases.collect(),
             executors: BTreeMap::new(),
         }
@@ -208,6 +213,15 @@ impl Saga {
             deadline: self.deadline,
             now,
             loads: self.loads,
+        }
+    }
+
+    pub(super) fn found(&self, id: SagaId) -> Found {
+        Found {
+            summary: self.summary(id),
+            input: self.input.clone(),
+            records: self.records.clone(),
+            mail: self.unread(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::Timestamp;
 use crate::outbox::Bucket;
 use crate::saga::id::{Lease, SagaId};
 use crate::saga::record::Stage;
-use crate::saga::store::{Found, Loaded, Summary, Taken};
+use crate::saga::store::{Found, Loaded, Summary, Swept, Taken};
 use uuid::Uuid;
 
 const FIRST: SagaId = SagaId(Uuid::nil());
@@ -76,13 +76,10 @@ impl SagaTables {
     }
 
     pub(super) fn find(&self, id: SagaId) -> Option<Found> {
-        let saga = self.sagas.get(&id)?;
-        Some(Found {
-            summary: saga.summary(id),
-            input: saga.input.clone(),
-            records: saga.records.clone(),
-            mail: saga.unread(),
-        })
+        match self.sagas.get(&id) {
+            Some(saga) => Some(saga.found(id)),
+            None => self.archive.get(&id).cloned(),
+        }
     }
 
     /// Looks at all of them: operators ask seldom, and a list by stage would
@@ -99,14 +96,24 @@ impl SagaTables {
         summaries.collect()
     }
 
-    pub(super) fn sweep(&mut self, retention: Duration, at_most: usize, now: Timestamp) -> usize {
+    pub(super) fn sweep(
+        &mut self,
+        retention: Duration,
+        how: Swept,
+        at_most: usize,
+        now: Timestamp,
+    ) -> usize {
         let latest = now.saturating_sub(retention);
         let mut swept = 0;
         while swept < at_most {
-            match self.places.ended.front() {
-                Some((ended, id)) if *ended <= latest => self.remove(*id),
+            let id = match self.places.ended.front() {
+                Some((ended, id)) if *ended <= latest => *id,
                 _ => break,
+            };
+            if let (Swept::Archived, Some(saga)) = (how, self.sagas.get(&id)) {
+                self.archive.insert(id, saga.found(id));
             }
+            self.remove(id);
             self.places.ended.pop_front();
             swept += 1;
         }

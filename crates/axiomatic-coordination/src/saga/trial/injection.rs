@@ -238,6 +238,12 @@ impl Injected {
                 }))
             }
             Run::Wait => Run::Wait,
+            // It fails, or is asked for as it is.
+            Run::Lock(_) if this.fault.is_some() => {
+                let this = Arc::clone(&this);
+                Run::Foreign(Box::new(move |context, outputs| this.run(context, outputs)))
+            }
+            Run::Lock(ref ask) => Run::Lock(Arc::clone(ask)),
         };
         let undo = original.undo.as_ref().map(|undo| match undo {
             UndoRun::Foreign(_) => {

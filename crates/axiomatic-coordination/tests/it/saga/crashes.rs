@@ -8,7 +8,7 @@ use axiomatic_coordination::outbox::Bucket;
 use axiomatic_coordination::saga::{
     Append, Appended, Change, Definition, Departing, ExecutorId, Fault, Found, Kind, Lease, Loaded,
     Mail, MemorySagas, MemoryWork, Posted, Record, SagaId, Stage, Start, Started, Store, Subject,
-    Wake, Worked,
+    Swept, Wake, Worked,
 };
 use axiomatic_coordination::{Memory, StoreError};
 use axiomatic_core::time::{Clock, ManualClock};
@@ -282,7 +282,7 @@ impl Operation {
             Operation::List => said(store.list(Stage::Done, None, 9).await),
             Operation::Count => said(store.count().await),
             Operation::Sweep => {
-                let swept = store.sweep(Duration::ZERO, 9).await;
+                let swept = store.sweep(Duration::ZERO, Swept::Deleted, 9).await;
                 // Who asks again hears what is left.
                 said(swept.map(|_| ()))
             }

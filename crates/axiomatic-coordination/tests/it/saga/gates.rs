@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axiomatic_coordination::outbox::{Bucket, WakeUps};
 use axiomatic_coordination::saga::{
-    Append, Appended, Attended, Departing, ExecutorId, Found, Lease, Loaded, Mail, MemorySagas,
-    MemoryWork, Posted, SagaId, Stage, Start, Started, Store, Summary, Taken, Worked,
+    Append, Appended, Attended, Departing, ExecutorId, Found, InLine, Lease, Loaded, LockRequest,
+    Locked, Mail, MemorySagas, MemoryWork, Posted, SagaId, Stage, Start, Started, Store, Summary,
+    Swept, Taken, Worked,
 };
 use axiomatic_coordination::{Memory, StoreError};
 use tokio::sync::Notify;
@@ -178,6 +179,14 @@ impl Store for Gated {
         worked
     }
 
+    async fn lock(&self, lease: &Lease, request: &LockRequest) -> Result<Locked, StoreError> {
+        self.inner.lock(lease, request).await
+    }
+
+    async fn line(&self, resource: &str) -> Result<Vec<InLine>, StoreError> {
+        self.inner.line(resource).await
+    }
+
     async fn post(&self, saga: SagaId, mail: &Mail) -> Result<Posted, StoreError> {
         self.inner.post(saga, mail).await
     }
@@ -199,7 +208,12 @@ impl Store for Gated {
         self.inner.count().await
     }
 
-    async fn sweep(&self, retention: Duration, at_most: usize) -> Result<usize, StoreError> {
-        self.inner.sweep(retention, at_most).await
+    async fn sweep(
+        &self,
+        retention: Duration,
+        swept: Swept,
+        at_most: usize,
+    ) -> Result<usize, StoreError> {
+        self.inner.sweep(retention, swept, at_most).await
     }
 }

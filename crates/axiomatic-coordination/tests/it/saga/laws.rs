@@ -157,6 +157,30 @@ laws! {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn who_is_swept_is_as_if_it_had_never_been();
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn what_is_archived_is_found_and_otherwise_gone();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_two_that_are_archived_the_later_is_found();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn who_asks_first_has_it_until_its_saga_ends();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn those_who_share_have_it_together_and_pass_nobody();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn whoever_waits_hears_when_it_has_all();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn who_does_not_wait_stands_in_no_line();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn who_stands_in_line_waits_for_no_more();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_request_made_again_is_one();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn nothing_is_locked_for_a_lease_that_is_lost();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn who_ends_while_it_waits_leaves_the_line();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn work_that_ends_a_saga_leaves_its_lines();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_those_who_ask_at_once_each_has_its_turn();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn of_claims_at_once_one_has_the_bucket();
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn of_starts_at_once_one_begins();
