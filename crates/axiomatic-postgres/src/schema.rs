@@ -111,7 +111,10 @@ pub(crate) const SAGA: Component = Component {
     migrations: &[Migration {
         version: 1,
         oldest_code: 1,
-        sql: include_str!("schema/saga_1.sql"),
+        sql: concat!(
+            include_str!("schema/saga_1.sql"),
+            include_str!("schema/saga_1_lines.sql")
+        ),
         indexes: &[],
     }],
     oldest_schema: 1,

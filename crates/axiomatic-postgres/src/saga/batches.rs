@@ -17,6 +17,7 @@ use axiomatic_coordination::{StoreError, Why};
 use futures::StreamExt;
 use tokio::sync::oneshot;
 
+use super::lines::Lines;
 use super::sql::Sql;
 use super::write::{self, How, Outcome, What};
 use crate::database::Database;
@@ -45,6 +46,7 @@ struct Inner {
     database: Database,
     sql: Arc<Sql>,
     bell: Bell,
+    lines: Lines,
     line: Mutex<Line>,
 }
 
@@ -62,11 +64,12 @@ struct Asked {
 }
 
 impl Batches {
-    pub(super) fn new(database: &Database, sql: &Arc<Sql>, bell: &Bell) -> Self {
+    pub(super) fn new(database: &Database, sql: &Arc<Sql>, bell: &Bell, lines: &Lines) -> Self {
         Batches(Arc::new(Inner {
             database: database.clone(),
             sql: sql.clone(),
             bell: bell.clone(),
+            lines: lines.clone(),
             line: Mutex::default(),
         }))
     }
@@ -168,7 +171,22 @@ impl Inner {
             .ask(&batch, if is_alone { ALONE } else { TOGETHER })
             .await
         {
-            Ok(outcomes) => answer(batch, outcomes),
+            Ok((outcomes, left)) if left.is_empty() => answer(batch, outcomes),
+            // Who has ended hears so when those that waited for it have heard,
+            // and nobody else waits for that.
+            Ok((outcomes, left)) => {
+                let both = batch.into_iter().zip(outcomes);
+                let (ended, others): (Vec<_>, Vec<_>) =
+                    both.partition(|(asked, _)| asked.what.ends());
+                let (others, outcomes) = others.into_iter().unzip();
+                answer(others, outcomes);
+                let lines = self.lines.clone();
+                tokio::spawn(async move {
+                    lines.pass_on(left).await;
+                    let (ended, outcomes) = ended.into_iter().unzip();
+                    answer(ended, outcomes);
+                });
+            }
             // One of them is in the way of all others, and nobody knows which.
             Err(error) if !is_alone && is_of_one(error.why()) => {
                 let inner = self.clone();
@@ -176,7 +194,10 @@ impl Inner {
                     let one = async |asked: Asked| {
                         let batch = vec![asked];
                         match inner.ask(&batch, ALONE).await {
-                            Ok(outcomes) => answer(batch, outcomes),
+                            Ok((outcomes, left)) => {
+                                inner.lines.pass_on(left).await;
+                                answer(batch, outcomes);
+                            }
                             Err(error) => fail(batch, error),
                         }
                     };
@@ -189,11 +210,12 @@ impl Inner {
         }
     }
 
+    /// What became of each, and which lines were left.
     async fn ask(
         &self,
         batch: &[Asked],
         patience: &'static str,
-    ) -> Result<Vec<Outcome>, StoreError> {
+    ) -> Result<(Vec<Outcome>, Vec<String>), StoreError> {
         let all: Vec<&What> = batch.iter().map(|asked| &asked.what).collect();
         let how = How {
             is_fenced: false,
@@ -212,7 +234,7 @@ impl Inner {
         {
             self.bell.wake();
         }
-        Ok(outcomes)
+        Ok((outcomes, write::left(&rows)?))
     }
 }
 

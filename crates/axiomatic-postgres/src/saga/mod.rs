@@ -172,6 +172,7 @@
 //!   a transaction of several.
 
 mod batches;
+mod lines;
 mod local;
 mod rows;
 mod sql;
@@ -199,6 +200,7 @@ use crate::schema::SAGA;
 ///
 /// ```sql
 #[doc = include_str!("../schema/saga_1.sql")]
+#[doc = include_str!("../schema/saga_1_lines.sql")]
 /// ```
 #[must_use]
 pub fn schema(options: &crate::Options) -> String {

@@ -11,6 +11,11 @@ pub(super) struct Sql {
     pub(super) fence: String,
     pub(super) take: String,
     pub(super) load: String,
+    pub(super) enter: String,
+    pub(super) tell: String,
+    pub(super) pass_on: String,
+    pub(super) heal: String,
+    pub(super) line: String,
     pub(super) find: String,
     pub(super) post: String,
     pub(super) first: String,
@@ -94,7 +99,7 @@ WITH mine AS MATERIALIZED (
 DELETE FROM {schema}.saga_executor WHERE executor = $1::text AND $5::bool"
             ),
             write: format!(
-                "SELECT request, outcome FROM {schema}.saga_write($1, $2, $3, $4, $5, $6, $7, $8, \
+                "SELECT request, outcome, line FROM {schema}.saga_write($1, $2, $3, $4, $5, $6, $7, $8, \
                  $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
                  $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)"
             ),
@@ -111,12 +116,21 @@ DELETE FROM {schema}.saga_executor WHERE executor = $1::text AND $5::bool"
                    AND l.bucket = $1::int4 AND l.epoch = $2::int8 AND l.owner = $3::text \
                    AND l.until > clock_timestamp())) r"
             ),
-            find: format!("SELECT {READ} FROM {schema}.saga_read(ARRAY[$1::uuid]) r"),
+            enter: format!("SELECT {schema}.saga_enter($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
+            tell: format!("SELECT {schema}.saga_tell($1, $2, true)"),
+            pass_on: format!("SELECT {schema}.saga_pass_on($1, true)"),
+            heal: format!("SELECT {schema}.saga_heal()"),
+            line: format!(
+                "SELECT k.saga, k.mode::text, \
+                 NOT {schema}.saga_lock_waits(k.resource, k.place, k.saga, k.mode) \
+                 FROM {schema}.saga_lock k WHERE k.resource = $1::text ORDER BY k.place"
+            ),
+            find: format!("SELECT {READ} FROM {schema}.saga_find($1) r"),
             post: format!("SELECT {schema}.saga_post($1, $2, $3, $4, $5)"),
             first: format!("{summary} ORDER BY s.id LIMIT $2::int8"),
             behind: format!("{summary} AND s.id > $3::uuid ORDER BY s.id LIMIT $2::int8"),
             count: format!("SELECT s.stage::text, count(*) FROM {schema}.saga s GROUP BY 1"),
-            sweep: format!("SELECT {schema}.saga_sweep($1, $2)"),
+            sweep: format!("SELECT {schema}.saga_sweep($1, $2, $3)"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Operations of the store, each one statement but for local work.
+//! Operations of the store, each one statement but for local work and locks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,13 @@ use axiomatic_coordination::StoreError;
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::outbox::{Bucket, Wake, WakeUps};
 use axiomatic_coordination::saga::{
-    Append, Appended, Attended, Departing, ExecutorId, Found, Lease, Loaded, Mail, Posted, SagaId,
-    Stage, Start, Started, Store, Summary, Taken, Worked,
+    Append, Appended, Attended, Departing, ExecutorId, Found, InLine, Lease, Loaded, LockRequest,
+    Locked, Mail, Posted, SagaId, Stage, Start, Started, Store, Summary, Swept, Taken, Worked,
 };
 use tokio::sync::Semaphore;
 
 use super::batches::Batches;
+use super::lines::Lines;
 use super::rows::{self, at_most, micros};
 use super::sql::Sql;
 use super::work::SagaWork;
@@ -30,6 +31,7 @@ pub struct Sagas {
     pub(super) bell: Wake,
     /// How much local work there may be at once.
     pub(super) locals: Arc<Semaphore>,
+    pub(super) lines: Lines,
     batches: Batches,
 }
 
@@ -46,9 +48,11 @@ impl Sagas {
         let bell = Wake::new();
         // One for leases, and one for what is written of other sagas.
         let locals = database.connections().saturating_sub(2).max(1);
+        let lines = Lines::new(database, &sql, &bell);
         Ok(Sagas {
             database: database.clone(),
-            batches: Batches::new(database, &sql, &bell),
+            batches: Batches::new(database, &sql, &bell, &lines),
+            lines,
             locals: Arc::new(Semaphore::new(locals)),
             sql,
             bell,
@@ -111,6 +115,7 @@ impl Store for Sagas {
         reach("postgres.saga.attend.asked");
         let rows = self.database.query(&self.sql.attend, &params).await?;
         reach("postgres.saga.attend.done");
+        self.lines.heal().await;
         rows::attended(&rows, executor)
     }
 
@@ -223,6 +228,17 @@ impl Store for Sagas {
         self.work(lease, saga, after, work).await
     }
 
+    async fn lock(&self, lease: &Lease, request: &LockRequest) -> Result<Locked, StoreError> {
+        if lease.bucket != request.saga.bucket() {
+            return Ok(Locked::Lost);
+        }
+        self.lines.enter(lease, request).await
+    }
+
+    async fn line(&self, resource: &str) -> Result<Vec<InLine>, StoreError> {
+        self.lines.of(resource).await
+    }
+
     async fn post(&self, saga: SagaId, mail: &Mail) -> Result<Posted, StoreError> {
         let params = [
             Param::new(saga.0),
@@ -269,8 +285,17 @@ impl Store for Sagas {
         rows::counted(&self.database.query(&self.sql.count, &[]).await?)
     }
 
-    async fn sweep(&self, retention: Duration, sagas: usize) -> Result<usize, StoreError> {
-        let params = [Param::new(micros(retention)), Param::new(at_most(sagas))];
+    async fn sweep(
+        &self,
+        retention: Duration,
+        swept: Swept,
+        sagas: usize,
+    ) -> Result<usize, StoreError> {
+        let params = [
+            Param::new(micros(retention)),
+            Param::new(swept == Swept::Archived),
+            Param::new(at_most(sagas)),
+        ];
         reach("postgres.saga.sweep.asked");
         let rows = self.database.query(&self.sql.sweep, &params).await?;
         reach("postgres.saga.sweep.done");

@@ -118,20 +118,27 @@ impl Sagas {
             .work_on(connection, statements, (lease, saga, after), work)
             .await;
         // Its transaction has ended, unless nobody can tell.
-        let (worked, has_ended) = worked?;
+        let (worked, has_ended, left) = worked?;
         if has_ended {
             drop(lent.0.take());
+        }
+        if !left.is_empty() {
+            // Those that waited hear of it, though whoever asked may not wait.
+            let lines = self.lines.clone();
+            let _ = tokio::spawn(async move { lines.pass_on(left).await }).await;
         }
         Ok(worked)
     }
 
+    /// What became of it, whether its transaction has ended, and which lines the
+    /// saga has left with it.
     async fn work_on(
         &self,
         client: &mut Client,
         (fence, write): (&Statement, &Statement),
         (lease, saga, after): (&Lease, SagaId, u64),
         SagaWork(work): SagaWork,
-    ) -> Result<(Worked, bool), StoreError> {
+    ) -> Result<(Worked, bool, Vec<String>), StoreError> {
         let patience = self.database.patience();
         let rollback = async |tx: Transaction<'_>| within(patience, tx.rollback()).await.is_ok();
         reach("postgres.saga.local.asked");
@@ -155,13 +162,15 @@ impl Sagas {
             other => return Err(damaged(format!("a fence says {other:?}"))),
         };
         if let Some(refused) = refused {
-            return Ok((refused, rollback(tx).await));
+            return Ok((refused, rollback(tx).await, Vec::new()));
         }
         within(patience, tx.batch_execute(THEIRS)).await?;
         reach("postgres.saga.local.fenced");
         let change = match work(&mut tx).await {
             Ok(change) => change,
-            Err(fault) => return Ok((Worked::Faulted(fault), rollback(tx).await)),
+            Err(fault) => {
+                return Ok((Worked::Faulted(fault), rollback(tx).await, Vec::new()));
+            }
         };
         reach("postgres.saga.local.worked");
         let append = Append {
@@ -183,8 +192,9 @@ impl Sagas {
         let outcome = write::outcomes(&[&what], &rows)?;
         reach("postgres.saga.local.appended");
         if outcome != [Outcome::Held] {
-            return Ok((Worked::Conflict, rollback(tx).await));
+            return Ok((Worked::Conflict, rollback(tx).await, Vec::new()));
         }
+        let left = write::left(&rows)?;
         within(patience, tx.commit()).await?;
         reach("postgres.saga.local.committed");
         let What::Append(_, Append { change, .. }) = what else {
@@ -193,7 +203,7 @@ impl Sagas {
         if change.wake != Wake::Held {
             self.bell.wake();
         }
-        Ok((Worked::Done(change), true))
+        Ok((Worked::Done(change), true, left))
     }
 }
 

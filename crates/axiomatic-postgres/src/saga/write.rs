@@ -57,6 +57,14 @@ impl What {
         }
     }
 
+    /// Whether a saga ends with it, if it is written.
+    pub(super) fn ends(&self) -> bool {
+        match self {
+            What::Append(_, append) => append.change.stage.is_end(),
+            What::Start(_) => false,
+        }
+    }
+
     /// About how many bytes are sent of it.
     pub(super) fn size(&self) -> usize {
         let (input, result) = match self {
@@ -262,10 +270,26 @@ fn len(records: &[Record]) -> i64 {
     i64::try_from(records.len()).unwrap_or(i64::MAX)
 }
 
+/// Which lines were left by sagas that have ended with it, each once.
+pub(super) fn left(rows: &[Row]) -> Result<Vec<String>, StoreError> {
+    let lines = rows.iter().filter(|row| is_of_line(row));
+    let mut lines = lines
+        .map(|row| row.get(2))
+        .collect::<Result<Vec<String>, _>>()?;
+    lines.sort_unstable();
+    lines.dedup();
+    Ok(lines)
+}
+
+/// Whether a row tells of a line, and not of a request.
+fn is_of_line(row: &Row) -> bool {
+    row.0.get(2).is_some_and(Option::is_some)
+}
+
 /// What became of each, in their order.
 pub(super) fn outcomes(all: &[&What], rows: &[Row]) -> Result<Vec<Outcome>, StoreError> {
     let (mut appended, mut started) = (Vec::new(), Vec::new());
-    for row in rows {
+    for row in rows.iter().filter(|row| !is_of_line(row)) {
         let request: i32 = row.get(0)?;
         let outcome = match row.get::<String>(1)?.as_str() {
             "held" => Outcome::Held,

@@ -171,6 +171,9 @@ $$;
 -- place: a line of the nth append has the request n, one of the nth start -n.
 -- With `is_fenced` the leases are locked and compared already. Who cannot lock a
 -- row within `patience` fails; without one it waits.
+--
+-- The saga of an append that ends it leaves the lines in which it stands: for
+-- each of them there is a row more, 'left', with the name of what it is for.
 CREATE FUNCTION {schema}.saga_write(
   is_fenced boolean, patience text,
   lease_bucket integer[], lease_epoch bigint[], lease_owner text[],
@@ -182,7 +185,7 @@ CREATE FUNCTION {schema}.saga_write(
   start_lines bigint[], start_stage text[], start_ends boolean[], start_result bytea[],
   line_request integer[], line_seq bigint[], line_kind text[], line_step text[],
   line_item bigint[], line_attempt bigint[], line_data bytea[], line_mail uuid[]
-) RETURNS TABLE (request integer, outcome text) LANGUAGE plpgsql
+) RETURNS TABLE (request integer, outcome text, line text) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
@@ -258,6 +261,12 @@ BEGIN
       line_request, line_seq, line_kind, line_step, line_item, line_attempt, line_data, line_mail
     ) e(request, seq, kind, step, item, attempt, data, mail)
     WHERE e.request > 0 AND e.request = ANY (written);
+    IF true = ANY (append_ends) THEN
+      RETURN QUERY DELETE FROM {schema}.saga_lock k
+      USING unnest(append_saga, append_ends) WITH ORDINALITY p(saga, ends, nth)
+      WHERE k.saga = p.saga AND p.ends AND p.nth = ANY (written)
+      RETURNING p.nth::integer, 'left'::text, k.resource::text;
+    END IF;
     -- What is not written may have been before.
     RETURN QUERY SELECT p.nth::integer, CASE
       WHEN p.nth = ANY (written) THEN 'held'
@@ -275,7 +284,7 @@ BEGIN
             lease_epoch[p.lease], e.kind, e.step, e.item, e.attempt, e.data, e.mail
           )
       ) THEN 'held'
-      ELSE 'conflict' END
+      ELSE 'conflict' END, NULL::text
     FROM unnest(append_saga, append_lease, append_after, append_lines, append_last)
       WITH ORDINALITY p(saga, lease, after, lines, last, nth)
     LEFT JOIN {schema}.saga s ON s.id = p.saga;
@@ -330,7 +339,7 @@ BEGIN
         CASE WHEN p.lease = ANY (held_leases) THEN 'held' ELSE 'waits' END
       WHEN s.id IS NULL THEN 'gone'
       WHEN s.name = p.name AND s.input = p.input THEN 'before'
-      ELSE 'other' END
+      ELSE 'other' END, NULL::text
     FROM unnest(start_saga, start_name, start_input, start_lease)
       WITH ORDINALITY p(saga, name, input, lease, nth)
     LEFT JOIN {schema}.saga s ON s.id = p.saga;
@@ -471,9 +480,11 @@ BEGIN
 END
 $$;
 
--- Throws away sagas that ended so long ago, and executors that are gone.
-CREATE FUNCTION {schema}.saga_sweep(retention bigint, at_most bigint) RETURNS bigint
-LANGUAGE plpgsql AS $$
+-- Throws away sagas that ended so long ago, or archives them; and executors that
+-- are gone.
+CREATE FUNCTION {schema}.saga_sweep(
+  retention bigint, is_archived boolean, at_most bigint
+) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   old uuid[];
 BEGIN
@@ -483,6 +494,9 @@ BEGIN
     ORDER BY s.ended LIMIT at_most FOR UPDATE SKIP LOCKED
   )
   SELECT coalesce(array_agg(f.id), '{}') INTO old FROM free f;
+  IF is_archived THEN
+    PERFORM {schema}.saga_archive_these(old);
+  END IF;
   DELETE FROM {schema}.saga_event e WHERE e.saga = ANY (old);
   DELETE FROM {schema}.saga_mail l WHERE l.saga = ANY (old);
   DELETE FROM {schema}.saga s WHERE s.id = ANY (old);

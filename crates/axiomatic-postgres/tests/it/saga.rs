@@ -1,7 +1,9 @@
 //! What sagas do with PostgreSQL's transactions and locks.
 
+mod archive;
 mod batches;
 mod cancel;
+mod lines;
 mod local;
 mod locked;
 mod races;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use axiomatic_coordination::outbox::Bucket;
 use axiomatic_coordination::saga::{
     Append, Appended, Change, Definition, ExecutorId, Kind, Lease, Loaded, Mail, Posted, Record,
-    SagaId, Stage, Start, Started, Store, Subject, Wake,
+    SagaId, Stage, Start, Started, Store, Subject, Swept, Wake,
 };
 use axiomatic_postgres::Database;
 use axiomatic_postgres::saga::Sagas;

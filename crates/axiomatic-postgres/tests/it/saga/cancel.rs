@@ -5,8 +5,9 @@
 use std::collections::HashSet;
 use std::pin::Pin;
 
-use axiomatic_coordination::saga::Departing;
+use axiomatic_coordination::saga::{Departing, Locked};
 
+use super::lines::{last, wants};
 use super::local::pay;
 use super::*;
 use crate::cancel::{BOTH, polled};
@@ -45,7 +46,8 @@ fn ids() -> [SagaId; 4] {
 async fn reset(scene: &Scene) -> Stage {
     let clear = "DELETE FROM {schema}.saga; DELETE FROM {schema}.saga_event; \
                  DELETE FROM {schema}.saga_mail; DELETE FROM {schema}.saga_executor; \
-                 DELETE FROM {schema}.account; \
+                 DELETE FROM {schema}.account; DELETE FROM {schema}.saga_lock; \
+                 DELETE FROM {schema}.saga_archive; \
                  UPDATE {schema}.saga_lease SET owner = NULL, epoch = 0";
     scene.execute(clear).await;
     let [held, due, ended, _] = ids();
@@ -62,6 +64,9 @@ async fn reset(scene: &Scene) -> Stage {
     assert_eq!(scene.append(&lease, &last).await, Appended::Held);
     let started = scene.store.start(&start(due)).await;
     assert_eq!(started.expect("an answer"), Started::Waits);
+    // It has what another may want.
+    let locked = scene.store.lock(&lease, &wants(held, &["a"])).await;
+    assert_eq!(locked.expect("an answer"), Locked::Held);
     Stage { held, due, lease }
 }
 
@@ -74,10 +79,12 @@ async fn rows(scene: &Scene) -> Vec<String> {
         "saga_mail",
         "saga_lease",
         "saga_executor",
+        "saga_lock",
+        "saga_archive",
         "account",
     ] {
         let rows = format!(
-            "SELECT (to_jsonb(t) - '{{at,nth,until,since,started,changed}}'::text[] \
+            "SELECT (to_jsonb(t) - '{{at,nth,until,since,started,changed,place,log_at,mail_at}}'::text[] \
              || jsonb_build_object('wake', to_jsonb(t)->'wake' <> 'null', \
              'mail_due', to_jsonb(t)->'mail_due' <> 'null', \
              'ended', to_jsonb(t)->'ended' <> 'null'))::text FROM {{schema}}.{table} t"
@@ -108,7 +115,7 @@ async fn operations_that_are_dropped_are_done_or_not_done_and_can_be_asked_again
     let Some(scene) = Scene::with(2).await else {
         return;
     };
-    let operations: [(&str, Operation); 11] = [
+    let operations: [(&str, Operation); 13] = [
         (
             "attend",
             operation!(|scene, stage| async {
@@ -179,6 +186,21 @@ async fn operations_that_are_dropped_are_done_or_not_done_and_can_be_asked_again
             operation!(|scene, stage| async { scene.store.post(stage.due, &letter(2)).await }),
         ),
         (
+            "lock",
+            operation!(|scene, stage| async {
+                let mut free = wants(stage.held, &["b", "c"]);
+                free.name = "more".into();
+                scene.store.lock(&stage.lease, &free).await
+            }),
+        ),
+        (
+            "lock what another has",
+            operation!(|scene, stage| async {
+                let wants = wants(stage.due, &["a", "b"]);
+                scene.store.lock(&stage.lease, &wants).await
+            }),
+        ),
+        (
             "find",
             operation!(|scene, stage| async {
                 let found = scene.store.find(stage.due).await;
@@ -224,7 +246,7 @@ async fn takes_sweeps_and_work_that_are_dropped_are_done_or_not_done() {
     let Some(scene) = Scene::with(2).await else {
         return;
     };
-    let operations: [(&str, Operation); 3] = [
+    let operations: [(&str, Operation); 4] = [
         (
             "take",
             operation!(|scene, stage| async {
@@ -235,7 +257,11 @@ async fn takes_sweeps_and_work_that_are_dropped_are_done_or_not_done() {
         ),
         (
             "sweep",
-            operation!(|scene, stage| scene.store.sweep(Duration::ZERO, 10)),
+            operation!(|scene, stage| scene.store.sweep(Duration::ZERO, Swept::Deleted, 10)),
+        ),
+        (
+            "sweep to the archive",
+            operation!(|scene, stage| scene.store.sweep(Duration::ZERO, Swept::Archived, 10)),
         ),
         (
             "work",
@@ -262,6 +288,75 @@ async fn takes_sweeps_and_work_that_are_dropped_are_done_or_not_done() {
                 assert!(tables == before || tables == done, "{what}: {tables:#?}");
                 found.insert(tables);
                 until_all_is_written(&scene, &stage).await;
+                if completed.is_some() {
+                    assert!(polls > 1, "{what}: it waits for the server");
+                    break;
+                }
+            }
+        }
+        assert_eq!(found.len(), 2, "{what}: dropped before and behind");
+    }
+}
+
+/// Who waited hears of it, if not by who has ended, by who attends.
+#[tokio::test]
+async fn ends_that_are_dropped_are_passed_on_or_not_done() {
+    let Some(scene) = Scene::with(2).await else {
+        return;
+    };
+    let operations: [(&str, Operation); 2] = [
+        (
+            "append",
+            operation!(|scene, stage| scene.store.append(&stage.lease, &last(stage.held, 1))),
+        ),
+        (
+            "work",
+            operation!(|scene, stage| {
+                let work = pay(scene, last(stage.held, 1).change);
+                let store = &scene.store;
+                store.append_with(&stage.lease, stage.held, 1, work)
+            }),
+        ),
+    ];
+    let reset = async || {
+        let stage = reset(&scene).await;
+        let wanted = wants(stage.due, &["a"]);
+        let waits = scene.store.lock(&stage.lease, &wanted).await;
+        assert_eq!(waits.expect("an answer"), Locked::Waits);
+        stage
+    };
+    let attend = async || {
+        scene
+            .store
+            .attend(&scene.executor, HOUR)
+            .await
+            .expect("an answer");
+    };
+    for (what, operation) in operations {
+        let stage = reset().await;
+        attend().await;
+        let before = rows(&scene).await;
+        operation(&scene, &stage).await;
+        attend().await;
+        let done = rows(&scene).await;
+        let letters = done
+            .iter()
+            .filter(|row| row.starts_with("saga_mail "))
+            .count();
+        assert_eq!(letters, 3, "{done:#?}");
+        let mut found = HashSet::new();
+        for dropped in BOTH {
+            for polls in 0.. {
+                let stage = reset().await;
+                let completed = polled(operation(&scene, &stage), polls, dropped).await;
+                until_all_is_written(&scene, &stage).await;
+                attend().await;
+                // Who passes on may have it locked, and then has not done yet.
+                scene.until_nobody_is_at_work().await;
+                let tables = rows(&scene).await;
+                let what = format!("{what}, {dropped:?} after {polls} polls");
+                assert!(tables == before || tables == done, "{what}: {tables:#?}");
+                found.insert(tables);
                 if completed.is_some() {
                     assert!(polls > 1, "{what}: it waits for the server");
                     break;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use axiomatic_coordination::Why;
-use axiomatic_coordination::saga::{Departing, Worked};
+use axiomatic_coordination::saga::{Departing, Locked, Worked};
 use axiomatic_postgres::saga::SagaWork;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -210,7 +210,14 @@ async fn work_keeps_nobody_waiting() {
         let of_other = lease_of(&leases, other);
         let next = line(other, 1, "b");
         assert_eq!(scene.append(&of_other, &next).await, Appended::Held);
-        assert_eq!(scene.store.sweep(Duration::ZERO, 10).await.unwrap(), 0);
+        assert_eq!(
+            scene
+                .store
+                .sweep(Duration::ZERO, Swept::Deleted, 10)
+                .await
+                .unwrap(),
+            0
+        );
         let given_back = scene
             .store
             .release(&scene.executor, &leases, Departing::Yes);
@@ -276,6 +283,20 @@ async fn all_operations_at_once_neither_fail_nor_deadlock() {
                     if after == 30 {
                         next.change.stage = Stage::Done;
                     }
+                    // Of every two that want some, both want one of them.
+                    let names = ["a", "b", "c"];
+                    let both = names
+                        .iter()
+                        .enumerate()
+                        .filter(|(nth, _)| *nth as u128 != round % 3);
+                    let both: Vec<_> = both.map(|(_, name)| *name).collect();
+                    let wanted = super::lines::wants(loaded.saga, &both);
+                    let locked = scene.store.lock(&loaded.lease, &wanted).await.unwrap();
+                    count(match locked {
+                        Locked::Held => "has",
+                        Locked::Waits => "waits",
+                        Locked::Busy | Locked::Lost => "has not",
+                    });
                     let appended = if round % 3 == 0 {
                         let change = next.change;
                         let insert = scene.sql("INSERT INTO {schema}.account VALUES ('x')");
@@ -317,7 +338,11 @@ async fn all_operations_at_once_neither_fail_nor_deadlock() {
                         .release(&executor, &leases, stays)
                         .await
                         .unwrap();
-                    scene.store.sweep(Duration::ZERO, 2).await.unwrap();
+                    scene
+                        .store
+                        .sweep(Duration::ZERO, Swept::Deleted, 2)
+                        .await
+                        .unwrap();
                 }
             }
             counted
@@ -335,5 +360,10 @@ async fn all_operations_at_once_neither_fail_nor_deadlock() {
     assert!(all.get("held").is_some_and(|times| *times > 0), "{all:?}");
     let worked = all.get("worked").copied().unwrap_or(0);
     assert_eq!(scene.accounts().await, i64::from(worked));
+    assert!(all.get("has").is_some_and(|times| *times > 0), "{all:?}");
+    let ended = "SELECT count(*) FROM {schema}.saga_lock k \
+                 LEFT JOIN {schema}.saga s ON s.id = k.saga \
+                 WHERE s.id IS NULL OR s.ended IS NOT NULL";
+    assert_eq!(scene.number(ended).await, 0, "they stand there for ever");
     scene.until_nobody_is_at_work().await;
 }

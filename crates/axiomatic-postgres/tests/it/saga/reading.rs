@@ -79,8 +79,22 @@ async fn a_saga_is_begun_taken_told_and_ended() {
         []
     );
     assert_eq!(scene.store.count().await.unwrap(), [0, 0, 0, 0, 1, 0, 0]);
-    assert_eq!(scene.store.sweep(HOUR, usize::MAX).await.unwrap(), 0);
-    assert_eq!(scene.store.sweep(Duration::ZERO, 10).await.unwrap(), 1);
+    assert_eq!(
+        scene
+            .store
+            .sweep(HOUR, Swept::Deleted, usize::MAX)
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        scene
+            .store
+            .sweep(Duration::ZERO, Swept::Deleted, 10)
+            .await
+            .unwrap(),
+        1
+    );
     assert_eq!(scene.store.find(saga).await.unwrap(), None);
     assert_eq!(scene.post(saga, &letter(3)).await, Posted::Missing);
 }

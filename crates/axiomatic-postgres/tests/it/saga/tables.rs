@@ -98,7 +98,14 @@ async fn claims_takes_and_sweeps_write_only_what_they_return() {
         let is_taken = taken.iter().any(|taken| taken.to_string() == *saga);
         assert_eq!(now[saga] != *place, is_taken, "{saga}");
     }
-    assert_eq!(scene.store.sweep(Duration::ZERO, 2).await.unwrap(), 2);
+    assert_eq!(
+        scene
+            .store
+            .sweep(Duration::ZERO, Swept::Deleted, 2)
+            .await
+            .unwrap(),
+        2
+    );
     let swept = places(&scene).await;
     assert_eq!(swept.len(), now.len() - 2);
     for (saga, place) in &swept {
@@ -165,13 +172,28 @@ async fn rows_are_found_by_indexes() {
         let work = super::local::pay(&scene, change(vec![record(Kind::Done, "pay")]));
         let worked = scene.store.append_with(&lease, saga, 2, work).await;
         assert!(format!("{worked:?}").starts_with("Ok(Done"), "{worked:?}");
+        // One that waits for another, and has it when that has ended.
+        let (next, of_next) = scene.held(&leases).await;
+        for (saga, lease) in [(saga, &lease), (next, &of_next)] {
+            let wanted = super::lines::wants(saga, &["a", "b"]);
+            scene.store.lock(lease, &wanted).await.unwrap();
+        }
+        assert_eq!(scene.store.line("a").await.unwrap().len(), 2);
+        scene.store.attend(&scene.executor, HOUR).await.unwrap();
         let mut last = line(saga, 3, "c");
         last.change.stage = Stage::Done;
         assert_eq!(scene.append(&lease, &last).await, Appended::Held);
+        let mut last = line(next, 1, "c");
+        last.change.stage = Stage::Done;
+        assert_eq!(scene.append(&of_next, &last).await, Appended::Held);
         scene.store.find(saga).await.unwrap();
         scene.store.list(Stage::Done, None, 3).await.unwrap();
         scene.store.list(Stage::Done, Some(saga), 3).await.unwrap();
-        scene.store.sweep(Duration::ZERO, 1).await.unwrap();
+        scene
+            .store
+            .sweep(Duration::ZERO, Swept::Deleted, 1)
+            .await
+            .unwrap();
     };
     all().await;
     scene
@@ -189,13 +211,22 @@ async fn rows_are_found_by_indexes() {
              FROM generate_series(1, 8000) n; \
              INSERT INTO {schema}.saga_mail (saga, id, subject, name, data, at) \
              SELECT md5(n::text)::uuid, md5(n::text)::uuid, 'signal', '', '', now() \
-             FROM generate_series(1, 8000) n",
+             FROM generate_series(1, 8000) n; \
+             INSERT INTO {schema}.saga_lock (resource, place, saga, name, mode, letter, told) \
+             SELECT 'other/' || n % 4000, -n, md5(n::text)::uuid, '', 'exclusive', \
+             md5(n::text)::uuid, true FROM generate_series(1, 8000) n; \
+             INSERT INTO {schema}.saga_archive (saga, bucket, name, version, hash, input, stage, \
+             length, started, changed, ended) SELECT md5(n::text)::uuid, 1, '', 1, 1, '', 'done', \
+             0, now(), now(), now() FROM generate_series(1, 8000) n",
         )
         .await;
-    let read = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables \
-                WHERE schemaname = '{schema}' AND relname IN ('saga', 'saga_event', 'saga_mail')";
-    let fetched = "SELECT sum(idx_tup_fetch)::bigint FROM pg_stat_user_tables \
-                   WHERE schemaname = '{schema}' AND relname IN ('saga', 'saga_event', 'saga_mail')";
+    let sum = |of| {
+        format!(
+            "SELECT sum({of})::bigint FROM pg_stat_user_tables WHERE schemaname = '{{schema}}' \
+             AND relname IN ('saga', 'saga_event', 'saga_mail', 'saga_lock', 'saga_archive')"
+        )
+    };
+    let (read, fetched) = (&sum("seq_tup_read"), &sum("idx_tup_fetch"));
     let before = (scene.number(read).await, scene.number(fetched).await);
     const ROUNDS: i64 = 10;
     for _ in 0..ROUNDS {
@@ -210,4 +241,29 @@ async fn rows_are_found_by_indexes() {
         fetched < ROUNDS * 600,
         "{fetched}: more than what is asked for"
     );
+}
+
+/// A look at an index, when it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saga_without_locks_looks_for_them_once() {
+    const SAGAS: i64 = 10;
+    let Some(scene) = Scene::with(1).await else {
+        return;
+    };
+    let leases = scene.claim().await;
+    let scans = "SELECT seq_scan + idx_scan FROM pg_stat_user_tables \
+                 WHERE relid = '{schema}.saga_lock'::regclass";
+    let before = scene.number(scans).await;
+    for _ in 0..SAGAS {
+        let (saga, lease) = scene.held(&leases).await;
+        for after in 1..5 {
+            let mut next = line(saga, after, "b");
+            if after == 4 {
+                next.change.stage = Stage::Done;
+            }
+            assert_eq!(scene.append(&lease, &next).await, Appended::Held);
+        }
+    }
+    end_session(&scene).await;
+    assert_eq!(scene.number(scans).await - before, SAGAS);
 }
