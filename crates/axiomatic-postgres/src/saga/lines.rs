@@ -64,7 +64,7 @@ impl Lines {
                 Param::array([&*request.name]),
             ];
             let rows = self.database.query(&self.sql.tell, &params).await?;
-            reach("postgres.saga.lock.done");
+            reach("postgres.saga.lock.looked");
             if self.told(&rows)? {
                 return Ok(Locked::Held);
             }
