@@ -169,6 +169,7 @@ mod local;
 mod look;
 mod mail;
 mod row;
+mod stands;
 mod start;
 mod store;
 mod sweep;
