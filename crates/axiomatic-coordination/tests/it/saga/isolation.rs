@@ -1,4 +1,5 @@
-//! What keeps sagas out of each other's way.
+//! What keeps sagas out of each other's way. One file, because the tests share
+//! a scene of sagas that lock, come in and go out.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
