@@ -154,6 +154,9 @@
 //!   `sagas_end_with_each_effect_once_though_executors_die_under_them`). Who
 //!   follows begins again what was begun
 //!   (`who_follows_begins_again_what_was_begun`).
+//! - An action is launched once for each line that says that it begins, and
+//!   after it is written: also if the saga was read before it was let go of
+//!   (`a_saga_that_was_taken_before_it_was_let_go_launches_nothing_again`).
 //! - What is in doubt is tried again under the same key, and undone if the saga
 //!   turns
 //!   (`what_is_in_doubt_is_tried_again_with_the_same_key_and_undone_at_last`),
