@@ -156,7 +156,10 @@
 //!   (`who_follows_begins_again_what_was_begun`).
 //! - An action is launched once for each line that says that it begins, and
 //!   after it is written: also if the saga was read before it was let go of
-//!   (`a_saga_that_was_taken_before_it_was_let_go_launches_nothing_again`).
+//!   (`a_saga_that_was_taken_before_it_was_let_go_launches_nothing_again`), or
+//!   it is not known who began it
+//!   (`what_another_has_begun_is_launched_when_it_is_written_that_it_begins`,
+//!   `what_was_launched_is_not_launched_again_by_a_caller_that_asks_again`).
 //! - What is in doubt is tried again under the same key, and undone if the saga
 //!   turns
 //!   (`what_is_in_doubt_is_tried_again_with_the_same_key_and_undone_at_last`),
@@ -177,8 +180,11 @@
 //! - A saga that waits can be signalled and cancelled
 //!   (`a_signal_is_waited_for_and_a_cancelled_saga_is_unwound`), but not behind
 //!   its pivot (`a_saga_is_cancelled_before_its_pivot_and_not_behind_it`,
-//!   `a_saga_turns_at_its_deadline_unless_it_is_committed`). Each letter is read
-//!   once (`a_letter_that_is_given_twice_is_read_once`).
+//!   `a_saga_turns_at_its_deadline_unless_it_is_committed`); and what has not
+//!   begun when it is cancelled does not begin
+//!   (`a_saga_that_is_cancelled_before_its_start_is_answered_does_not_do_its_pivot`,
+//!   `local_work_that_has_not_had_its_turn_is_not_done_when_the_saga_has_turned`).
+//!   Each letter is read once (`a_letter_that_is_given_twice_is_read_once`).
 //! - What is stuck waits for an operator, and each command is a line of the log
 //!   (`an_undo_that_is_stuck_is_tried_again_when_an_operator_says_so`,
 //!   `an_undo_that_is_stuck_is_left_out_when_an_operator_says_so`,

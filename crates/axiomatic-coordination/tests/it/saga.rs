@@ -4,6 +4,7 @@ mod crashes;
 mod executor_crashes;
 mod gates;
 mod laws;
+mod lost_answers;
 mod operating;
 mod races;
 mod running;

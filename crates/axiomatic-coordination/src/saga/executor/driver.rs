@@ -75,6 +75,9 @@ pub(super) enum Left {
     Lost,
     /// There was one of this id already.
     Before(Started),
+    /// There is one of this id now, begun by a question of this one that was
+    /// not answered, or by another: it is to be run from its log.
+    Begun,
     /// It cannot be run: what its log says is not what this definition does.
     Illegal(Illegal),
     /// The store failed for good.
@@ -150,10 +153,10 @@ impl<'a, S: Store> Driver<'a, S> {
         for (step, item) in &self.aloft {
             progress.fly(*step, *item);
         }
-        for launch in &self.launches {
-            progress.fly(launch.step, launch.item);
-        }
         self.progress = progress;
+        // What was to be begun followed from the log as it was.
+        self.launches.clear();
+        self.locals.clear();
         self.written = loaded.records.len() as u64;
         self.unwritten.clear();
         self.stage = loaded.stage;

@@ -115,8 +115,9 @@ impl<S: Store> Executor<S> {
                 let driver = Driver::begin(shared, Arc::clone(plan), held, mailbox, start);
                 shared.counts.executed();
                 let left = driver.run().await;
-                // What cannot be run is put aside by who runs the others.
-                if !matches!(left, Left::Lost | Left::Illegal(_)) {
+                // What cannot be run is put aside by who runs the others, and
+                // what was begun without an answer is run by them.
+                if !matches!(left, Left::Lost | Left::Illegal(_) | Left::Begun) {
                     inline.orphan = None;
                 }
                 match left {
@@ -124,7 +125,7 @@ impl<S: Store> Executor<S> {
                     Left::Before(Started::Other) => return Err(StartError::Other),
                     Left::Store(error) => return Err(StartError::Store(error)),
                     Left::Illegal(illegal) => return Err(StartError::Value(illegal.into())),
-                    Left::Waiting(_) | Left::Before(_) => {
+                    Left::Waiting(_) | Left::Before(_) | Left::Begun => {
                         drop(inline);
                         return client.wait(definition, saga).await;
                     }

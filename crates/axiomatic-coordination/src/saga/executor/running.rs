@@ -284,7 +284,7 @@ async fn drive<S: Store>(
         let left = AssertUnwindSafe(running).catch_unwind().await;
         let parking = match left {
             Ok(Left::Store(error)) => return Some(error),
-            Ok(Left::Ended(..) | Left::Waiting(_) | Left::Before(_)) => return None,
+            Ok(Left::Ended(..) | Left::Waiting(_) | Left::Before(_) | Left::Begun) => return None,
             Ok(Left::Lost) if held.tenure() == Tenure::Lost => return None,
             // The log is another than it was, and the bucket is held: an
             // append came late whose caller had gone away.

@@ -17,6 +17,10 @@ use tokio::sync::Notify;
 pub(super) enum At {
     /// Before a saga begins.
     Start,
+    /// A saga has begun, and the answer is lost.
+    Unanswered,
+    /// A saga was to begin, and the question is lost.
+    Unasked,
     /// Before something is written.
     Append,
     /// When something is written after which nobody has it.
@@ -78,6 +82,16 @@ impl Gated {
             gate.opened.notified().await;
         }
     }
+
+    /// As [`pass`](Self::pass), where something is lost if the gate is closed.
+    async fn lose(&self, at: At) -> Result<(), StoreError> {
+        let is_lost = matches!(&*self.gate.lock().unwrap(), Some((other, _)) if *other == at);
+        if is_lost {
+            self.pass(at).await;
+            return Err(StoreError::new(axiomatic_coordination::Why::Unavailable));
+        }
+        Ok(())
+    }
 }
 
 impl Store for Gated {
@@ -114,8 +128,13 @@ impl Store for Gated {
     async fn start(&self, start: &Start) -> Result<Started, StoreError> {
         if start.held.is_some() {
             self.pass(At::Start).await;
+            self.lose(At::Unasked).await?;
         }
-        self.inner.start(start).await
+        let started = self.inner.start(start).await?;
+        if start.held.is_some() {
+            self.lose(At::Unanswered).await?;
+        }
+        Ok(started)
     }
 
     async fn take(
@@ -170,11 +189,7 @@ impl Store for Gated {
         work: MemoryWork,
     ) -> Result<Worked, StoreError> {
         let worked = self.inner.append_with(lease, saga, after, work).await;
-        let is_lost = matches!(&*self.gate.lock().unwrap(), Some((At::Work, _)));
-        if is_lost {
-            self.pass(At::Work).await;
-            return Err(StoreError::new(axiomatic_coordination::Why::Unavailable));
-        }
+        self.lose(At::Work).await?;
         worked
     }
 
