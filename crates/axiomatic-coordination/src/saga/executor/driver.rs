@@ -75,8 +75,7 @@ pub(super) enum Left {
     Lost,
     /// There was one of this id already.
     Before(Started),
-    /// There is one of this id now, begun by a question of this one that was
-    /// not answered, or by another: it is to be run from its log.
+    /// There is one now, whoever began it: it is to be run from its log.
     Begun,
     /// It cannot be run: what its log says is not what this definition does.
     Illegal(Illegal),
@@ -328,15 +327,13 @@ impl<'a, S: Store> Driver<'a, S> {
         }
     }
 
-    /// Looks at the clock.
     pub(super) fn tick(&mut self) {
         let (then, here) = self.time;
         let now = self.shared.config.clock.now();
         self.now = then.saturating_add(now.saturating_duration_since(here));
     }
 
-    /// What time it was by the store's clock, about, when something happened
-    /// last.
+    /// What time it was when it was looked at last.
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }

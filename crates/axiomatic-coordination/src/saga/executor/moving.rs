@@ -12,7 +12,7 @@ use crate::crash_points::reach;
 use crate::saga::change::{Change, Wake};
 use crate::saga::definition::{Doing, Run, UndoRun};
 use crate::saga::fault::Fault;
-use crate::saga::machine::{Class, Direction, Illegal, Move, Standing, StepNo, Work};
+use crate::saga::machine::{Class, Direction, Illegal, Move, NO_SIGNAL, Standing, StepNo, Work};
 use crate::saga::record::{Kind, Record, Stage};
 use crate::saga::store::{Store, Then, Worked};
 
@@ -55,15 +55,18 @@ impl<S: Store> Driver<'_, S> {
             }
             Move::Expire { step } => {
                 self.went_forward = true;
-                self.say(Kind::Failed, step, 0, 0, text("no signal came in time"))
+                self.say(Kind::Failed, step, 0, 0, text(NO_SIGNAL))
             }
             Move::TurnLate => self.turn("".into(), "its deadline has passed"),
-            Move::Turn { step } => {
-                let name = self.plan.graph.spec(step).name.clone();
-                self.turn(name, "it was tried as often as it may be")
+            Move::Turn { step, item } => {
+                let spec = self.plan.graph.spec(step);
+                let slot = &self.progress.slots(step)[item as usize];
+                self.turn(spec.name.clone(), &slot.why_no_more(spec.work))
             }
             Move::Stick { step, item } => {
-                let why = text("it was tried as often as it may be");
+                let work = self.plan.graph.spec(step).work;
+                let slot = &self.progress.slots(step)[item as usize];
+                let why = text(&slot.why_no_more(work));
                 self.say(Kind::Stuck, step, item, 0, why)
             }
         }

@@ -125,10 +125,16 @@ impl Progress {
         slot.at = at;
         slot.in_flight = false;
         match record.kind {
-            Kind::Began => slot.attempts = record.attempt,
-            Kind::Doubted => slot.attempts = slot.attempts.max(record.attempt),
-            Kind::UndoBegan => slot.undo_attempts = record.attempt,
-            Kind::UndoDoubted => slot.undo_attempts = slot.undo_attempts.max(record.attempt),
+            Kind::Began => (slot.attempts, slot.fault) = (record.attempt, None),
+            Kind::Doubted => {
+                slot.attempts = slot.attempts.max(record.attempt);
+                slot.fault = Some(record.data.clone());
+            }
+            Kind::UndoBegan => (slot.undo_attempts, slot.fault) = (record.attempt, None),
+            Kind::UndoDoubted => {
+                slot.undo_attempts = slot.undo_attempts.max(record.attempt);
+                slot.fault = Some(record.data.clone());
+            }
             Kind::Done => slot.output = Some(record.data.clone()),
             Kind::UndoRetried => slot.undo_attempts = 0,
             Kind::Resumed => slot.attempts = 0,

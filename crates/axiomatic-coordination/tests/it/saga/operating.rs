@@ -143,6 +143,8 @@ async fn stuck() -> Result<(
     let found = desk.until_it_is(id, Stage::Stuck).await;
     let why = String::from_utf8_lossy(found.summary.result.as_deref().unwrap()).into_owned();
     assert!(why.contains("\"step\":\"first\""), "{why}");
+    let times = "it was tried 2 times, the last: it cannot be undone";
+    assert!(why.contains(times), "{why}");
     Ok((desk, running, saga, switches, id))
 }
 
