@@ -131,7 +131,7 @@
 //! |---|---|
 //! | [`retry_undo`](Client::retry_undo) | has the undo tried again, as often as at first |
 //! | [`skip_undo`](Client::skip_undo) | takes the step for undone: somebody did it by hand |
-//! | [`resume`](Client::resume) | has a stuck step tried again; or, if an undo is stuck, has the saga go forward again: what could not be undone is as done as it was, what was undone is done anew under another key |
+//! | [`resume`](Client::resume) | has a stuck step tried again; or, if an undo is stuck, has the saga go forward again: what could not be undone is as done as it was, what was undone is done anew under another key; or has a parked saga run again as it is |
 //! | [`abandon`](Client::abandon) | ends the saga as it is |
 //! | [`cancel`](Client::cancel) | turns a saga whose pivot has not begun; or whose pivot is stuck, on the word of the operator that it did not happen |
 //!
@@ -198,7 +198,9 @@
 //!   (`who_shuts_down_waits_for_what_is_running_and_begins_nothing_more`).
 //! - A saga that cannot be run is put aside, and costs the others nothing
 //!   (`a_saga_of_an_unknown_definition_waits_for_who_knows_it`,
-//!   `a_saga_that_ends_its_process_is_put_aside_and_an_operator_brings_it_back`).
+//!   `a_saga_that_ends_its_process_is_put_aside_and_an_operator_brings_it_back`),
+//!   to where it was
+//!   (`a_saga_that_ends_its_process_while_it_is_unwound_is_resumed_to_be_unwound`).
 //!   One of an older version is run by who says that it runs it
 //!   (`a_saga_of_an_older_version_is_run_by_who_says_that_it_runs_it`).
 //! - What has ended is kept for its retention
