@@ -6,6 +6,7 @@ mod counts;
 mod doing;
 mod driver;
 mod moving;
+mod parking;
 mod running;
 mod shared;
 mod tending;
@@ -24,7 +25,7 @@ pub use config::{Config, ConfigError};
 pub use counts::Snapshot;
 
 use self::driver::{Driver, Left};
-use self::shared::{Entry, Shared};
+use self::shared::{Entry, Orphan, Shared};
 use super::client::{Client, Ended, StartError};
 use super::definition::{Plan, Saga};
 use super::id::SagaId;
@@ -109,7 +110,11 @@ impl<S: Store> Executor<S> {
                 let mut inline = Inline {
                     shared,
                     entry: Some(entry),
-                    orphan: Some((saga, held.clone())),
+                    orphan: Some(Orphan {
+                        saga,
+                        held: held.clone(),
+                        start: Some(start.clone()),
+                    }),
                 };
                 let mailbox = Arc::clone(&inline.entry.as_ref().expect("just made").mailbox);
                 let driver = Driver::begin(shared, Arc::clone(plan), held, mailbox, start);
@@ -143,14 +148,14 @@ impl<S: Store> Executor<S> {
 struct Inline<'a, S: Store> {
     shared: &'a Shared<S>,
     entry: Option<Entry<'a, S>>,
-    orphan: Option<(SagaId, tenure::Held)>,
+    orphan: Option<Orphan>,
 }
 
 impl<S: Store> Drop for Inline<'_, S> {
     fn drop(&mut self) {
         self.entry = None;
-        if let Some((saga, held)) = self.orphan.take() {
-            self.shared.orphans.put(saga, held);
+        if let Some(orphan) = self.orphan.take() {
+            self.shared.orphans.put(orphan);
         }
     }
 }

@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 pub(super) enum At {
     /// Before a saga begins.
     Start,
+    /// A saga that begins is on its way: whoever sent it may go away.
+    Starting,
     /// A saga has begun, and the answer is lost.
     Unanswered,
     /// A saga was to begin, and the question is lost.
@@ -50,6 +52,13 @@ pub(super) struct Gate {
     pub(super) opened: Notify,
 }
 
+impl Gate {
+    async fn pass(&self) {
+        self.arrived.notify_one();
+        self.opened.notified().await;
+    }
+}
+
 impl Gated {
     pub(super) fn new() -> Self {
         Gated {
@@ -69,25 +78,24 @@ impl Gated {
         gate
     }
 
+    fn closed(&self, at: At) -> Option<Arc<Gate>> {
+        let mut closed = self.gate.lock().unwrap();
+        match &*closed {
+            Some((other, _)) if *other == at => closed.take().map(|(_, gate)| gate),
+            _ => None,
+        }
+    }
+
     async fn pass(&self, at: At) {
-        let gate = {
-            let mut closed = self.gate.lock().unwrap();
-            match &*closed {
-                Some((other, _)) if *other == at => closed.take(),
-                _ => None,
-            }
-        };
-        if let Some((_, gate)) = gate {
-            gate.arrived.notify_one();
-            gate.opened.notified().await;
+        if let Some(gate) = self.closed(at) {
+            gate.pass().await;
         }
     }
 
     /// As [`pass`](Self::pass), where something is lost if the gate is closed.
     async fn lose(&self, at: At) -> Result<(), StoreError> {
-        let is_lost = matches!(&*self.gate.lock().unwrap(), Some((other, _)) if *other == at);
-        if is_lost {
-            self.pass(at).await;
+        if let Some(gate) = self.closed(at) {
+            gate.pass().await;
             return Err(StoreError::new(axiomatic_coordination::Why::Unavailable));
         }
         Ok(())
@@ -129,6 +137,14 @@ impl Store for Gated {
         if start.held.is_some() {
             self.pass(At::Start).await;
             self.lose(At::Unasked).await?;
+            if let Some(gate) = self.closed(At::Starting) {
+                let (inner, start) = (self.inner.clone(), start.clone());
+                let arriving = tokio::spawn(async move {
+                    gate.pass().await;
+                    inner.start(&start).await
+                });
+                return arriving.await.expect("no panic");
+            }
         }
         let started = self.inner.start(start).await?;
         if start.held.is_some() {
@@ -157,18 +173,10 @@ impl Store for Gated {
     async fn append(&self, lease: &Lease, append: &Append) -> Result<Appended, StoreError> {
         if !append.change.records.is_empty() {
             // On its way: whoever sent it may go away, and it comes.
-            let gate = {
-                let mut closed = self.gate.lock().unwrap();
-                match &*closed {
-                    Some((At::Append, _)) => closed.take(),
-                    _ => None,
-                }
-            };
-            if let Some((_, gate)) = gate {
+            if let Some(gate) = self.closed(At::Append) {
                 let (inner, lease, append) = (self.inner.clone(), lease.clone(), append.clone());
                 let arriving = tokio::spawn(async move {
-                    gate.arrived.notify_one();
-                    gate.opened.notified().await;
+                    gate.pass().await;
                     inner.append(&lease, &append).await
                 });
                 return arriving.await.expect("no panic");

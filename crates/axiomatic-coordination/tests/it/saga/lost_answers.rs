@@ -140,6 +140,31 @@ async fn what_was_launched_is_not_launched_again_by_a_caller_that_asks_again() -
     Ok(())
 }
 
+/// Its caller goes away while it is on its way to the database, and nobody finds
+/// it there who looks at once.
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_begins_when_its_caller_has_gone_is_run() -> Result {
+    let store = Gated::new();
+    let (saga, launches) = launching(&store, false);
+    let running = ready(&store, &saga).await;
+    let id = SagaId::unique();
+    let late = store.close(At::Starting);
+    let mut execute = Box::pin(running.executor.execute(&saga, id, &1));
+    tokio::select! {
+        _ = &mut execute => panic!("it is on its way"),
+        () = late.arrived.notified() => {}
+    }
+    drop(execute);
+    // All that is ready has had its turn.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    late.opened.notify_one();
+    let client = Client::new(store.clone());
+    assert_eq!(ends(client.wait(&saga, id)).await?, Ended::Done(1));
+    assert_eq!(launches.lock().unwrap().len(), 1);
+    running.stop().await;
+    Ok(())
+}
+
 /// Of two steps in the saga's database one is asked for and not answered, and
 /// an operator cancels before the other's turn.
 #[tokio::test(start_paused = true)]
