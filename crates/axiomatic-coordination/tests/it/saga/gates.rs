@@ -13,7 +13,7 @@ use axiomatic_coordination::{Memory, StoreError};
 use tokio::sync::Notify;
 
 /// An operation at which there is a gate.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum At {
     /// Before a saga begins.
     Start,

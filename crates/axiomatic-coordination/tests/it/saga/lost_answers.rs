@@ -133,7 +133,7 @@ async fn what_was_launched_is_not_launched_again_by_a_caller_that_asks_again() -
     };
     let (executed, ()) = ends(async { tokio::join!(second, meanwhile) }).await;
     assert_eq!(executed?, Ended::Done(1));
-    let launches = launches.lock().unwrap();
+    let launches = launches.lock().unwrap().clone();
     let attempts: Vec<_> = launches.iter().map(|(attempt, _)| *attempt).collect();
     assert_eq!(attempts, [1, 2]);
     running.stop().await;
