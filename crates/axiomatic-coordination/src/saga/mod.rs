@@ -194,7 +194,9 @@
 //!   (`a_saga_begun_by_a_client_is_run_by_whoever_has_its_bucket`), also when the
 //!   caller that ran it goes away
 //!   (`a_saga_whose_caller_goes_away_at_any_poll_goes_on`,
-//!   `a_saga_that_begins_when_its_caller_has_gone_is_run`). Who shuts down waits
+//!   `a_saga_that_begins_when_its_caller_has_gone_is_run`) or a lease is
+//!   prolonged too late
+//!   (`what_was_dropped_before_its_lease_was_heard_to_be_prolonged_is_run_again`). Who shuts down waits
 //!   for what is running
 //!   (`who_shuts_down_waits_for_what_is_running_and_begins_nothing_more`).
 //! - A saga that cannot be run is put aside, and costs the others nothing

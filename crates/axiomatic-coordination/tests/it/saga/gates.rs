@@ -29,6 +29,8 @@ pub(super) enum At {
     LetGo,
     /// Before leases are prolonged.
     Attend,
+    /// When leases were prolonged.
+    Attended,
     /// Local work is done, and its answer is lost.
     Work,
     /// Before buckets are claimed.
@@ -111,7 +113,9 @@ impl Store for Gated {
 
     async fn attend(&self, executor: &ExecutorId, ttl: Duration) -> Result<Attended, StoreError> {
         self.pass(At::Attend).await;
-        self.inner.attend(executor, ttl).await
+        let attended = self.inner.attend(executor, ttl).await?;
+        self.pass(At::Attended).await;
+        Ok(attended)
     }
 
     async fn claim(

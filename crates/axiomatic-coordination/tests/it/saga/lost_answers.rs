@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axiomatic_coordination::saga::{
-    BUCKETS, Builder, Client, Ended, Kind, Saga, SagaId, Stage, Was,
+    BUCKETS, Builder, Client, Config, Ended, Kind, Saga, SagaId, Stage, Was,
 };
 
 use super::gates::{At, Gated};
@@ -136,6 +136,37 @@ async fn what_was_launched_is_not_launched_again_by_a_caller_that_asks_again() -
     let launches = launches.lock().unwrap().clone();
     let attempts: Vec<_> = launches.iter().map(|(attempt, _)| *attempt).collect();
     assert_eq!(attempts, [1, 2]);
+    running.stop().await;
+    Ok(())
+}
+
+/// Leases are prolonged, and the answer comes when they have ended here and
+/// what ran was dropped.
+#[tokio::test(start_paused = true)]
+async fn what_was_dropped_before_its_lease_was_heard_to_be_prolonged_is_run_again() -> Result {
+    let store = Gated::new();
+    let (saga, launches) = launching(&store, true);
+    let lease = Duration::from_secs(30);
+    let running = run(&store, &saga, Config::new().lease(lease));
+    let client = Client::new(store.clone());
+    let id = SagaId::unique();
+    client.start(&saga, id, &1).await?;
+    ends(async {
+        while launches.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let late = store.close(At::Attended);
+    ends(late.arrived.notified()).await;
+    ends(async {
+        while running.executor.snapshot().buckets > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    late.opened.notify_one();
+    assert_eq!(ends(client.wait(&saga, id)).await?, Ended::Done(1));
     running.stop().await;
     Ok(())
 }
