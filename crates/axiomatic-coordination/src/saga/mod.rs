@@ -159,6 +159,12 @@
 //!   `sagas_end_with_each_effect_once_though_executors_die_under_them`). Who
 //!   follows begins again what was begun
 //!   (`who_follows_begins_again_what_was_begun`).
+//! - An action is launched once for each line that says that it begins, and
+//!   after it is written: also if the saga was read before it was let go of
+//!   (`a_saga_that_was_taken_before_it_was_let_go_launches_nothing_again`), or
+//!   it is not known who began it
+//!   (`what_another_has_begun_is_launched_when_it_is_written_that_it_begins`,
+//!   `what_was_launched_is_not_launched_again_by_a_caller_that_asks_again`).
 //! - What is in doubt is tried again under the same key, and undone if the saga
 //!   turns
 //!   (`what_is_in_doubt_is_tried_again_with_the_same_key_and_undone_at_last`),
@@ -179,8 +185,11 @@
 //! - A saga that waits can be signalled and cancelled
 //!   (`a_signal_is_waited_for_and_a_cancelled_saga_is_unwound`), but not behind
 //!   its pivot (`a_saga_is_cancelled_before_its_pivot_and_not_behind_it`,
-//!   `a_saga_turns_at_its_deadline_unless_it_is_committed`). Each letter is read
-//!   once (`a_letter_that_is_given_twice_is_read_once`).
+//!   `a_saga_turns_at_its_deadline_unless_it_is_committed`); and what has not
+//!   begun when it is cancelled does not begin
+//!   (`a_saga_that_is_cancelled_before_its_start_is_answered_does_not_do_its_pivot`,
+//!   `local_work_that_has_not_had_its_turn_is_not_done_when_the_saga_has_turned`).
+//!   Each letter is read once (`a_letter_that_is_given_twice_is_read_once`).
 //! - What is stuck waits for an operator, and each command is a line of the log
 //!   (`an_undo_that_is_stuck_is_tried_again_when_an_operator_says_so`,
 //!   `an_undo_that_is_stuck_is_left_out_when_an_operator_says_so`,
@@ -206,12 +215,17 @@
 //! - A saga is run by whoever has its bucket
 //!   (`a_saga_begun_by_a_client_is_run_by_whoever_has_its_bucket`), also when the
 //!   caller that ran it goes away
-//!   (`a_saga_whose_caller_goes_away_at_any_poll_goes_on`). Who shuts down waits
-//!   for what is running
+//!   (`a_saga_whose_caller_goes_away_at_any_poll_goes_on`,
+//!   `a_saga_that_begins_when_its_caller_has_gone_is_run`), or when its lease is
+//!   prolonged too late
+//!   (`what_was_dropped_before_its_lease_was_heard_to_be_prolonged_is_run_again`).
+//!   Who shuts down waits for what is running
 //!   (`who_shuts_down_waits_for_what_is_running_and_begins_nothing_more`).
 //! - A saga that cannot be run is put aside, and costs the others nothing
 //!   (`a_saga_of_an_unknown_definition_waits_for_who_knows_it`,
-//!   `a_saga_that_ends_its_process_is_put_aside_and_an_operator_brings_it_back`).
+//!   `a_saga_that_ends_its_process_is_put_aside_and_an_operator_brings_it_back`),
+//!   to where it was
+//!   (`a_saga_that_ends_its_process_while_it_is_unwound_is_resumed_to_be_unwound`).
 //!   One of an older version is run by who says that it runs it
 //!   (`a_saga_of_an_older_version_is_run_by_who_says_that_it_runs_it`).
 //! - What has ended is kept for its retention

@@ -5,6 +5,7 @@ mod executor_crashes;
 mod gates;
 mod isolation;
 mod laws;
+mod lost_answers;
 mod operating;
 mod races;
 mod running;

@@ -75,6 +75,8 @@ pub(super) enum Left {
     Lost,
     /// There was one of this id already.
     Before(Started),
+    /// There is one now, whoever began it: it is to be run from its log.
+    Begun,
     /// It cannot be run: what its log says is not what this definition does.
     Illegal(Illegal),
     /// The store failed for good.
@@ -150,10 +152,10 @@ impl<'a, S: Store> Driver<'a, S> {
         for (step, item) in &self.aloft {
             progress.fly(*step, *item);
         }
-        for launch in &self.launches {
-            progress.fly(launch.step, launch.item);
-        }
         self.progress = progress;
+        // What was to be begun followed from the log as it was.
+        self.launches.clear();
+        self.locals.clear();
         self.written = loaded.records.len() as u64;
         self.unwritten.clear();
         self.stage = loaded.stage;
@@ -177,13 +179,12 @@ impl<'a, S: Store> Driver<'a, S> {
             let outlook = self.advance().map_err(Left::Illegal)?;
             let is_leaving = self.tenure()? == Tenure::Leaving;
             let wake = self.wake(&outlook, is_leaving);
-            // A saga that has ended with its last local step is let go of.
-            let is_let_go = wake == Wake::Held || self.stage.is_end();
             let must_write = !self.unwritten.is_empty()
                 || self.start.is_some()
                 || self.read > 0
                 || self.stage != outlook.stage
-                || !is_let_go;
+                // Not if it has ended with its last local step.
+                || (wake != Wake::Held && !self.stage.is_end());
             let result = self.result(&outlook);
             if must_write {
                 self.write(outlook.stage, wake, result.clone()).await?;
@@ -327,15 +328,13 @@ impl<'a, S: Store> Driver<'a, S> {
         }
     }
 
-    /// Looks at the clock.
     pub(super) fn tick(&mut self) {
         let (then, here) = self.time;
         let now = self.shared.config.clock.now();
         self.now = then.saturating_add(now.saturating_duration_since(here));
     }
 
-    /// What time it was by the store's clock, about, when something happened
-    /// last.
+    /// What time it was when it was looked at last.
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }
