@@ -63,15 +63,15 @@ impl Sagas {
         start::start(tx, start, None).map_err(store_error)
     }
 
-    /// Changes something, in a savepoint of its own.
+    /// Changes something. If that errs, nothing of it is done.
     async fn change<T>(
         &self,
-        change: impl FnOnce(&mut Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        change: impl Fn(&mut Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
     {
-        Ok(self.database.writer().run(change).await?)
+        Ok(self.database.writer().run_repeatable(change).await?)
     }
 
     /// Reads sagas. Values that are none of ours are damage.
