@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
 use super::leases::{columns, is_held};
+use super::lock::leave_lines;
 use super::row;
 use super::work::{SagaWork, Undone};
 use crate::database::{NOW, now};
@@ -99,6 +100,9 @@ pub(super) fn append(
         reach("sqlite.saga.read");
         tx.prepare_cached(IS_MAILED)?.execute([saga])?;
     }
+    if change.stage.is_end() {
+        leave_lines(tx, *saga)?;
+    }
     Ok(Appended::Held)
 }
 
@@ -130,6 +134,9 @@ pub(super) fn append_with(
         return Err(Undone::Lost);
     }
     wake_for(tx, &change);
+    if change.stage.is_end() {
+        leave_lines(tx, saga)?;
+    }
     Ok(change)
 }
 

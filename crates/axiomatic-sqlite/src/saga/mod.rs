@@ -158,9 +158,11 @@
 //!   tables grow for ever.
 
 mod append;
+mod archive;
 mod due;
 mod leases;
 mod local;
+mod lock;
 mod look;
 mod mail;
 mod row;

@@ -1,6 +1,7 @@
 //! What sagas do with SQLite's tables and transactions.
 
 mod broken;
+mod locks;
 mod order;
 mod processes;
 mod scene;
