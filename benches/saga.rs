@@ -22,7 +22,10 @@
 //! | `floor:inserts in a loop` | the same rows by rusqlite on one thread: 256 sagas in four commits, with nobody to wake |
 //! | `floor:inserts in a loop, undurable` | 256 sagas in one commit: no saga could have run between its lines |
 //! | `ours` | a saga of three steps that do nothing |
-//! | `ours, local` | the same, each step in the transaction that writes its line |
+//! | `ours, local` | one of three steps in its own database that do nothing |
+//!
+//! Beside the rates stands what time all processors gave to one, which is less
+//! moved by what else the machine does.
 //!
 //! All rows take turns in each round, and the ratios are medians of those
 //! within rounds. Not shown: PostgreSQL, and executors in several processes.
@@ -39,7 +42,7 @@ use axiomatic_coordination::saga::{
     Builder, Config, Ended, Executor, Fault, MemorySagas, Plans, Saga, SagaId, Store, Swept,
 };
 use axiomatic_core::BoxError;
-use axiomatic_core::time::Clock;
+use axiomatic_core::time::{Clock, Instant};
 use axiomatic_sqlite::saga::Sagas;
 use axiomatic_sqlite::{Database, Options};
 use harness::allocations_of;
@@ -225,7 +228,7 @@ fn steno(runtime: &Runtime, sagas: usize) -> Result<(f64, f64), BoxError> {
 // SQLite.
 
 fn sqlite(quick: bool) -> Result<(), BoxError> {
-    type Measure = fn(&Path, usize) -> Result<Duration, BoxError>;
+    type Measure = fn(&Path, usize) -> Result<Cost, BoxError>;
     let all: [(&str, Measure); 5] = [
         ("floor:inserts by the writer", inserts_by_the_writer),
         ("floor:inserts in a loop", |path, sagas| {
@@ -244,12 +247,14 @@ fn sqlite(quick: bool) -> Result<(), BoxError> {
     let (rounds, sagas) = if quick { (3, 2_560) } else { (9, 10_240) };
     let directory = tempfile::tempdir()?;
     let mut rates = vec![Vec::new(); all.len()];
+    let mut works = vec![Vec::new(); all.len()];
     for round in 0..rounds {
         for turn in 0..all.len() {
             let at = (round + turn) % all.len();
             let path = directory.path().join(format!("{round}-{at}.sqlite"));
-            let took = all[at].1(&path, sagas)?;
-            rates[at].push(sagas as f64 / took.as_secs_f64());
+            let cost = all[at].1(&path, sagas)?;
+            rates[at].push(sagas as f64 / cost.time.as_secs_f64());
+            works[at].push(cost.work.as_secs_f64() * 1e6 / sagas as f64);
         }
     }
     let ratio = |of: usize, to: usize| {
@@ -257,13 +262,14 @@ fn sqlite(quick: bool) -> Result<(), BoxError> {
         median(rounds.map(|(of, to)| of / to))
     };
     println!(
-        "{:34} {:>10} {:>14} {:>10}",
-        "sqlite, synchronous=FULL", "sagas/s", "to the writer", "to a loop"
+        "{:36} {:>8} {:>14} {:>10} {:>9}",
+        "sqlite, synchronous=FULL", "sagas/s", "to the writer", "to a loop", "CPU us"
     );
     let rate = |of: usize| median(rates[of].iter().copied());
     for (at, (name, _)) in all.iter().enumerate() {
         let (rate, writer, in_loop) = (rate(at), ratio(at, 0), ratio(at, 1));
-        println!("{name:34} {rate:>10.0} {writer:>13.2}x {in_loop:>9.2}x");
+        let work = median(works[at].iter().copied());
+        println!("{name:36} {rate:>8.0} {writer:>13.2}x {in_loop:>9.2}x {work:>9.1}");
     }
     for (at, what) in [(0, "to inserts by the writer"), (1, "to inserts in a loop")] {
         let reached = ratio(3, at);
@@ -274,6 +280,29 @@ fn sqlite(quick: bool) -> Result<(), BoxError> {
     let met = if rate >= 2000.0 { "met" } else { "missed" };
     println!("goal sagas a second: {rate:.0} of at least 2000, {met}");
     Ok(())
+}
+
+/// How long something took, and what time all processors gave it.
+#[derive(Clone, Copy)]
+struct Cost {
+    time: Duration,
+    work: Duration,
+}
+
+impl Cost {
+    fn now() -> (Instant, Duration) {
+        let work = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let work = Duration::new(work.tv_sec as u64, work.tv_nsec as u32);
+        (Clock::Precise.now(), work)
+    }
+
+    fn since((began, before): (Instant, Duration)) -> Self {
+        let (now, after) = Cost::now();
+        Cost {
+            time: now - began,
+            work: after - before,
+        }
+    }
 }
 
 const TABLES: &str = "\
@@ -301,11 +330,11 @@ fn insert(connection: &Connection, id: &[u8; 16], lines: Range<i64>) -> rusqlite
 }
 
 /// Of so many sagas at once, in so many commits.
-fn inserts_in_a_loop(path: &Path, sagas: usize, commits: usize) -> Result<Duration, BoxError> {
+fn inserts_in_a_loop(path: &Path, sagas: usize, commits: usize) -> Result<Cost, BoxError> {
     let connection = Connection::open(path)?;
     connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
     connection.execute_batch(TABLES)?;
-    let began = Clock::Precise.now();
+    let began = Cost::now();
     for _ in 0..sagas / CALLERS {
         let ids = [(); CALLERS].map(|()| SagaId::unique().0.into_bytes());
         for lines in LINES.chunks(LINES.len() / commits) {
@@ -317,10 +346,10 @@ fn inserts_in_a_loop(path: &Path, sagas: usize, commits: usize) -> Result<Durati
             connection.execute_batch("COMMIT")?;
         }
     }
-    Ok(Clock::Precise.now() - began)
+    Ok(Cost::since(began))
 }
 
-fn inserts_by_the_writer(path: &Path, sagas: usize) -> Result<Duration, BoxError> {
+fn inserts_by_the_writer(path: &Path, sagas: usize) -> Result<Cost, BoxError> {
     let runtime = two_workers()?;
     let database = Database::open(path, Options::new())?;
     database
@@ -349,11 +378,11 @@ fn two_workers() -> std::io::Result<Runtime> {
 }
 
 /// So many units of work by all callers together.
-async fn by_callers<F>(units: usize, work: impl Fn() -> F) -> Duration
+async fn by_callers<F>(units: usize, work: impl Fn() -> F) -> Cost
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let began = Clock::Precise.now();
+    let began = Cost::now();
     let callers = (0..CALLERS).map(|_| {
         let work: Vec<_> = (0..units / CALLERS).map(|_| work()).collect();
         tokio::spawn(async move {
@@ -365,7 +394,7 @@ where
     for caller in callers.collect::<Vec<_>>() {
         caller.await.expect("nobody panics here");
     }
-    Clock::Precise.now() - began
+    Cost::since(began)
 }
 
 /// As [`three_steps`], in the saga's own database.
@@ -382,7 +411,7 @@ fn three_local_steps() -> Result<Saga<Sagas, (), ()>, BoxError> {
     Ok(saga.build()?)
 }
 
-fn in_sqlite(path: &Path, sagas: usize, saga: &Saga<Sagas, (), ()>) -> Result<Duration, BoxError> {
+fn in_sqlite(path: &Path, sagas: usize, saga: &Saga<Sagas, (), ()>) -> Result<Cost, BoxError> {
     let runtime = two_workers()?;
     let database = Database::open(path, Options::new())?;
     let store = Sagas::new(&database)?;

@@ -376,11 +376,13 @@ mod tests {
 
     #[test]
     fn an_append_reads_the_lease_and_the_saga() {
-        let plan = plan(&STANDS);
-        let lease = "SEARCH saga_lease USING INTEGER PRIMARY KEY (rowid=?)";
-        let saga = "SEARCH saga USING INDEX sqlite_autoindex_saga_1 (saga=?)";
-        assert!(plan.contains(lease) && plan.contains(saga), "{plan}");
-        assert!(!plan.contains("SCAN saga"), "{plan}");
+        for sql in [GO_ON, MOVE, &STANDS] {
+            let plan = plan(sql);
+            let lease = "SEARCH saga_lease USING INTEGER PRIMARY KEY (rowid=?)";
+            let saga = "SEARCH saga USING INDEX sqlite_autoindex_saga_1 (saga=?)";
+            assert!(plan.contains(lease) && plan.contains(saga), "{plan}");
+            assert!(!plan.contains("SCAN"), "{plan}");
+        }
     }
 
     /// What is the same as before need not be taken out and put in again.
@@ -398,7 +400,10 @@ mod tests {
             let opcodes = opcodes
                 .expect("a program")
                 .map(|opcode| opcode.expect("text"));
-            opcodes.filter(|opcode| opcode.starts_with("Idx")).count()
+            let changes = ["IdxInsert", "IdxDelete"];
+            opcodes
+                .filter(|opcode| changes.contains(&&**opcode))
+                .count()
         };
         assert_eq!(changes(GO_ON), 0);
         assert!(changes(MOVE) > 0);
@@ -406,12 +411,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_found_by_its_key() {
-        for (sql, expected) in [(
-            WRITTEN,
-            "SEARCH saga_event USING PRIMARY KEY (saga=? AND seq>? AND seq<?)",
-        )] {
-            assert_eq!(plan(sql), expected, "{sql}");
-        }
+        let expected = "SEARCH saga_event USING PRIMARY KEY (saga=? AND seq>? AND seq<?)";
+        assert_eq!(plan(WRITTEN), expected);
         for sql in [READ, IS_MAILED] {
             let plan = plan(sql);
             assert!(!plan.contains("SCAN") && !plan.contains("B-TREE"), "{plan}");

@@ -118,7 +118,7 @@ fn is_same(connection: &Connection, start: &Start) -> rusqlite::Result<Started> 
 mod tests {
     use axiomatic_coordination::outbox::Epoch;
     use axiomatic_coordination::saga::{
-        Append, Appended, Definition, ExecutorId, Kind, Record, SagaId, Wake,
+        Append, Appended, Definition, ExecutorId, Kind, Record, SagaId, Stage, Wake,
     };
     use rusqlite::StatementStatus;
 
@@ -197,9 +197,15 @@ mod tests {
                 assert_eq!(appended, Appended::Held);
             }
         }
-        for sql in [INSERT_HELD, append::GO_ON, append::MOVE, append::LINE] {
+        // One for each, and one for each line.
+        for (sql, runs) in [
+            (INSERT_HELD, 200),
+            (append::GO_ON, 200),
+            (append::MOVE, 200),
+            (append::LINE, 600),
+        ] {
             let statement = connection.prepare_cached(sql).expect("is SQL");
-            assert!(statement.get_status(StatementStatus::Run) >= 200, "{sql}");
+            assert_eq!(statement.get_status(StatementStatus::Run), runs, "{sql}");
             let anew = statement.get_status(StatementStatus::RePrepare);
             assert_eq!(anew, 0, "{sql}");
         }

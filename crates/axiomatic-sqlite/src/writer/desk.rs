@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, mpsc};
+use std::thread;
 
 use axiomatic_coordination::Why;
 use axiomatic_coordination::crash_points::reach;
@@ -75,10 +76,38 @@ impl Desk {
     /// Executes what comes until there is nobody left who could send more.
     pub(crate) fn work(&mut self, queue: &mpsc::Receiver<Box<dyn Job>>) {
         let mut group = VecDeque::new();
+        let mut before = 1;
         while let Ok(first) = queue.recv() {
             group.push_back(first);
-            group.extend(queue.try_iter().take(self.group_at_most - 1));
+            self.gather(&mut group, queue, before);
+            before = group.len();
             self.commit_together(&mut group);
+        }
+    }
+
+    /// Takes what is queued. While those are fewer than the group before had,
+    /// the thread gives way, so that those whom that group has answered can
+    /// come again: otherwise the first who do are a group of their own, and
+    /// the others wait for its commit. With 256 callers that have a
+    /// transaction each whenever the last is committed, that was twice as many
+    /// commits.
+    fn gather(
+        &self,
+        group: &mut VecDeque<Box<dyn Job>>,
+        queue: &mpsc::Receiver<Box<dyn Job>>,
+        before: usize,
+    ) {
+        // 32 in place of 8 made no fewer commits.
+        const TURNS: usize = 8;
+        let mut turns = 0;
+        loop {
+            let len = group.len();
+            group.extend(queue.try_iter().take(self.group_at_most - len));
+            if group.len() >= before || turns == TURNS {
+                break;
+            }
+            turns = if group.len() > len { 0 } else { turns + 1 };
+            thread::yield_now();
         }
     }
 

@@ -20,7 +20,8 @@ use crate::transaction::Transaction;
 ///
 /// All that wait when a commit has ended are the next group: each is executed
 /// in a savepoint of its own, and there is one commit for all. Nobody waits
-/// for a group to fill.
+/// for a group to fill; but behind a group of several, the thread lets others
+/// run a few times before the next one begins.
 #[derive(Clone)]
 pub struct Writer {
     jobs: Jobs,

@@ -6,6 +6,7 @@ mod order;
 mod processes;
 mod scene;
 
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use axiomatic_coordination::Why;
@@ -19,7 +20,7 @@ use axiomatic_sqlite::{Database, Options, Tables, Transaction};
 
 pub(crate) use self::scene::{Scene, append, change, letter, line, rows, start};
 use crate::scene::HOUR;
-use crate::support::{Place, hold, insert};
+use crate::support::{Place, hold, insert, queue};
 
 /// A row and a message.
 pub(crate) fn effect(tx: &mut Transaction<'_>) -> Result<(), Fault> {
@@ -370,6 +371,64 @@ async fn of_sagas_that_share_a_commit_one_that_fails_costs_the_others_nothing() 
         assert_eq!(lines, 1 + usize::from(is_done));
     }
     assert_eq!((scene.count("account"), scene.count("outbox")), (10, 10));
+}
+
+/// They share a savepoint, in which all is undone if one fails: then each is
+/// done again in one of its own. What was done before or between is kept.
+#[tokio::test]
+async fn an_append_that_fails_costs_those_of_its_group_nothing() {
+    let scene = Scene::new();
+    let leases = scene.claim_all().await;
+    let mut held = Vec::new();
+    for _ in 0..12 {
+        let mut start = start(SagaId::unique());
+        let lease = &leases[usize::from(start.saga.bucket().0)];
+        start.held = Some((lease.clone(), change([line("book")])));
+        assert_eq!(scene.sagas.start(&start).await.unwrap(), Started::Held);
+        held.push((start.saga, lease.clone()));
+    }
+    let is_damaged = |nth: usize| [4, 5, 10].contains(&nth);
+    for (nth, (saga, _)) in held.iter().enumerate() {
+        if is_damaged(nth) {
+            let damage = "UPDATE saga SET length = 0 WHERE saga = ?1";
+            let damaged = scene.place.look().execute(damage, [saga.0.as_bytes()]);
+            assert_eq!(damaged.unwrap(), 1);
+        }
+    }
+    let gate = hold(scene.database.writer()).await;
+    let (mut appends, mut others) = (Vec::new(), Vec::new());
+    for (nth, (saga, lease)) in held.iter().cloned().enumerate() {
+        let sagas = scene.sagas.clone();
+        let after = u64::from(!is_damaged(nth));
+        let mut appending = Box::pin(async move {
+            let append = append(saga, after, change([line("pay")]));
+            sagas.append(&lease, &append).await
+        });
+        // The first poll sends it.
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(appending.as_mut().poll(&mut context).is_pending());
+        appends.push(appending);
+        if nth == 7 {
+            let other = queue(scene.database.writer(), |tx| insert(tx, "other"));
+            others.push(other);
+        }
+    }
+    gate.open().await;
+    for (nth, appending) in appends.into_iter().enumerate() {
+        match appending.await {
+            Ok(appended) => assert_eq!((appended, is_damaged(nth)), (Appended::Held, false)),
+            Err(error) => assert!(is_damaged(nth), "{nth}: {error}"),
+        }
+        if !is_damaged(nth) {
+            assert_eq!(scene.log(held[nth].0).await.len(), 2, "{nth}");
+        }
+    }
+    for other in others {
+        other.await.unwrap();
+    }
+    assert_eq!(scene.count("account"), 1);
+    assert_eq!(scene.count("saga_event"), 12 + 9);
+    assert_eq!(scene.count("(SELECT * FROM saga WHERE length = 0)"), 3);
 }
 
 fn effect_named(tx: &mut Transaction<'_>, nth: usize) -> Result<(), Fault> {
