@@ -40,11 +40,13 @@ const STANDS: &str = "SELECT resource FROM saga_lock WHERE saga = ?1";
 
 const LEAVE: &str = "DELETE FROM saga_lock WHERE saga = ?1";
 
-/// Those of a line who have not all that they asked for.
+/// Those of a line who have not all that they asked for. Unasked, SQLite reads
+/// those who have it, too: a resource that many share has many of those.
 const WAITING: &str = concat!(
     "SELECT saga, request, ",
     waits!(),
-    " FROM saga_lock AS own WHERE resource = ?1 AND told = 0 ORDER BY place"
+    " FROM saga_lock AS own INDEXED BY saga_lock_waiting \
+     WHERE resource = ?1 AND told = 0 ORDER BY place"
 );
 
 /// That some of a request has to be waited for.

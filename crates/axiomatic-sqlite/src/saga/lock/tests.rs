@@ -17,7 +17,7 @@ fn lines_are_looked_at_by_their_indexes() {
         ),
         (
             LEAVE,
-            vec!["SEARCH saga_lock USING COVERING INDEX saga_lock_by_saga (saga=?)"],
+            vec!["SEARCH saga_lock USING INDEX saga_lock_by_saga (saga=?)"],
         ),
         (
             REQUESTS,
@@ -50,7 +50,7 @@ fn lines_are_looked_at_by_their_indexes() {
             vec!["SEARCH own USING PRIMARY KEY (resource=?)", before],
         ),
     ] {
-        let plan = plan(sql);
+        let plan = plan(sql).replace(" EXISTS", "");
         let steps = plan
             .split("; ")
             .filter(|step| !step.starts_with("CORRELATED"));
@@ -142,7 +142,7 @@ fn what_the_end_of_a_lock_costs_does_not_grow_with_its_line() {
             assert_eq!(locked, Locked::Waits);
         }
         let all = [STANDS, LEAVE, WAITING, WAITS, TOLD];
-        all.map(|sql| steps(&connection, sql));
+        let _ = all.map(|sql| steps(&connection, sql));
         leave_lines(&mut tx, first).expect("leaves");
         spent.push(all.map(|sql| steps(&connection, sql)));
         let in_line = line(&connection, resource).expect("a line");

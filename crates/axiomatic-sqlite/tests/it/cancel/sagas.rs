@@ -126,7 +126,7 @@ impl Set {
                    UNION ALL SELECT format('mail %s %s %s', hex(saga), nth, name) FROM saga_mail \
                    UNION ALL SELECT format('lock %s %s %s %s %s', resource, place, hex(saga), \
                    request, told) FROM saga_lock \
-                   UNION ALL SELECT format('archived %s %s %s', id, hex(saga), length(log)) \
+                   UNION ALL SELECT format('archived %s %s %s', id, hex(saga), length) \
                    FROM saga_archive \
                    UNION ALL SELECT format('lease %s %s %s', bucket, epoch, owner IS NULL) \
                    FROM saga_lease WHERE epoch > 0 \
