@@ -3,6 +3,7 @@
 mod crashes;
 mod executor_crashes;
 mod gates;
+mod isolation;
 mod laws;
 mod operating;
 mod races;

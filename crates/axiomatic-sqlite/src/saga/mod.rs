@@ -171,6 +171,7 @@ mod lock;
 mod look;
 mod mail;
 mod row;
+mod stands;
 mod start;
 mod store;
 mod sweep;

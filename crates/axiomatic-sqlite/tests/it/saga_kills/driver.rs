@@ -88,7 +88,8 @@ impl<'a> Driver<'a> {
         }
         self.keep(&leases).await;
         self.forget(&leases).await;
-        loop {
+        for round in 0.. {
+            assert!(round < 1000, "somebody waits for ever");
             let taken = self.sagas.take(&leases, 2, Duration::ZERO).await.unwrap();
             let [running, unwinding, stuck, parked, ..] = self.sagas.count().await.unwrap();
             let open = running + unwinding + stuck + parked;
