@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-const SECTIONS: [&str; 5] = ["enqueue", "dequeue", "latency", "xmin", "blocked"];
+const SECTIONS: [&str; 6] = ["enqueue", "dequeue", "latency", "xmin", "blocked", "sagas"];
 
-const HELP: &str = "Measures the outbox on PostgreSQL beside floors and peers.
+const HELP: &str = "Measures the outbox and sagas on PostgreSQL beside floors and peers.
 
 Usage: cargo run --release -- [OPTIONS]
 
   --quick         fewer and shorter rounds: a first look
-  --only SECTION  enqueue, dequeue, latency, xmin or blocked; may be repeated
+  --only SECTION  enqueue, dequeue, latency, xmin, blocked or sagas; may be
+                  repeated
   --filter TEXT   only cases whose line contains TEXT; their floors stay
   --rounds N      rounds of each section
   --help          this text

@@ -3,7 +3,8 @@
 //! Whoever has something to write puts it in line. If nobody is writing, a
 //! task is begun which writes what stands in line, as one statement, then what
 //! came meanwhile, and so on, until the line is empty. So nothing waits for
-//! company: a batch is what came while the one before was under way.
+//! company: a batch is what came while the one before was under way, and what
+//! those who were in that one write as soon as they hear of it.
 
 use std::collections::{HashSet, VecDeque};
 use std::error::Error;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::outbox::Wake as Bell;
-use axiomatic_coordination::saga::Wake;
+use axiomatic_coordination::saga::{Change, Wake};
 use axiomatic_coordination::{StoreError, Why};
 use futures::StreamExt;
 use tokio::sync::oneshot;
@@ -105,6 +106,10 @@ struct Writing(Option<Arc<Inner>>);
 impl Writing {
     async fn run(mut self) {
         while let Some(inner) = &self.0 {
+            // Who was answered just now may have more to write: it is asked
+            // before the next batch is made up, or two halves of the callers
+            // would take turns, each with a commit of its own.
+            tokio::task::yield_now().await;
             match inner.next() {
                 Some(batch) => inner.write(batch).await,
                 None => self.0 = None,
@@ -220,10 +225,14 @@ impl Inner {
 fn is_due(what: &What, outcome: Outcome) -> bool {
     match what {
         What::Start(_) => outcome == Outcome::Waits,
-        What::Append(_, append) => {
-            outcome == Outcome::Held && matches!(append.change.wake, Wake::In(_))
-        }
+        What::Append(_, append) => outcome == Outcome::Held && becomes_due(&append.change),
     }
+}
+
+/// Whether a saga may be due behind this change: one that has ended is not, and
+/// one that waits for nothing but mail is if that has come meanwhile.
+pub(super) fn becomes_due(change: &Change) -> bool {
+    change.wake != Wake::Held && !change.stage.is_end()
 }
 
 /// Whether it may be due to one of many that a batch is refused.

@@ -4,14 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use axiomatic_coordination::crash_points::reach;
-use axiomatic_coordination::saga::{Append, Change, Fault, Lease, SagaId, Then, Wake, Worked};
+use axiomatic_coordination::saga::{Append, Change, Fault, Lease, SagaId, Then, Worked};
 use axiomatic_coordination::{StoreError, Why};
 use bytes::Bytes;
 use deadpool_postgres::Object;
 use futures::TryStreamExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join};
 use tokio_postgres::{Client, IsolationLevel, Statement, Transaction};
 
+use super::batches::becomes_due;
 use super::rows;
 use super::store::Sagas;
 use super::write::{self, How, Outcome, What};
@@ -147,8 +148,10 @@ impl Sagas {
             Param::new(saga.0),
             Param::new(i64::try_from(after).unwrap_or(i64::MAX)),
         ];
-        let fenced = query(patience, &tx, fence, &params).await?;
-        let refused = match rows::only(&fenced)?.get::<String>(0)?.as_str() {
+        // One round trip: the second is on its way before the first is answered.
+        let fenced = query(patience, &tx, fence, &params);
+        let (fenced, set) = join(fenced, within(patience, tx.batch_execute(THEIRS))).await;
+        let refused = match rows::only(&fenced?)?.get::<String>(0)?.as_str() {
             "held" => None,
             "lost" => Some(Worked::Lost),
             "conflict" => Some(Worked::Conflict),
@@ -157,7 +160,7 @@ impl Sagas {
         if let Some(refused) = refused {
             return Ok((refused, rollback(tx).await));
         }
-        within(patience, tx.batch_execute(THEIRS)).await?;
+        set?;
         reach("postgres.saga.local.fenced");
         let change = match work(&mut tx).await {
             Ok(change) => change,
@@ -190,7 +193,7 @@ impl Sagas {
         let What::Append(_, Append { change, .. }) = what else {
             unreachable!("it was made above")
         };
-        if change.wake != Wake::Held {
+        if becomes_due(&change) {
             self.bell.wake();
         }
         Ok((Worked::Done(change), true))

@@ -224,15 +224,17 @@ BEGIN
       WHERE p.lease = ANY (held_leases) AND s.length = p.after AND s.ended IS NULL
         AND (p.last IS NULL OR s.last IS DISTINCT FROM p.last)
     );
-    DELETE FROM {schema}.saga_mail m WHERE (m.saga, m.nth) IN (
-      SELECT o.saga, o.nth
-      FROM unnest(append_saga, append_read) WITH ORDINALITY p(saga, read, nth),
-        LATERAL (
-          SELECT l.saga, l.nth FROM {schema}.saga_mail l WHERE l.saga = p.saga
-          ORDER BY l.nth LIMIT p.read
-        ) o
-      WHERE p.read > 0 AND p.nth = ANY (written)
-    );
+    IF 0 < ANY (append_read) THEN
+      DELETE FROM {schema}.saga_mail m WHERE (m.saga, m.nth) IN (
+        SELECT o.saga, o.nth
+        FROM unnest(append_saga, append_read) WITH ORDINALITY p(saga, read, nth),
+          LATERAL (
+            SELECT l.saga, l.nth FROM {schema}.saga_mail l WHERE l.saga = p.saga
+            ORDER BY l.nth LIMIT p.read
+          ) o
+        WHERE p.read > 0 AND p.nth = ANY (written)
+      );
+    END IF;
     UPDATE {schema}.saga s SET length = s.length + p.lines, stage = p.stage,
       result = coalesce(p.result, s.result),
       loads = CASE WHEN p.progress THEN 0 ELSE s.loads END,
@@ -258,27 +260,31 @@ BEGIN
       line_request, line_seq, line_kind, line_step, line_item, line_attempt, line_data, line_mail
     ) e(request, seq, kind, step, item, attempt, data, mail)
     WHERE e.request > 0 AND e.request = ANY (written);
-    -- What is not written may have been before.
-    RETURN QUERY SELECT p.nth::integer, CASE
-      WHEN p.nth = ANY (written) THEN 'held'
-      WHEN NOT p.lease = ANY (held_leases) THEN 'lost'
-      WHEN s.id IS NULL THEN 'conflict'
-      WHEN p.lines = 0 THEN CASE WHEN s.last = p.last AND s.length = p.after THEN 'held'
+    IF cardinality(written) = cardinality(append_saga) THEN
+      RETURN QUERY SELECT u.nth, 'held' FROM unnest(written) u(nth);
+    ELSE
+      -- What is not written may have been before.
+      RETURN QUERY SELECT p.nth::integer, CASE
+        WHEN p.nth = ANY (written) THEN 'held'
+        WHEN NOT p.lease = ANY (held_leases) THEN 'lost'
+        WHEN s.id IS NULL THEN 'conflict'
+        WHEN p.lines = 0 THEN CASE WHEN s.last = p.last AND s.length = p.after THEN 'held'
+          ELSE 'conflict' END
+        WHEN NOT EXISTS (
+          SELECT FROM unnest(
+            line_request, line_seq, line_kind, line_step, line_item, line_attempt, line_data, line_mail
+          ) e(request, seq, kind, step, item, attempt, data, mail)
+          LEFT JOIN {schema}.saga_event x ON x.saga = p.saga AND x.seq = e.seq
+          WHERE e.request = p.nth AND (x.epoch, x.kind, x.step, x.item, x.attempt, x.data, x.mail)
+            IS DISTINCT FROM (
+              lease_epoch[p.lease], e.kind, e.step, e.item, e.attempt, e.data, e.mail
+            )
+        ) THEN 'held'
         ELSE 'conflict' END
-      WHEN NOT EXISTS (
-        SELECT FROM unnest(
-          line_request, line_seq, line_kind, line_step, line_item, line_attempt, line_data, line_mail
-        ) e(request, seq, kind, step, item, attempt, data, mail)
-        LEFT JOIN {schema}.saga_event x ON x.saga = p.saga AND x.seq = e.seq
-        WHERE e.request = p.nth AND (x.epoch, x.kind, x.step, x.item, x.attempt, x.data, x.mail)
-          IS DISTINCT FROM (
-            lease_epoch[p.lease], e.kind, e.step, e.item, e.attempt, e.data, e.mail
-          )
-      ) THEN 'held'
-      ELSE 'conflict' END
-    FROM unnest(append_saga, append_lease, append_after, append_lines, append_last)
-      WITH ORDINALITY p(saga, lease, after, lines, last, nth)
-    LEFT JOIN {schema}.saga s ON s.id = p.saga;
+      FROM unnest(append_saga, append_lease, append_after, append_lines, append_last)
+        WITH ORDINALITY p(saga, lease, after, lines, last, nth)
+      LEFT JOIN {schema}.saga s ON s.id = p.saga;
+    END IF;
   END IF;
 
   IF cardinality(start_saga) > 0 THEN

@@ -177,11 +177,13 @@ impl<'a, S: Store> Driver<'a, S> {
             let outlook = self.advance().map_err(Left::Illegal)?;
             let is_leaving = self.tenure()? == Tenure::Leaving;
             let wake = self.wake(&outlook, is_leaving);
+            // A saga that has ended with its last local step is let go of.
+            let is_let_go = wake == Wake::Held || self.stage.is_end();
             let must_write = !self.unwritten.is_empty()
                 || self.start.is_some()
                 || self.read > 0
                 || self.stage != outlook.stage
-                || wake != Wake::Held;
+                || !is_let_go;
             let result = self.result(&outlook);
             if must_write {
                 self.write(outlook.stage, wake, result.clone()).await?;

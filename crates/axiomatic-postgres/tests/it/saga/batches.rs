@@ -4,9 +4,12 @@
 use std::error::Error;
 
 use axiomatic_coordination::Why;
+use axiomatic_coordination::saga::Worked;
+use futures::FutureExt;
 use futures::future::join_all;
 use tokio::time::timeout;
 
+use super::local::pay;
 use super::*;
 use crate::support::FOR_EVER;
 
@@ -73,6 +76,73 @@ async fn a_batch_is_one_transaction() {
     }
     assert_eq!(scene.store.commits(), 2);
     assert_eq!(transactions(&scene, "b").await, 1);
+}
+
+/// And not in the one behind that: two sagas that came one after the other would
+/// take turns, with a commit for each.
+#[tokio::test]
+async fn who_is_answered_and_asks_again_is_in_the_next_batch() {
+    const LINES: u64 = 5;
+    let Some(scene) = Scene::find().await else {
+        return;
+    };
+    let scene = Arc::new(scene);
+    let leases = scene.claim().await;
+    let (first, second) = (scene.held(&leases).await, scene.held(&leases).await);
+    let before = scene.store.commits();
+    let writing = |(saga, lease): (SagaId, Lease)| {
+        let scene = scene.clone();
+        tokio::spawn(async move {
+            for after in 1..=LINES {
+                let appended = scene.append(&lease, &line(saga, after, "b")).await;
+                assert_eq!(appended, Appended::Held);
+            }
+        })
+    };
+    // The second comes while the first is written.
+    let mut rival = scene.place.client().await;
+    let tx = rival.transaction().await.expect("begins");
+    let lock = scene.sql("LOCK TABLE {schema}.saga_event");
+    tx.batch_execute(&lock).await.expect("nobody has it");
+    let first = writing(first);
+    scene.until_one_waits_for_a_lock().await;
+    let second = writing(second);
+    tokio::task::yield_now().await;
+    tx.rollback().await.expect("an answer");
+    for done in [first, second] {
+        done.await.expect("no panic");
+    }
+    assert_eq!(scene.store.commits(), before + 1 + LINES);
+}
+
+/// Its executor would look for what is due, and find nothing.
+#[tokio::test]
+async fn a_saga_that_ends_wakes_nobody() {
+    let Some(scene) = Scene::find().await else {
+        return;
+    };
+    let leases = scene.claim().await;
+    let mut wake_ups = scene.store.wake_ups();
+    let ends = Change {
+        stage: Stage::Done,
+        wake: Wake::In(Duration::MAX),
+        ..change(vec![record(Kind::Done, "b")])
+    };
+    let (saga, lease) = scene.held(&leases).await;
+    let mut append = line(saga, 1, "b");
+    append.change = ends.clone();
+    assert_eq!(scene.append(&lease, &append).await, Appended::Held);
+    let (saga, lease) = scene.held(&leases).await;
+    let work = pay(&scene, ends);
+    let worked = scene.store.append_with(&lease, saga, 1, work).await;
+    assert!(matches!(worked, Ok(Worked::Done(_))), "{worked:?}");
+    assert!(wake_ups.next().now_or_never().is_none());
+    // One that waits may have mail.
+    let (saga, lease) = scene.held(&leases).await;
+    let mut append = line(saga, 1, "b");
+    append.change.wake = Wake::In(Duration::MAX);
+    assert_eq!(scene.append(&lease, &append).await, Appended::Held);
+    assert!(wake_ups.next().now_or_never().is_some());
 }
 
 /// Whatever becomes of one, the others are as if they had been alone.
