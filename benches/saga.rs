@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use axiomatic_coordination::Memory;
 use axiomatic_coordination::saga::{
-    Builder, Config, Ended, Executor, Fault, MemorySagas, Plans, Saga, SagaId, Store,
+    Builder, Config, Ended, Executor, Fault, MemorySagas, Plans, Saga, SagaId, Store, Swept,
 };
 use axiomatic_core::BoxError;
 use axiomatic_core::time::{Clock, Instant};
@@ -170,7 +170,7 @@ fn ours(runtime: &Runtime, sagas: usize, fails: bool) -> Result<(f64, f64), BoxE
                 let ended = ended.expect("memory does not fail");
                 assert_eq!(matches!(ended, Ended::Done(())), !fails);
                 if n % 256 == 0 {
-                    let swept = store.sweep(Duration::ZERO, 256).await;
+                    let swept = store.sweep(Duration::ZERO, Swept::Deleted, 256).await;
                     swept.expect("memory does not fail");
                 }
             }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::leases::columns;
+use super::lock::leave_lines;
 use super::stands::{Stands, fence};
 use super::work::{SagaWork, Undone};
 use crate::database::now;
@@ -79,6 +80,9 @@ pub(super) fn append(
         reach("sqlite.saga.read");
         tx.prepare_cached(IS_MAILED)?.execute([saga])?;
     }
+    if change.stage.is_end() {
+        leave_lines(tx, *saga)?;
+    }
     Ok(Appended::Held)
 }
 
@@ -110,6 +114,9 @@ pub(super) fn append_with(
         return Err(Undone::Lost);
     }
     wake_for(tx, &change);
+    if change.stage.is_end() {
+        leave_lines(tx, saga)?;
+    }
     Ok(change)
 }
 

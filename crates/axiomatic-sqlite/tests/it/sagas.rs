@@ -2,6 +2,7 @@
 
 mod broken;
 mod group;
+mod locks;
 mod order;
 mod processes;
 mod scene;
