@@ -31,6 +31,12 @@ const REQUESTS: &str = "SELECT request, told FROM saga_lock WHERE saga = ?1";
 const IS_TAKEN: &str = "\
 SELECT 1 FROM saga_lock WHERE resource = ?1 AND saga <> ?2 AND (mode <> 'shared' OR ?3 <> 'shared')";
 
+/// That the saga waits there already.
+const WAITS_THERE: &str = concat!(
+    "SELECT 1 FROM saga_lock AS own WHERE resource = ?1 AND saga = ?2 AND ",
+    waits!()
+);
+
 const ENTER: &str = "\
 INSERT INTO saga_lock (resource, place, saga, request, mode, told) \
 SELECT ?1, coalesce(max(place), 0) + 1, ?2, ?3, ?4, ?5 FROM saga_lock WHERE resource = ?1";
@@ -145,6 +151,10 @@ fn enter(connection: &Connection, wanted: &LockRequest) -> rusqlite::Result<Lock
     let mut has_all = true;
     for lock in &wanted.locks {
         has_all &= !is_taken.exists((&*lock.resource, saga, lock.mode.as_str()))?;
+        if stands_in_line {
+            let mut waits_there = connection.prepare_cached(WAITS_THERE)?;
+            has_all &= !waits_there.exists((&*lock.resource, saga))?;
+        }
     }
     if !has_all && (stands_in_line || !wanted.waits) {
         return Ok(Locked::Busy);
