@@ -107,7 +107,7 @@ async fn events_counts_and_an_overview_say_how_sagas_do() {
         );
         let line = format!(
             "stuck {stuck} \"purchase\" version 1 \
-             {{\"step\":\"reserve\",\"why\":\"it was tried as often as it may be\"}}"
+             {{\"step\":\"reserve\",\"why\":\"it was tried once: nobody answers\"}}"
         );
         assert!(text.lines().any(|other| other == line), "{text}");
 

@@ -2,8 +2,7 @@
 //! whether what they leave behind is what a saga promises.
 //!
 //! The sagas, the children and what is asked of them are those of
-//! `axiomatic-sqlite`: here is what differs in PostgreSQL. It runs only if
-//! `AXIOMATIC_DEEP` is set: see `place.rs`.
+//! `axiomatic-sqlite`: here is what differs in PostgreSQL.
 #![cfg(unix)]
 
 #[allow(dead_code, reason = "each of the binaries needs a part of it")]

@@ -206,7 +206,7 @@ impl<S: Store> Client<S> {
 
     /// Has a step that is stuck tried again. If an undo is stuck: has the saga
     /// go forward again, on the word of the operator that what could not be
-    /// undone is as done as it was.
+    /// undone is as done as it was. A saga that is parked is run again.
     ///
     /// # Errors
     ///

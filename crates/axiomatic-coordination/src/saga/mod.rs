@@ -121,25 +121,30 @@
 //! the database's clock and in the same statement. Who takes a bucket over goes
 //! on with its sagas from their logs.
 //!
+//! ## Isolation
+//!
+//! The steps of a saga commit one by one: others see what may be undone. What
+//! can be done about that is done by the definition:
+//!
+//! | countermeasure | says | costs |
+//! |---|---|---|
+//! | [a semantic lock](Builder::lock) | who locks the same waits, turns, or is put aside until this one has ended | two steps and a letter; those who lock the same come one after the other |
+//! | [reading again](Versioned) | what was read must be what it was when it is written; otherwise the saga turns | a version |
+//! | [changes that commute](Delta) | by so much, not to so much: in whatever order they are done and undone, they come to the same | nothing |
+//!
+//! A lock is a place in a line for each resource that is asked for. Whoever has
+//! nobody before it, or only those with whom it shares, has the resource until
+//! its saga ends; so nothing is granted, and nothing can be granted twice. All
+//! places of one question are taken at once, and a saga that has places already
+//! waits for no more: whoever waits does so behind those that came before it,
+//! and no two wait for each other.
+//!
 //! ## Operators
 //!
-//! A saga whose [stage](Stage) is `stuck` waits for one of these, by a
-//! [`Client`]; each is a line of the log, with who gave it and why, and what
-//! cannot be done is a line `refused`.
-//!
-//! | command | does |
-//! |---|---|
-//! | [`retry_undo`](Client::retry_undo) | has the undo tried again, as often as at first |
-//! | [`skip_undo`](Client::skip_undo) | takes the step for undone: somebody did it by hand |
-//! | [`resume`](Client::resume) | has a stuck step tried again; or, if an undo is stuck, has the saga go forward again: what could not be undone is as done as it was, what was undone is done anew under another key |
-//! | [`abandon`](Client::abandon) | ends the saga as it is |
-//! | [`cancel`](Client::cancel) | turns a saga whose pivot has not begun; or whose pivot is stuck, on the word of the operator that it did not happen |
-//!
-//! A saga that is `parked` cannot be run by those who have tried: no definition
-//! of its name and version is there, or it was loaded
-//! [too often](Config::max_loads) without going forward, as one whose step ends
-//! the process. The first is tried again by itself, the second waits for
-//! [`resume`](Client::resume).
+//! A saga whose [stage](Stage) is `stuck` waits for a command by a [`Client`];
+//! one that is `parked` cannot be run by those who have tried. What to look at,
+//! what to do, and what that leaves in the log stands on
+//! [the operator's page](operating).
 //!
 //! # Guarantees
 //!
@@ -154,6 +159,12 @@
 //!   `sagas_end_with_each_effect_once_though_executors_die_under_them`). Who
 //!   follows begins again what was begun
 //!   (`who_follows_begins_again_what_was_begun`).
+//! - An action is launched once for each line that says that it begins, and
+//!   after it is written: also if the saga was read before it was let go of
+//!   (`a_saga_that_was_taken_before_it_was_let_go_launches_nothing_again`), or
+//!   it is not known who began it
+//!   (`what_another_has_begun_is_launched_when_it_is_written_that_it_begins`,
+//!   `what_was_launched_is_not_launched_again_by_a_caller_that_asks_again`).
 //! - What is in doubt is tried again under the same key, and undone if the saga
 //!   turns
 //!   (`what_is_in_doubt_is_tried_again_with_the_same_key_and_undone_at_last`),
@@ -174,26 +185,52 @@
 //! - A saga that waits can be signalled and cancelled
 //!   (`a_signal_is_waited_for_and_a_cancelled_saga_is_unwound`), but not behind
 //!   its pivot (`a_saga_is_cancelled_before_its_pivot_and_not_behind_it`,
-//!   `a_saga_turns_at_its_deadline_unless_it_is_committed`). Each letter is read
-//!   once (`a_letter_that_is_given_twice_is_read_once`).
+//!   `a_saga_turns_at_its_deadline_unless_it_is_committed`); and what has not
+//!   begun when it is cancelled does not begin
+//!   (`a_saga_that_is_cancelled_before_its_start_is_answered_does_not_do_its_pivot`,
+//!   `local_work_that_has_not_had_its_turn_is_not_done_when_the_saga_has_turned`).
+//!   Each letter is read once (`a_letter_that_is_given_twice_is_read_once`).
 //! - What is stuck waits for an operator, and each command is a line of the log
 //!   (`an_undo_that_is_stuck_is_tried_again_when_an_operator_says_so`,
 //!   `an_undo_that_is_stuck_is_left_out_when_an_operator_says_so`,
 //!   `a_saga_that_is_resumed_goes_forward_with_new_keys`,
 //!   `a_saga_that_is_given_up_ends_as_it_is`).
+//! - Sagas that lock the same come one after the other
+//!   (`sagas_that_lock_the_same_come_one_after_the_other`), in the order in which
+//!   they asked (`who_asks_first_has_it_until_its_saga_ends`,
+//!   `those_who_share_have_it_together_and_pass_nobody`), and until what was done
+//!   is undone (`locks_are_kept_until_what_was_done_is_undone`). No two wait for
+//!   each other (`no_two_sagas_wait_for_each_other`), and each has its turn
+//!   (`of_those_who_ask_at_once_each_has_its_turn`). Who takes a saga over has
+//!   its locks (`a_saga_that_is_taken_over_has_its_locks_still`).
+//! - A saga turns if it would wait and may not
+//!   (`a_saga_that_does_not_wait_turns_if_another_has_what_it_asks_for`), or has
+//!   waited too long (`a_saga_that_has_waited_too_long_turns_and_leaves_the_line`);
+//!   one that is put aside is not in memory
+//!   (`a_saga_that_is_put_aside_is_not_in_memory_and_goes_on_when_its_turn_has_come`).
+//! - What was changed since it was read is not written over
+//!   (`a_value_that_was_changed_since_it_was_read_has_the_saga_turn`), and changes
+//!   that commute come to the same
+//!   (`deltas_come_to_the_same_in_whatever_order_they_are_done_and_undone`).
 //! - A saga is run by whoever has its bucket
 //!   (`a_saga_begun_by_a_client_is_run_by_whoever_has_its_bucket`), also when the
 //!   caller that ran it goes away
-//!   (`a_saga_whose_caller_goes_away_at_any_poll_goes_on`). Who shuts down waits
-//!   for what is running
+//!   (`a_saga_whose_caller_goes_away_at_any_poll_goes_on`,
+//!   `a_saga_that_begins_when_its_caller_has_gone_is_run`), or when its lease is
+//!   prolonged too late
+//!   (`what_was_dropped_before_its_lease_was_heard_to_be_prolonged_is_run_again`).
+//!   Who shuts down waits for what is running
 //!   (`who_shuts_down_waits_for_what_is_running_and_begins_nothing_more`).
 //! - A saga that cannot be run is put aside, and costs the others nothing
 //!   (`a_saga_of_an_unknown_definition_waits_for_who_knows_it`,
-//!   `a_saga_that_ends_its_process_is_put_aside_and_an_operator_brings_it_back`).
+//!   `a_saga_that_ends_its_process_is_put_aside_and_an_operator_brings_it_back`),
+//!   to where it was
+//!   (`a_saga_that_ends_its_process_while_it_is_unwound_is_resumed_to_be_unwound`).
 //!   One of an older version is run by who says that it runs it
 //!   (`a_saga_of_an_older_version_is_run_by_who_says_that_it_runs_it`).
 //! - What has ended is kept for its retention
-//!   (`a_saga_that_has_ended_is_kept_for_its_retention_and_then_swept`).
+//!   (`a_saga_that_has_ended_is_kept_for_its_retention_and_then_swept`), and what
+//!   is archived then is found (`what_is_archived_is_found_and_otherwise_gone`).
 //!
 //! # Cost
 //!
@@ -202,6 +239,8 @@
 //!   elsewhere, `began` and `done`, and one for a local step.
 //! - In memory, three steps that do nothing: 15 allocations, of which those of
 //!   the store in memory are a part. Nothing is kept of a saga that has ended.
+//! - A lock: two steps more, so four lines, and a letter. A saga without one
+//!   pays nothing but a look, when it ends, whether it stands in a line.
 //! - For each bucket that an executor holds: a renewal with all others of it,
 //!   each third of a lease.
 //! - A saga that waits for longer than [`keep`](Config::keep) leaves the memory,
@@ -230,9 +269,9 @@
 //! - If all effects are in one database: use a transaction.
 //! - If the second effect is only that somebody hears of the first: use an
 //!   [outbox](crate::outbox).
-//! - If others must not see what may be undone: a saga has no isolation. Its
-//!   steps commit one by one, and what is reserved is visible until it is
-//!   released.
+//! - If nobody at all may see what may be undone: the steps of a saga commit one
+//!   by one, and what is reserved is visible until it is released. A
+//!   [lock](Builder::lock) keeps out those who lock the same, and no others.
 //! - If a step can neither be undone nor be tried until it is done, and there
 //!   are two of them: a saga has one pivot.
 //! - For long programs with loops and branches: a definition is a graph that is
@@ -252,6 +291,10 @@
 //! - H. Garcia-Molina, K. Salem: *Sagas*. SIGMOD 1987.
 //! - C. Richardson: *Microservices Patterns*, chapter 4: compensatable, pivot
 //!   and retriable transactions, and countermeasures against lost isolation.
+//! - L. Frank, T. Zahle: *Semantic ACID Properties in Multidatabases Using Remote
+//!   Procedure Calls and Update Propagations*. Software: Practice and Experience
+//!   28(1), 1998: the countermeasures, as semantic locks, rereading and
+//!   commutative updates.
 
 mod change;
 #[cfg(feature = "tokio")]
@@ -279,6 +322,10 @@ mod record;
 mod store;
 #[cfg(feature = "trial")]
 pub mod trial;
+
+#[cfg(feature = "tokio")]
+#[doc = include_str!("../../docs/operating-sagas.md")]
+pub mod operating {}
 
 pub use change::{Append, Appended, Change, Wake};
 #[cfg(feature = "tokio")]

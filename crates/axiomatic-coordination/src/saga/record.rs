@@ -66,7 +66,9 @@ pub enum Kind {
     /// An operator has the undo skipped; data says who and why.
     UndoSkipped,
     /// An operator has a step that is stuck tried again; or, with no step
-    /// named, the saga go forward again. Data says who and why.
+    /// named, the saga go forward again, of which an undo is stuck; or, if
+    /// nothing is, a saga that was [parked](Stage::Parked) run again as it is.
+    /// Data says who and why.
     Resumed,
     /// An operator gave the saga up; data says who and why.
     Abandoned,

@@ -3,7 +3,9 @@
 mod crashes;
 mod executor_crashes;
 mod gates;
+mod isolation;
 mod laws;
+mod lost_answers;
 mod operating;
 mod races;
 mod running;

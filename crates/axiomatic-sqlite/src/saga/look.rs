@@ -3,8 +3,9 @@
 use axiomatic_coordination::saga::{Found, SagaId, Stage, Summary};
 use rusqlite::Connection;
 
+use super::archive;
 use super::due::whole;
-use super::row::{Whole, columns, summary};
+use super::row::{columns, summary};
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM saga WHERE saga = ?1");
 
@@ -19,8 +20,10 @@ const COUNT: &str = "SELECT stage, count(*) FROM saga GROUP BY stage";
 
 pub(super) fn find(connection: &Connection, saga: SagaId) -> rusqlite::Result<Option<Found>> {
     let tx = connection.unchecked_transaction()?;
-    let whole = whole(&tx, FIND, [saga.0.as_bytes()])?;
-    Ok(whole.map(Whole::into_found))
+    match whole(&tx, FIND, [saga.0.as_bytes()])? {
+        Some(whole) => Ok(Some(whole.into_found())),
+        None => archive::find(&tx, saga),
+    }
 }
 
 pub(super) fn list(

@@ -111,9 +111,24 @@
 //!   this process are woken when it is committed
 //!   (`a_saga_begins_with_the_transaction_that_starts_it`,
 //!   `executors_are_woken_when_what_they_wait_for_is_committed`).
+//! - Who locks something stands in line for it, and who asks for several things
+//!   in all of those lines at once; a saga leaves them in the transaction that
+//!   ends it, and whoever has its turn by that has its letter in the same one
+//!   (`who_asks_first_has_it_until_its_saga_ends`,
+//!   `work_that_ends_a_saga_leaves_its_lines`,
+//!   `of_those_who_share_a_commit_one_has_it`). There is no crash between that
+//!   would have to be cleaned up behind. Executors of this process are woken
+//!   (`executors_are_woken_when_somebody_hears_of_its_turn`).
 //! - A saga whose rows are damaged, or of a release that knows more, is put
 //!   off, and the others go on
 //!   (`a_saga_that_cannot_be_read_is_put_off_and_the_others_go_on`).
+//! - What is archived is archived once, whole, and gone from the tables in the
+//!   same transaction, wherever the process is killed
+//!   (`what_is_archived_is_found_and_otherwise_gone`,
+//!   `what_is_archived_comes_back_as_it_was`,
+//!   `sagas_whose_process_is_killed_at_any_boundary_have_each_line_once`), also
+//!   if it cannot be read
+//!   (`a_saga_that_cannot_be_read_is_archived_like_any_other`).
 //! - Wherever a future is dropped, what it was to do is done or not done
 //!   (`what_is_asked_of_sagas_is_done_or_not_done_and_can_be_asked_again`).
 //! - To see that nothing is due, or to look at a saga, nobody waits for those
@@ -129,13 +144,20 @@
 //! | local work | 1 | that of the work |
 //! | a look for what is due | 0 or 1 | none if nothing is |
 //! | a claim | 1 | and a row for each saga that somebody had |
-//! | finding, listing, counting, loading | 0 | counting reads an index, whole |
+//! | a lock | 1 | a row for each resource, and a letter when it has all |
+//! | a sweep | 1 | a row for each saga that is archived |
+//! | finding, listing, counting, loading, a line | 0 | counting reads an index, whole |
 //!
 //! Commits are shared with whatever else the [`Writer`](crate::Writer) is
-//! given. Sagas of three steps, a start and three appends with six lines
-//! together, were 8,000 to 12,000 a second with 64 clients and the disk waited
-//! for; one client alone waits for the disk four times a saga. That was on a
-//! virtual machine of two cores, busy with other things: a floor.
+//! given. A saga of three steps, with six lines, is four transactions of ten
+//! statements together: each begins with the one that compares the lease and
+//! the saga, and writes if they are as they should be. With 256 callers and the
+//! disk waited for, sagas were half as many as transactions of bare inserts of
+//! the same rows by the same writer, and took five times the processor time of
+//! bare inserts in a loop (`benches/saga.rs`), on a virtual machine of two
+//! cores that was busy with other things. One client alone waits for the disk
+//! four times a saga. Local work has a savepoint to itself, and takes half as
+//! much time again.
 //!
 //! What is looked for is looked for by an index, and read in the order in
 //! which it is needed: that a hundred thousand sagas sleep costs nothing
@@ -144,6 +166,17 @@
 //! and a saga that goes on changes no index
 //! (`a_saga_that_goes_on_changes_no_index`). What is asked for each saga is
 //! compiled once (`what_is_asked_for_each_saga_is_compiled_once`).
+//!
+//! A saga that locks nothing is looked for in an index once, when it ends: 8 of
+//! the some 600 steps of SQLite's machine that a saga of three steps takes
+//! (`a_saga_without_locks_pays_one_look_when_it_ends`). To stand in a line takes
+//! 120, and to leave it 170 if another waits, however many wait behind that one
+//! (`what_the_end_of_a_lock_costs_does_not_grow_with_its_line`); each letter
+//! comes to that. Who shares a resource with others looks at all of those
+//! before it.
+//!
+//! In the archive a saga of three steps takes 340 bytes, and in the tables 570,
+//! with an index on either.
 //!
 //! An input stands in the saga's row, which every append writes: what is long
 //! should be elsewhere, with its address as the input.
@@ -155,15 +188,19 @@
 //! - If executors are on several machines: SQLite's file is on one.
 //! - For local work that takes long: while it runs, nobody else writes.
 //! - If nobody calls [`sweep`](axiomatic_coordination::saga::Store::sweep): the
-//!   tables grow for ever.
+//!   tables grow for ever; and so does the archive, from which nothing is ever
+//!   deleted but by hand.
 
 mod append;
+mod archive;
 mod due;
 mod leases;
 mod local;
+mod lock;
 mod look;
 mod mail;
 mod row;
+mod stands;
 mod start;
 mod store;
 mod sweep;

@@ -170,12 +170,12 @@ fn mail(connection: &Connection, saga: SagaId) -> rusqlite::Result<Vec<Mail>> {
     mail.collect()
 }
 
-fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
+pub(super) fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
     let bytes = row.get_ref(column)?.as_blob()?;
     Ok(Bytes::copy_from_slice(bytes))
 }
 
-fn timestamp(micros: i64) -> Timestamp {
+pub(super) fn timestamp(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros)
 }
 

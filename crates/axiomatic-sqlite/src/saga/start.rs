@@ -2,7 +2,7 @@
 
 use axiomatic_coordination::Timestamp;
 use axiomatic_coordination::crash_points::reach;
-use axiomatic_coordination::saga::{Change, Lease, Stage, Start, Started};
+use axiomatic_coordination::saga::{Change, Lease, Start, Started};
 use rusqlite::Connection;
 
 use super::append::{self, until};
@@ -10,10 +10,19 @@ use super::leases;
 use crate::database::now;
 use crate::transaction::Transaction;
 
+/// Of a saga that is begun under a lease. Without the lease it has no bucket,
+/// and nothing is inserted, as if there were one of its id.
+const INSERT_HELD: &str = "\
+INSERT OR IGNORE INTO saga (saga, bucket, stage, length, loads, wake, mailed, started, changed, \
+       ended, deadline, name, version, hash, input, result) \
+VALUES (?1, (SELECT bucket FROM saga_lease WHERE bucket = ?2 AND owner = ?13 AND epoch = ?14 \
+        AND until > ?5), \
+       ?3, ?4, 0, ?6, NULL, ?5, ?5, ?7, ?8, ?9, ?10, ?11, ?12, ?15)";
+
 const INSERT: &str = "\
 INSERT INTO saga (saga, bucket, stage, length, loads, wake, mailed, started, changed, ended, \
        deadline, name, version, hash, input, result) \
-VALUES (?1, ?2, ?3, ?4, 0, ?5, NULL, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+VALUES (?1, ?2, 'running', 0, 0, ?3, NULL, ?3, ?3, NULL, ?4, ?5, ?6, ?7, ?8, NULL) \
 ON CONFLICT (saga) DO NOTHING";
 
 const IS_SAME: &str = "SELECT name = ?2 AND input = ?3 FROM saga WHERE saga = ?1";
@@ -24,49 +33,72 @@ pub(super) fn start(
     start: &Start,
     held: Option<&(Lease, Change)>,
 ) -> rusqlite::Result<Started> {
-    let now = now(tx)?;
-    let saga = start.saga;
-    let held = match held {
-        Some((lease, change))
-            if lease.bucket == saga.bucket() && leases::is_held(tx, lease, now)? =>
-        {
-            Some((lease, change))
-        }
-        _ => None,
-    };
     reach("sqlite.saga.starting");
-    let stage = held.map_or(Stage::Running, |(_, change)| change.stage);
-    let wake = match held {
-        Some((_, change)) => until(change, now),
-        None => Some(now),
-    };
-    let records = held.map_or(&[][..], |(_, change)| &change.records);
+    if let Some((lease, change)) = held {
+        let now = tx.began()?;
+        if start_held(tx, start, lease, change, now)? {
+            return Ok(Started::Held);
+        }
+    }
+    // The user's transaction may have begun long ago.
+    let now = now(tx)?;
     let deadline = start.deadline.map(|within| now.saturating_add(within));
     let inserted = tx.prepare_cached(INSERT)?.execute((
-        saga.0.as_bytes(),
-        saga.bucket().0,
-        stage.as_str(),
-        records.len() as i64,
-        wake.map(Timestamp::as_micros),
+        start.saga.0.as_bytes(),
+        start.saga.bucket().0,
         now.as_micros(),
-        stage.is_end().then(|| now.as_micros()),
         deadline.map(Timestamp::as_micros),
         &*start.definition.name,
         start.definition.version,
         start.definition.hash.cast_signed(),
         &start.input[..],
-        held.and_then(|(_, change)| change.result.as_deref()),
     ))?;
     if inserted == 0 {
         return is_same(tx, start);
     }
     reach("sqlite.saga.started");
-    let Some((lease, _)) = held else {
-        tx.wake_sagas();
-        return Ok(Started::Waits);
-    };
-    append::record(tx, saga, 0, records, lease, now)?;
-    Ok(Started::Held)
+    tx.wake_sagas();
+    Ok(Started::Waits)
+}
+
+/// Begins one, unless the lease is lost or there is one of its id.
+fn start_held(
+    connection: &Connection,
+    start: &Start,
+    lease: &Lease,
+    change: &Change,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let saga = start.saga;
+    if lease.bucket != saga.bucket() {
+        return Ok(false);
+    }
+    let (bucket, owner, epoch) = leases::columns(lease);
+    let deadline = start.deadline.map(|within| now.saturating_add(within));
+    let ended = change.stage.is_end().then(|| now.as_micros());
+    let inserted = connection.prepare_cached(INSERT_HELD)?.execute((
+        saga.0.as_bytes(),
+        bucket,
+        change.stage.as_str(),
+        change.records.len() as i64,
+        now.as_micros(),
+        until(change, now).map(Timestamp::as_micros),
+        ended,
+        deadline.map(Timestamp::as_micros),
+        &*start.definition.name,
+        start.definition.version,
+        start.definition.hash.cast_signed(),
+        &start.input[..],
+        owner,
+        epoch,
+        change.result.as_deref(),
+    ))?;
+    if inserted == 0 {
+        return Ok(false);
+    }
+    reach("sqlite.saga.started");
+    append::record(connection, saga, 0, &change.records, lease, now)?;
+    Ok(true)
 }
 
 fn is_same(connection: &Connection, start: &Start) -> rusqlite::Result<Started> {
@@ -86,15 +118,14 @@ fn is_same(connection: &Connection, start: &Start) -> rusqlite::Result<Started> 
 mod tests {
     use axiomatic_coordination::outbox::Epoch;
     use axiomatic_coordination::saga::{
-        Append, Appended, Definition, ExecutorId, Kind, Record, SagaId, Wake,
+        Append, Appended, Definition, ExecutorId, Kind, Record, SagaId, Stage, Wake,
     };
     use rusqlite::StatementStatus;
 
     use super::*;
     use crate::options::Options;
-    use crate::outbox::Outgoing;
-    use crate::saga::append::STANDS;
     use crate::saga::tests::plan;
+    use crate::transaction::Group;
 
     #[test]
     fn a_saga_of_the_same_id_is_found_by_it() {
@@ -113,8 +144,8 @@ mod tests {
         let lease = "UPDATE saga_lease SET owner = ?1, epoch = bucket, until = ?2";
         let leased = connection.execute(lease, (owner.as_str(), i64::MAX));
         assert_eq!(leased.expect("leases"), 64);
-        let (mut outgoing, mut wakes) = (Outgoing::new(&Options::new()), false);
-        let mut tx = Transaction::new(&connection, &mut outgoing, &mut wakes);
+        let mut group = Group::new(&Options::new());
+        let mut tx = Transaction::new(&connection, &mut group);
         for _ in 0..200 {
             let saga = SagaId::unique();
             let lease = Lease {
@@ -166,16 +197,15 @@ mod tests {
                 assert_eq!(appended, Appended::Held);
             }
         }
-        for sql in [
-            INSERT,
-            &STANDS,
-            append::GO_ON,
-            append::MOVE,
-            append::LINE,
-            leases::HELD,
+        // One for each, and one for each line.
+        for (sql, runs) in [
+            (INSERT_HELD, 200),
+            (append::GO_ON, 200),
+            (append::MOVE, 200),
+            (append::LINE, 600),
         ] {
             let statement = connection.prepare_cached(sql).expect("is SQL");
-            assert!(statement.get_status(StatementStatus::Run) >= 200, "{sql}");
+            assert_eq!(statement.get_status(StatementStatus::Run), runs, "{sql}");
             let anew = statement.get_status(StatementStatus::RePrepare);
             assert_eq!(anew, 0, "{sql}");
         }

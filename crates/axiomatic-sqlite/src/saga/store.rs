@@ -8,14 +8,14 @@ use std::time::Duration;
 use axiomatic_coordination::StoreError;
 use axiomatic_coordination::outbox::{Bucket, WakeUps};
 use axiomatic_coordination::saga::{
-    Append, Appended, Attended, Departing, ExecutorId, Found, Lease, Loaded, Mail, Posted, SagaId,
-    Stage, Start, Started, Store, Summary, Taken, Worked,
+    Append, Appended, Attended, Departing, ExecutorId, Found, InLine, Lease, Loaded, LockRequest,
+    Locked, Mail, Posted, SagaId, Stage, Start, Started, Store, Summary, Swept, Taken, Worked,
 };
 
 use super::due::{self, Take};
 use super::row::unreadable;
 use super::work::{SagaWork, Undone};
-use super::{SAGA, append, leases, look, mail, start, sweep};
+use super::{SAGA, append, leases, lock, look, mail, start, sweep};
 use crate::database::Database;
 use crate::error::store_error;
 use crate::transaction::Transaction;
@@ -63,15 +63,15 @@ impl Sagas {
         start::start(tx, start, None).map_err(store_error)
     }
 
-    /// Changes something, in a savepoint of its own.
+    /// Changes something. If that errs, nothing of it is done.
     async fn change<T>(
         &self,
-        change: impl FnOnce(&mut Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        change: impl Fn(&mut Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
     {
-        Ok(self.database.writer().run(change).await?)
+        Ok(self.database.writer().run_repeatable(change).await?)
     }
 
     /// Reads sagas. Values that are none of ours are damage.
@@ -188,6 +188,17 @@ impl Store for Sagas {
         }
     }
 
+    async fn lock(&self, lease: &Lease, request: &LockRequest) -> Result<Locked, StoreError> {
+        let (lease, request) = (lease.clone(), request.clone());
+        self.change(move |tx| lock::lock(tx, &lease, &request))
+            .await
+    }
+
+    async fn line(&self, resource: &str) -> Result<Vec<InLine>, StoreError> {
+        let resource = resource.to_owned();
+        self.look(move |reader| lock::line(reader, &resource)).await
+    }
+
     async fn post(&self, saga: SagaId, mail: &Mail) -> Result<Posted, StoreError> {
         let mail = mail.clone();
         self.change(move |tx| mail::post(tx, saga, &mail)).await
@@ -211,8 +222,13 @@ impl Store for Sagas {
         self.look(look::count).await
     }
 
-    async fn sweep(&self, retention: Duration, at_most: usize) -> Result<usize, StoreError> {
-        self.change(move |tx| sweep::sweep(tx, retention, at_most))
+    async fn sweep(
+        &self,
+        retention: Duration,
+        swept: Swept,
+        at_most: usize,
+    ) -> Result<usize, StoreError> {
+        self.change(move |tx| sweep::sweep(tx, retention, swept, at_most))
             .await
     }
 }

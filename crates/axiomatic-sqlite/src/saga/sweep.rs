@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axiomatic_coordination::crash_points::reach;
+use axiomatic_coordination::saga::Swept;
 use rusqlite::Connection;
 
-use super::leases;
+use super::{archive, leases};
 use crate::database::now;
 
 const ENDED: &str = "SELECT id, saga FROM saga WHERE ended <= ?1 ORDER BY ended LIMIT ?2";
@@ -19,6 +20,7 @@ const ROW: &str = "DELETE FROM saga WHERE id = ?1";
 pub(super) fn sweep(
     connection: &Connection,
     retention: Duration,
+    swept: Swept,
     at_most: usize,
 ) -> rusqlite::Result<usize> {
     let now = now(connection)?;
@@ -30,6 +32,10 @@ pub(super) fn sweep(
     })?;
     let ended = ended.collect::<rusqlite::Result<Vec<_>>>()?;
     for (row, saga) in &ended {
+        if swept == Swept::Archived {
+            archive::put(connection, *row, saga, now)?;
+            reach("sqlite.saga.archived");
+        }
         connection.prepare_cached(LINES)?.execute([saga])?;
         reach("sqlite.saga.log_swept");
         connection.prepare_cached(MAIL)?.execute([saga])?;

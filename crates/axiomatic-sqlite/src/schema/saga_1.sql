@@ -55,6 +55,47 @@ CREATE TABLE saga_mail (
   PRIMARY KEY (saga, nth)
 ) STRICT, WITHOUT ROWID;
 
+-- Who stands in line for what they lock. Whoever has nobody of another saga
+-- before it in a line, or shares it with all of those, has it.
+CREATE TABLE saga_lock (
+  resource TEXT NOT NULL,
+  place INTEGER NOT NULL, -- in its line
+  saga BLOB NOT NULL,
+  request TEXT NOT NULL, -- its name, among those of the saga
+  mode TEXT NOT NULL, -- shared or exclusive
+  told INTEGER NOT NULL, -- 1: it has all of its request, and was told so
+  PRIMARY KEY (resource, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX saga_lock_by_saga ON saga_lock (saga, request);
+CREATE INDEX saga_lock_waiting ON saga_lock (resource, place) WHERE told = 0;
+
+-- Those that were swept into the archive, one row each: nothing reads it but a
+-- question for one of them, and what it holds too long is yours to delete.
+CREATE TABLE saga_archive (
+  id INTEGER PRIMARY KEY, -- of two of one saga the later has the greater
+  saga BLOB NOT NULL,
+  name TEXT NOT NULL, -- of its definition
+  version INTEGER NOT NULL,
+  hash INTEGER NOT NULL,
+  stage TEXT NOT NULL,
+  result BLOB,
+  started INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  ended INTEGER NOT NULL,
+  archived INTEGER NOT NULL,
+  input BLOB NOT NULL,
+  length INTEGER NOT NULL, -- how many lines its log has
+  -- The log and the mail that is not read, as bytes: 1 for what follows; how
+  -- many lines; of each kind, step, item, attempt, data, mail, at; how many
+  -- letters; of each id, subject, name, data. Numbers have seven bits in each
+  -- byte, the lowest first, and the eighth if more follow. Texts and blobs
+  -- have their length before them; no mail is an empty one. A time is what it
+  -- is more than the one before it, the first more than `started`; twice that,
+  -- or, if it is less than nothing, twice that many less, less one.
+  log BLOB NOT NULL
+) STRICT;
+CREATE INDEX saga_archive_by_saga ON saga_archive (saga);
+
 CREATE TABLE saga_lease (
   bucket INTEGER PRIMARY KEY,
   epoch INTEGER NOT NULL, -- only ever grows

@@ -23,7 +23,11 @@ pub(crate) trait Job: Send {
     /// Whether the caller has gone away.
     fn is_given_up(&self) -> bool;
 
-    /// Executes the closure, once, and keeps what comes of it.
+    /// Whether the closure can be executed once more, if what it did was
+    /// undone.
+    fn can_be_repeated(&self) -> bool;
+
+    /// Executes the closure, and keeps what comes of it.
     fn execute(&mut self, tx: &mut Transaction<'_>) -> Ending;
 
     /// Tells the caller what came of it, or of the group's commit.
@@ -39,32 +43,71 @@ pub(crate) enum Ending {
     Undo(Option<Why>),
 }
 
-pub(super) struct Work<F, T, E> {
-    state: State<F, T, E>,
+/// What is executed for a caller.
+pub(super) trait Closure<T, E>: Send {
+    const CAN_BE_REPEATED: bool;
+
+    fn call(&mut self, tx: &mut Transaction<'_>) -> Result<T, E>;
+}
+
+/// A closure that is executed once.
+pub(super) struct Once<F>(pub(super) Option<F>);
+
+impl<T, E, F> Closure<T, E> for Once<F>
+where
+    F: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send,
+{
+    const CAN_BE_REPEATED: bool = false;
+
+    fn call(&mut self, tx: &mut Transaction<'_>) -> Result<T, E> {
+        let Some(closure) = self.0.take() else {
+            unreachable!("such a closure is executed once");
+        };
+        closure(tx)
+    }
+}
+
+/// One that may be executed again, if what it did was undone.
+pub(super) struct Repeated<F>(pub(super) F);
+
+impl<T, E, F> Closure<T, E> for Repeated<F>
+where
+    F: Fn(&mut Transaction<'_>) -> Result<T, E> + Send,
+{
+    const CAN_BE_REPEATED: bool = true;
+
+    fn call(&mut self, tx: &mut Transaction<'_>) -> Result<T, E> {
+        (self.0)(tx)
+    }
+}
+
+pub(super) struct Work<C, T, E> {
+    closure: C,
+    state: State<T, E>,
     caller: oneshot::Sender<Answer<T, E>>,
 }
 
-enum State<F, T, E> {
-    Waiting(F),
-    Executing,
+enum State<T, E> {
+    Waiting,
     Ended(Result<T, E>),
     Panicked(Panic),
 }
 
-impl<F, T, E> Work<F, T, E> {
-    pub(super) fn new(closure: F) -> (Self, oneshot::Receiver<Answer<T, E>>) {
+impl<C, T, E> Work<C, T, E> {
+    pub(super) fn new(closure: C) -> (Self, oneshot::Receiver<Answer<T, E>>) {
         let (caller, answer) = oneshot::channel();
         let work = Work {
-            state: State::Waiting(closure),
+            closure,
+            state: State::Waiting,
             caller,
         };
         (work, answer)
     }
 }
 
-impl<F, T, E> Job for Work<F, T, E>
+impl<C, T, E> Job for Work<C, T, E>
 where
-    F: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send,
+    C: Closure<T, E>,
     T: Send,
     E: Send + 'static,
 {
@@ -72,12 +115,14 @@ where
         self.caller.is_closed()
     }
 
+    fn can_be_repeated(&self) -> bool {
+        C::CAN_BE_REPEATED
+    }
+
     fn execute(&mut self, tx: &mut Transaction<'_>) -> Ending {
-        let State::Waiting(closure) = std::mem::replace(&mut self.state, State::Executing) else {
-            unreachable!("a closure is executed once");
-        };
-        // What a panic leaves half done is in the savepoint, and is undone.
-        let (state, ending) = match catch_unwind(AssertUnwindSafe(|| closure(tx))) {
+        // What a panic leaves half done is in a savepoint, and is undone.
+        let called = catch_unwind(AssertUnwindSafe(|| self.closure.call(tx)));
+        let (state, ending) = match called {
             Ok(Ok(value)) => (State::Ended(Ok(value)), Ending::Keep),
             Ok(Err(error)) => {
                 let why = why_of(&error);
@@ -95,7 +140,7 @@ where
             (State::Panicked(panic), _) => Err(panic),
             (_, Err(fault)) => Ok(Err(RunError::Store(fault.to_store_error()))),
             (State::Ended(ended), Ok(())) => Ok(ended.map_err(RunError::Rejected)),
-            (State::Waiting(_) | State::Executing, Ok(())) => {
+            (State::Waiting, Ok(())) => {
                 unreachable!("only what was executed is committed")
             }
         };

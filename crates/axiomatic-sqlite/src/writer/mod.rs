@@ -11,7 +11,7 @@ use axiomatic_coordination::{StoreError, Why};
 use tokio::sync::oneshot;
 
 pub(crate) use self::desk::Desk;
-use self::job::{Answer, Job, Work};
+use self::job::{Answer, Closure, Job, Once, Repeated, Work};
 use crate::error::store_error;
 use crate::transaction::Transaction;
 
@@ -20,7 +20,8 @@ use crate::transaction::Transaction;
 ///
 /// All that wait when a commit has ended are the next group: each is executed
 /// in a savepoint of its own, and there is one commit for all. Nobody waits
-/// for a group to fill.
+/// for a group to fill; but behind a group of several, the thread lets others
+/// run a few times before the next one begins.
 #[derive(Clone)]
 pub struct Writer {
     jobs: Jobs,
@@ -90,7 +91,22 @@ impl Writer {
         E: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
     {
-        let answer = self.send(closure)?;
+        let answer = self.send(Once(Some(closure)))?;
+        conclude(answer.await.map_err(|_| closed())?)
+    }
+
+    /// As [`run`](Self::run), of a closure that may be executed more than once,
+    /// each time after all that it did was undone. Those that come one after
+    /// the other have one savepoint together, and only if one of them errs or
+    /// panics they have one each: a savepoint costs two statements, and a copy
+    /// of each page that is written in it.
+    pub(crate) async fn run_repeatable<T, E, F>(&self, closure: F) -> Result<T, RunError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let answer = self.send(Repeated(closure))?;
         conclude(answer.await.map_err(|_| closed())?)
     }
 
@@ -114,15 +130,15 @@ impl Writer {
             let within = "a transaction was to be run within another of the same writer";
             return Err(StoreError::new(Why::Refused).because(within).into());
         }
-        let answer = self.send(closure)?;
+        let answer = self.send(Once(Some(closure)))?;
         conclude(answer.blocking_recv().map_err(|_| closed())?)
     }
 
-    fn send<T, E, F>(&self, closure: F) -> Result<oneshot::Receiver<Answer<T, E>>, StoreError>
+    fn send<T, E, C>(&self, closure: C) -> Result<oneshot::Receiver<Answer<T, E>>, StoreError>
     where
         T: Send + 'static,
         E: Send + 'static,
-        F: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
+        C: Closure<T, E> + 'static,
     {
         let (work, answer) = Work::new(closure);
         self.jobs.queue.send(Box::new(work)).map_err(|_| closed())?;

@@ -136,8 +136,20 @@ fn check(place: &Place) {
     let orders = texts("SELECT name FROM account");
     assert_eq!(orders, ["ordered"], "with the saga that it began with");
     let orphans = "(SELECT saga FROM saga_event WHERE saga NOT IN (SELECT saga FROM saga) \
-                   UNION ALL SELECT saga FROM saga_mail)";
+                   UNION ALL SELECT saga FROM saga_mail WHERE name <> 'lock' \
+                   UNION ALL SELECT saga FROM saga_lock)";
     assert_eq!(place.count(orphans), 0);
+    let told = texts("SELECT CAST(input AS TEXT) FROM saga JOIN saga_mail USING (saga) ORDER BY 1");
+    assert_eq!(told, ["patient", "turned"], "each once");
+    assert_eq!(place.count("saga_archive"), 1);
+    // Both lock the stock: what one asks of others comes behind all of the
+    // other's.
+    let calls = Files(place.dir()).lines("calls");
+    let calls = calls.iter().filter_map(|call| call.split_once(' '));
+    let mut turns: Vec<_> = calls.map(|(name, _)| name).collect();
+    turns.retain(|name| ["patient", "turned"].contains(name));
+    turns.dedup();
+    assert_eq!(turns.len(), 2, "{turns:?}");
     assert_eq!(place.count("saga_executor"), 0);
     let held = "(SELECT * FROM saga_lease WHERE owner IS NOT NULL)";
     assert_eq!(place.count(held), 0);
@@ -184,6 +196,10 @@ fn sagas_whose_process_is_killed_at_any_boundary_have_each_line_once() {
         "recorded",
         "read",
         "posted",
+        "locked",
+        "unlocked",
+        "told",
+        "archived",
         "log_swept",
         "swept",
     ] {
@@ -227,7 +243,7 @@ fn a_process_that_stood_still_beyond_its_leases_writes_nothing() {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{said}");
     let files = Files(place.dir());
-    assert_eq!(files.lines("late"), ["true"; 5], "all of it is refused");
+    assert_eq!(files.lines("late"), ["true"; 6], "all of it is refused");
     let gone = "DELETE FROM saga_executor WHERE until > 1";
     place.look().execute(gone, ()).unwrap();
     check(&place);

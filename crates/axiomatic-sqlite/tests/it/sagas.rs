@@ -1,6 +1,8 @@
 //! What sagas do with SQLite's tables and transactions.
 
 mod broken;
+mod group;
+mod locks;
 mod order;
 mod processes;
 mod scene;
@@ -326,55 +328,6 @@ async fn who_only_looks_does_not_wait_for_those_who_write() {
     let looks = tokio::time::timeout(Duration::from_secs(60), looks).await;
     looks.expect("they wait");
     gate.open().await;
-}
-
-/// As when the disk is full, in work of one saga, while another's is written.
-#[tokio::test]
-async fn of_sagas_that_share_a_commit_one_that_fails_costs_the_others_nothing() {
-    let scene = Scene::new();
-    let leases = scene.claim_all().await;
-    let mut held = Vec::new();
-    for _ in 0..20 {
-        let mut start = start(SagaId::unique());
-        let lease = &leases[usize::from(start.saga.bucket().0)];
-        start.held = Some((lease.clone(), change([line("book")])));
-        assert_eq!(scene.sagas.start(&start).await.unwrap(), Started::Held);
-        held.push((start.saga, lease.clone()));
-    }
-    let gate = hold(scene.database.writer()).await;
-    let tasks = held
-        .iter()
-        .cloned()
-        .enumerate()
-        .map(|(nth, (saga, lease))| {
-            let sagas = scene.sagas.clone();
-            tokio::spawn(async move {
-                let work = SagaWork::new(move |tx| {
-                    effect_named(tx, nth)?;
-                    match nth % 2 {
-                        0 => Ok(change([line("pay")])),
-                        _ => Err(Fault::failed("declined")),
-                    }
-                });
-                sagas.append_with(&lease, saga, 1, work).await.unwrap()
-            })
-        });
-    let tasks: Vec<_> = tasks.collect();
-    gate.open().await;
-    for (nth, (task, (saga, _))) in tasks.into_iter().zip(&held).enumerate() {
-        let worked = task.await.unwrap();
-        let is_done = matches!(worked, Worked::Done(_));
-        assert_eq!(is_done, nth % 2 == 0, "{worked:?}");
-        let lines = scene.log(*saga).await.len();
-        assert_eq!(lines, 1 + usize::from(is_done));
-    }
-    assert_eq!((scene.count("account"), scene.count("outbox")), (10, 10));
-}
-
-fn effect_named(tx: &mut Transaction<'_>, nth: usize) -> Result<(), Fault> {
-    insert(tx, &format!("paid {nth}"))?;
-    tx.enqueue(Message::new("mail", "thanks"))?;
-    Ok(())
 }
 
 #[tokio::test]

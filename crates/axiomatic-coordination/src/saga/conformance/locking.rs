@@ -214,6 +214,12 @@ pub async fn who_stands_in_line_waits_for_no_more<S: Subject>() {
     ends(&subject, &lease, one, Stage::Done).await;
     assert!(is_told(&subject, third, "lock").await);
     assert_eq!(line(&subject, "c").await, []);
+
+    // Nor does it share what it waits to have alone.
+    has(&subject, &lease, &[together("d")]).await;
+    let fourth = waits(&subject, &lease, &[alone("d")]).await;
+    let share = request(fourth, "more", &[together("d")]);
+    assert_eq!(locks(&subject, &lease, &share).await, Locked::Busy);
 }
 
 /// Whether it waits or has it, and though it would not wait.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::driver::Driver;
 use crate::saga::machine::{Class, Direction, Illegal, Standing, StepNo};
 use crate::saga::mail::{Mail, Subject};
-use crate::saga::record::{Kind, Record};
+use crate::saga::record::{Kind, Record, Stage};
 use crate::saga::store::Store;
 
 impl<S: Store> Driver<'_, S> {
@@ -57,15 +57,18 @@ impl<S: Store> Driver<'_, S> {
     }
 
     fn resume_it(&mut self, mail: &Mail) -> Result<(), Why> {
-        if self.progress.direction() == Direction::Forward {
-            return self.all(mail, Kind::Resumed, |standing| standing == Standing::Stuck);
+        // One that was put aside is run again by now, as it is.
+        match (self.progress.is_stuck(), self.progress.direction()) {
+            (false, _) if self.stage != Stage::Parked => Err(Why::Refused("it is not stuck")),
+            (true, Direction::Forward) => {
+                self.all(mail, Kind::Resumed, |standing| standing == Standing::Stuck)
+            }
+            (true, _) => {
+                let resumed = self.line(mail, Kind::Resumed, "", 0);
+                resumed.map_err(|_| Why::Refused("something is being undone"))
+            }
+            (false, _) => self.line(mail, Kind::Resumed, "", 0),
         }
-        let graph = &self.plan.graph;
-        let mut slots = graph.numbers().flat_map(|step| self.progress.slots(step));
-        if !slots.any(|slot| slot.standing == Standing::UndoStuck) {
-            return Err(Why::Refused("it is not stuck"));
-        }
-        self.line(mail, Kind::Resumed, "", 0)
     }
 
     /// A line about each item of the step that the letter names, or of all

@@ -78,7 +78,11 @@ impl Counts {
                     "lost"
                 );
             }
-            Left::Waiting(_) | Left::Before(_) | Left::Illegal(_) | Left::Store(_) => {}
+            Left::Waiting(_)
+            | Left::Before(_)
+            | Left::Begun
+            | Left::Illegal(_)
+            | Left::Store(_) => {}
         }
         let _ = (saga, definition);
     }

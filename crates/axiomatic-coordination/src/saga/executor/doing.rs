@@ -34,7 +34,7 @@ pub(super) struct Landed {
 /// many are done by then.
 pub(super) enum Flight {
     Landed(Landed),
-    Flying(Pin<Box<dyn Future<Output = Landed> + Send>>),
+    Flying(Flying),
 }
 
 pub(super) async fn launch(launch: Launch, doing: Doing<Bytes>, timeout: Duration) -> Flight {

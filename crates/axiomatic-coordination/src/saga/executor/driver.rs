@@ -75,6 +75,8 @@ pub(super) enum Left {
     Lost,
     /// There was one of this id already.
     Before(Started),
+    /// There is one now, whoever began it: it is to be run from its log.
+    Begun,
     /// It cannot be run: what its log says is not what this definition does.
     Illegal(Illegal),
     /// The store failed for good.
@@ -150,10 +152,10 @@ impl<'a, S: Store> Driver<'a, S> {
         for (step, item) in &self.aloft {
             progress.fly(*step, *item);
         }
-        for launch in &self.launches {
-            progress.fly(launch.step, launch.item);
-        }
         self.progress = progress;
+        // What was to be begun followed from the log as it was.
+        self.launches.clear();
+        self.locals.clear();
         self.written = loaded.records.len() as u64;
         self.unwritten.clear();
         self.stage = loaded.stage;
@@ -181,7 +183,8 @@ impl<'a, S: Store> Driver<'a, S> {
                 || self.start.is_some()
                 || self.read > 0
                 || self.stage != outlook.stage
-                || wake != Wake::Held;
+                // Not if it has ended with its last local step.
+                || (wake != Wake::Held && !self.stage.is_end());
             let result = self.result(&outlook);
             if must_write {
                 self.write(outlook.stage, wake, result.clone()).await?;
@@ -325,15 +328,13 @@ impl<'a, S: Store> Driver<'a, S> {
         }
     }
 
-    /// Looks at the clock.
     pub(super) fn tick(&mut self) {
         let (then, here) = self.time;
         let now = self.shared.config.clock.now();
         self.now = then.saturating_add(now.saturating_duration_since(here));
     }
 
-    /// What time it was by the store's clock, about, when something happened
-    /// last.
+    /// What time it was when it was looked at last.
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }

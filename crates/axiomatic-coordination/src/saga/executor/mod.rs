@@ -5,7 +5,9 @@ mod config;
 mod counts;
 mod doing;
 mod driver;
+mod locking;
 mod moving;
+mod parking;
 mod running;
 mod shared;
 mod tending;
@@ -24,7 +26,7 @@ pub use config::{Config, ConfigError};
 pub use counts::Snapshot;
 
 use self::driver::{Driver, Left};
-use self::shared::{Entry, Shared};
+use self::shared::{Entry, Orphan, Shared};
 use super::client::{Client, Ended, StartError};
 use super::definition::{Plan, Saga};
 use super::id::SagaId;
@@ -109,14 +111,19 @@ impl<S: Store> Executor<S> {
                 let mut inline = Inline {
                     shared,
                     entry: Some(entry),
-                    orphan: Some((saga, held.clone())),
+                    orphan: Some(Orphan {
+                        saga,
+                        held: held.clone(),
+                        start: Some(start.clone()),
+                    }),
                 };
                 let mailbox = Arc::clone(&inline.entry.as_ref().expect("just made").mailbox);
                 let driver = Driver::begin(shared, Arc::clone(plan), held, mailbox, start);
                 shared.counts.executed();
                 let left = driver.run().await;
-                // What cannot be run is put aside by who runs the others.
-                if !matches!(left, Left::Lost | Left::Illegal(_)) {
+                // What cannot be run is put aside by who runs the others, and
+                // what was begun without an answer is run by them.
+                if !matches!(left, Left::Lost | Left::Illegal(_) | Left::Begun) {
                     inline.orphan = None;
                 }
                 match left {
@@ -124,7 +131,7 @@ impl<S: Store> Executor<S> {
                     Left::Before(Started::Other) => return Err(StartError::Other),
                     Left::Store(error) => return Err(StartError::Store(error)),
                     Left::Illegal(illegal) => return Err(StartError::Value(illegal.into())),
-                    Left::Waiting(_) | Left::Before(_) => {
+                    Left::Waiting(_) | Left::Before(_) | Left::Begun => {
                         drop(inline);
                         return client.wait(definition, saga).await;
                     }
@@ -142,14 +149,14 @@ impl<S: Store> Executor<S> {
 struct Inline<'a, S: Store> {
     shared: &'a Shared<S>,
     entry: Option<Entry<'a, S>>,
-    orphan: Option<(SagaId, tenure::Held)>,
+    orphan: Option<Orphan>,
 }
 
 impl<S: Store> Drop for Inline<'_, S> {
     fn drop(&mut self) {
         self.entry = None;
-        if let Some((saga, held)) = self.orphan.take() {
-            self.shared.orphans.put(saga, held);
+        if let Some(orphan) = self.orphan.take() {
+            self.shared.orphans.put(orphan);
         }
     }
 }

@@ -12,8 +12,7 @@ use crate::crash_points::reach;
 use crate::saga::change::{Change, Wake};
 use crate::saga::definition::{Doing, Run, UndoRun};
 use crate::saga::fault::Fault;
-use crate::saga::locks::{Lock, LockRequest, Locked};
-use crate::saga::machine::{Class, Direction, Illegal, Move, Standing, StepNo, Work};
+use crate::saga::machine::{Class, Direction, Illegal, Move, NO_SIGNAL, Standing, StepNo, Work};
 use crate::saga::record::{Kind, Record, Stage};
 use crate::saga::store::{Store, Then, Worked};
 
@@ -56,15 +55,18 @@ impl<S: Store> Driver<'_, S> {
             }
             Move::Expire { step } => {
                 self.went_forward = true;
-                self.say(Kind::Failed, step, 0, 0, text("no signal came in time"))
+                self.say(Kind::Failed, step, 0, 0, text(NO_SIGNAL))
             }
             Move::TurnLate => self.turn("".into(), "its deadline has passed"),
-            Move::Turn { step } => {
-                let name = self.plan.graph.spec(step).name.clone();
-                self.turn(name, "it was tried as often as it may be")
+            Move::Turn { step, item } => {
+                let spec = self.plan.graph.spec(step);
+                let slot = &self.progress.slots(step)[item as usize];
+                self.turn(spec.name.clone(), &slot.why_no_more(spec.work))
             }
             Move::Stick { step, item } => {
-                let why = text("it was tried as often as it may be");
+                let work = self.plan.graph.spec(step).work;
+                let slot = &self.progress.slots(step)[item as usize];
+                let why = text(&slot.why_no_more(work));
                 self.say(Kind::Stuck, step, item, 0, why)
             }
         }
@@ -244,32 +246,6 @@ impl<S: Store> Driver<'_, S> {
         doing.unwrap_or_else(|error| {
             let why = format!("what it depends on cannot be read: {error}");
             Box::pin(std::future::ready(Err(Fault::unknown(why))))
-        })
-    }
-
-    /// Asks for locks. That the lease is lost is heard by who writes next.
-    fn asking(&self, name: Arc<str>, locks: Vec<Lock>, waits: bool) -> Doing<Bytes> {
-        let (store, lease) = (self.shared.store.clone(), self.held.lease.clone());
-        let request = LockRequest {
-            saga: self.saga,
-            name,
-            locks,
-            waits,
-        };
-        Box::pin(async move {
-            let is_name = |lock: &Lock| (1..=200).contains(&lock.resource.len());
-            if !request.locks.iter().all(is_name) {
-                return Err(Fault::failed("a resource's name has 1 to 200 bytes"));
-            }
-            reach("saga.locking");
-            let locked = store.lock(&lease, &request).await;
-            reach("saga.locked");
-            match locked {
-                Ok(Locked::Held | Locked::Waits) => Ok(Bytes::from_static(b"null")),
-                Ok(Locked::Busy) => Err(Fault::failed("another saga has what it asks for")),
-                Ok(Locked::Lost) => Err(Fault::unknown("the lease is lost")),
-                Err(error) => Err(Fault::Unknown(error.into())),
-            }
         })
     }
 

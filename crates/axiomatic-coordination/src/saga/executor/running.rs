@@ -6,23 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axiomatic_core::backoff::Delays;
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{Fuse, FusedFuture, pending};
 use tokio::task::JoinSet;
 
 use super::ExecutorError;
 use super::driver::{Driver, Left};
-use super::moving::text;
-use super::shared::Shared;
+use super::parking::{Parking, park};
+use super::shared::{Orphan, Shared};
 use super::tending::{give_back, tend};
 use super::tenure::{Held, Tenure};
 use crate::StoreError;
 use crate::crash_points::reach;
-use crate::saga::change::{Append, Change, Wake};
 use crate::saga::id::SagaId;
 use crate::saga::mail::{Mail, Subject};
-use crate::saga::record::{Kind, Record, Stage};
 use crate::saga::store::{Departing, Loaded, Store, Taken};
 
 /// Runs an executor.
@@ -133,8 +130,8 @@ pub(super) async fn run<S: Store>(
             }
             () = wake_ups.next(), if !is_draining => next_taking = clock.now(),
             () = orphaned.next() => {
-                for (saga, held) in shared.orphans.take() {
-                    adopt(shared, saga, held, &mut sagas);
+                for orphan in shared.orphans.take() {
+                    adopt(shared, orphan, &mut sagas);
                 }
             }
             () = alarm => {}
@@ -211,19 +208,33 @@ fn dispatch<S: Store>(
 /// Runs a saga that its caller has left.
 fn adopt<S: Store>(
     shared: &Arc<Shared<S>>,
-    saga: SagaId,
-    held: Held,
+    orphan: Orphan,
     sagas: &mut JoinSet<Option<StoreError>>,
 ) {
     let shared = Arc::clone(shared);
     sagas.spawn(async move {
-        match load(&shared, &held, saga).await {
-            // It had not begun, has ended, or is another's.
+        match adopted(&shared, &orphan).await {
+            // It has ended, or is another's.
             Ok(None) => None,
-            Ok(Some(loaded)) => drive(&shared, held, loaded).await,
+            Ok(Some(loaded)) => drive(&shared, orphan.held, loaded).await,
             Err(error) => Some(error),
         }
     });
+}
+
+async fn adopted<S: Store>(
+    shared: &Shared<S>,
+    orphan: &Orphan,
+) -> Result<Option<Loaded>, StoreError> {
+    let Orphan { saga, held, start } = orphan;
+    let loaded = load(shared, held, *saga).await?;
+    if let (None, Some(start)) = (&loaded, start) {
+        // What begins it may be on its way, and nobody would look for a saga
+        // that comes to be held. After this, it is there in any case.
+        let _ = ask(shared, || shared.store.start(start)).await?;
+        return load(shared, held, *saga).await;
+    }
+    Ok(loaded)
 }
 
 /// A saga as it stands, however long the store does not answer.
@@ -232,13 +243,24 @@ async fn load<S: Store>(
     held: &Held,
     saga: SagaId,
 ) -> Result<Option<Loaded>, StoreError> {
+    ask(shared, || shared.store.load(&held.lease, saga)).await
+}
+
+/// Asks the store until it answers, or fails for good.
+async fn ask<S: Store, T, F>(
+    shared: &Shared<S>,
+    mut question: impl FnMut() -> F,
+) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let mut pauses = shared.config.outage.start();
     loop {
-        match shared.store.load(&held.lease, saga).await {
+        match question().await {
             Err(error) if error.why().is_transient() => {
                 tokio::time::sleep(pauses.next().unwrap_or_default()).await;
             }
-            loaded => return loaded,
+            answer => return answer,
         }
     }
 }
@@ -284,7 +306,7 @@ async fn drive<S: Store>(
         let left = AssertUnwindSafe(running).catch_unwind().await;
         let parking = match left {
             Ok(Left::Store(error)) => return Some(error),
-            Ok(Left::Ended(..) | Left::Waiting(_) | Left::Before(_)) => return None,
+            Ok(Left::Ended(..) | Left::Waiting(_) | Left::Before(_) | Left::Begun) => return None,
             Ok(Left::Lost) if held.tenure() == Tenure::Lost => return None,
             // The log is another than it was, and the bucket is held: an
             // append came late whose caller had gone away.
@@ -304,93 +326,4 @@ async fn drive<S: Store>(
             return park(shared, &held, &loaded, parking).await;
         }
     }
-}
-
-/// Why a saga is put aside.
-enum Parking {
-    /// No definition that is known here runs it.
-    NoDefinition,
-    /// It was loaded too often without going forward.
-    Poison,
-    /// Its log is not one of its definition.
-    Illegal(String),
-    /// It panicked here: it is loaded again, but not for ever.
-    Panicked,
-}
-
-/// Puts a saga aside, so that it costs the others nothing.
-async fn park<S: Store>(
-    shared: &Shared<S>,
-    held: &Held,
-    loaded: &Loaded,
-    parking: Parking,
-) -> Option<StoreError> {
-    let abandon = loaded
-        .mail
-        .iter()
-        .find(|letter| letter.subject == Subject::Abandon);
-    let change = match (abandon, parking) {
-        (Some(letter), _) => Change {
-            records: vec![Record {
-                kind: Kind::Abandoned,
-                step: "".into(),
-                item: 0,
-                attempt: 0,
-                data: letter.data.clone(),
-                mail: Some(letter.id),
-            }],
-            stage: Stage::Abandoned,
-            wake: Wake::In(Duration::MAX),
-            result: Some(letter.data.clone()),
-            progress: false,
-        },
-        (None, parking) => {
-            // What cannot be run here was not loaded in vain: where it can
-            // be, it is no poison.
-            let progress = matches!(parking, Parking::NoDefinition | Parking::Illegal(_));
-            let (why, pause) = match parking {
-                Parking::NoDefinition => {
-                    let name = &loaded.definition.name;
-                    let version = loaded.definition.version;
-                    let why = format!("no definition here runs {name:?} version {version}");
-                    (why, shared.config.park)
-                }
-                Parking::Poison => (
-                    format!("loaded {} times without going forward", loaded.loads),
-                    Duration::MAX,
-                ),
-                Parking::Illegal(why) => (why, shared.config.park),
-                Parking::Panicked => (
-                    String::from("it panicked when it was run"),
-                    shared.config.poll,
-                ),
-            };
-            let definition = &loaded.definition.name;
-            shared.counts.parked(loaded.saga, definition, &why);
-            Change {
-                records: Vec::new(),
-                stage: Stage::Parked,
-                wake: Wake::In(pause),
-                result: Some(because(&why)),
-                progress,
-            }
-        }
-    };
-    let append = Append {
-        saga: loaded.saga,
-        after: loaded.records.len() as u64,
-        change,
-        read: abandon.map_or(0, |_| loaded.mail.len() as u32),
-    };
-    reach("saga.parking");
-    // If it fails, it is loaded again after the bucket's next claim.
-    let appended = shared.store.append(&held.lease, &append).await;
-    appended.err().filter(|error| !error.why().is_transient())
-}
-
-fn because(why: &str) -> Bytes {
-    let mut json = br#"{"step":"","why":"#.to_vec();
-    json.extend_from_slice(&text(why));
-    json.push(b'}');
-    json.into()
 }

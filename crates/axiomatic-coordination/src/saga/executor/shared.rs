@@ -13,7 +13,7 @@ use crate::outbox::Wake;
 use crate::saga::definition::Plan;
 use crate::saga::id::{ExecutorId, SagaId};
 use crate::saga::mail::Mail;
-use crate::saga::store::Store;
+use crate::saga::store::{Start, Store};
 
 /// Who runs here. The ids are random for the most part, and each saga is looked
 /// for twice: the standard hash took 2 % of a saga in memory.
@@ -109,7 +109,11 @@ impl<S: Store> Drop for Entry<'_, S> {
         if self.mailbox.is_full() {
             let now = self.shared.config.clock.now();
             if let Some(held) = self.shared.tenures.of(self.saga.bucket(), now) {
-                self.shared.orphans.put(self.saga, held);
+                self.shared.orphans.put(Orphan {
+                    saga: self.saga,
+                    held,
+                    start: None,
+                });
             }
         }
     }
@@ -157,21 +161,30 @@ impl Mailbox {
     }
 }
 
-/// Sagas which their callers have left, each with the bucket's lease.
+/// Sagas which their callers have left.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
-    sagas: Mutex<Vec<(SagaId, Held)>>,
+    sagas: Mutex<Vec<Orphan>>,
     came: Wake,
 }
 
+/// A saga which its caller has left.
+#[derive(Debug)]
+pub(super) struct Orphan {
+    pub(super) saga: SagaId,
+    pub(super) held: Held,
+    /// What may be on its way to begin it.
+    pub(super) start: Option<Start>,
+}
+
 impl Orphans {
-    pub(super) fn put(&self, saga: SagaId, held: Held) {
+    pub(super) fn put(&self, orphan: Orphan) {
         let mut sagas = self.sagas.lock().unwrap_or_else(PoisonError::into_inner);
-        sagas.push((saga, held));
+        sagas.push(orphan);
         self.came.wake();
     }
 
-    pub(super) fn take(&self) -> Vec<(SagaId, Held)> {
+    pub(super) fn take(&self) -> Vec<Orphan> {
         let mut sagas = self.sagas.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *sagas)
     }

@@ -18,7 +18,15 @@ pub(super) async fn tend<S: Store>(shared: &Shared<S>, wants: bool) -> Result<()
     let asked = shared.config.clock.now();
     let attended = shared.store.attend(&shared.me, lasts).await?;
     reach("saga.attended");
-    shared.tenures.renew(&attended.leases, until(asked, lasts));
+    let (now, ends) = (shared.config.clock.now(), until(asked, lasts));
+    let forgotten = shared.tenures.renew(attended.leases, now, ends);
+    if !forgotten.is_empty() {
+        // They ended here before the answer came, and what ran under them was
+        // dropped. The store has it held still: nobody looks for it before the
+        // buckets have been claimed anew.
+        let stays = Departing::No;
+        shared.store.release(&shared.me, &forgotten, stays).await?;
+    }
     let names: Vec<&str> = attended.executors.iter().map(ExecutorId::as_str).collect();
     let ours = match wants {
         true => crate::outbox::buckets_of(shared.me.as_str(), &names, BUCKETS),

@@ -81,12 +81,21 @@ impl Tenures {
         held.map(|holding| holding.lease.clone()).collect()
     }
 
-    /// These leases, and no others, are held until then: so the store said.
-    pub(super) fn renew(&self, leases: &[Lease], until: Instant) {
+    /// Of these leases, which are all that the store has for this executor,
+    /// those that are held here still are held until then. Returns the others.
+    pub(super) fn renew(&self, leases: Vec<Lease>, now: Instant, until: Instant) -> Vec<Lease> {
         let mut holdings = self.lock();
-        holdings.retain(|_, holding| leases.contains(&holding.lease));
-        drop(holdings);
-        self.add(leases, until);
+        // Who asks for a bucket whose time is over hears that nobody has it.
+        holdings.retain(|_, holding| now < holding.until && leases.contains(&holding.lease));
+        let mut others = leases;
+        others.retain(|lease| match holdings.get_mut(&lease.bucket) {
+            Some(holding) => {
+                holding.until = until;
+                false
+            }
+            None => true,
+        });
+        others
     }
 
     /// These leases are held until then.

@@ -30,12 +30,7 @@ impl<S: Store> Driver<'_, S> {
             progress: self.went_forward || self.read > 0,
         };
         match self.start.take() {
-            Some(start) => {
-                let written = self.write_first(start, change).await?;
-                if written == First::Before {
-                    return Ok(());
-                }
-            }
+            Some(start) => self.write_first(start, change).await?,
             None => {
                 let append = Append {
                     saga: self.saga,
@@ -59,7 +54,7 @@ impl<S: Store> Driver<'_, S> {
         Ok(())
     }
 
-    async fn write_first(&mut self, mut start: Start, change: Change) -> Result<First, Left> {
+    async fn write_first(&mut self, mut start: Start, change: Change) -> Result<(), Left> {
         start.held = Some((self.held.lease.clone(), change));
         let mut pauses = self.shared.config.outage.start();
         let mut is_first = true;
@@ -68,14 +63,14 @@ impl<S: Store> Driver<'_, S> {
             match self.shared.store.start(&start).await {
                 Ok(Started::Held) => {
                     reach("saga.started");
-                    return Ok(First::Now);
+                    return Ok(());
                 }
                 Ok(Started::Waits) => return Err(Left::Lost),
-                // It may be this one that began it: then its log says so.
-                Ok(Started::Before) if !is_first => {
-                    self.reload().await?;
-                    return Ok(First::Before);
-                }
+                // It may be this one that began it, or somebody else, in other
+                // words; and it may have been run since, or cancelled. What was
+                // to be done is forgotten, and follows from its log anew: an
+                // attempt that was begun in it counts.
+                Ok(Started::Before) if !is_first => return Err(Left::Begun),
                 Ok(started) => return Err(Left::Before(started)),
                 Err(error) => self.pause(error, &mut pauses).await?,
             }
@@ -136,12 +131,4 @@ impl<S: Store> Driver<'_, S> {
             _ => Left::Lost,
         }
     }
-}
-
-/// When the first line was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum First {
-    Now,
-    /// By a question of which no answer came.
-    Before,
 }

@@ -44,9 +44,10 @@ pub(super) fn check(shape: &Shape, found: &Found, seen: Seen<'_>) -> Vec<Complai
     let mut complaints = Vec::new();
     let log: Vec<&Record> = found.records.iter().map(|line| &line.record).collect();
     let has = |kind: Kind| log.iter().any(|record| record.kind == kind);
-    let by_operator =
-        has(Kind::Resumed) || has(Kind::UndoSkipped) || found.summary.stage == Stage::Abandoned;
     let stage = found.summary.stage;
+    // A saga that was only put aside and brought back goes on as it was.
+    let was_stuck = has(Kind::Stuck) && has(Kind::Resumed);
+    let by_operator = was_stuck || has(Kind::UndoSkipped) || stage == Stage::Abandoned;
     let asks_operator = stage == Stage::Stuck && has(Kind::Stuck);
     if !stage.is_end() && !asks_operator {
         complaints.push(Complaint::NotEnded(stage));

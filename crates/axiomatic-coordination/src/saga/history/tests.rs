@@ -177,6 +177,20 @@ fn an_effect_that_is_missing_left_or_there_twice_is_found() {
     assert_eq!(left, [Complaint::Left(which("book"))]);
 }
 
+/// An operator who brings back what was put aside has decided nothing.
+#[test]
+fn a_saga_that_was_put_aside_and_brought_back_is_asked_as_much_as_any() {
+    let (book, local) = (call("book", 1, 1), [call("pay", 1, 1)]);
+    let mut lines = DONE.to_vec();
+    lines.insert(3, (Kind::Resumed, "", 0));
+    let brought_back = found(Stage::Done, &lines);
+    let missing = complaints(&brought_back, std::slice::from_ref(&book), &local);
+    assert_eq!(missing, [Complaint::Missing(which("send"))]);
+    lines.insert(3, (Kind::Stuck, "book", 0));
+    let decided = found(Stage::Done, &lines);
+    assert_eq!(complaints(&decided, &[book], &local), []);
+}
+
 #[test]
 fn what_was_called_and_is_not_written_to_have_begun_is_found() {
     let done = found(Stage::Done, &DONE);

@@ -12,5 +12,5 @@ mod tests;
 pub(crate) use graph::{Class, Graph, Retry, Spec, StepNo, Undo, Work};
 pub(crate) use outlook::{Circumstances, Move, Outlook, outlook};
 pub(crate) use progress::{Direction, Illegal, Progress};
-pub(crate) use slots::MOST_ITEMS;
+pub(crate) use slots::{MOST_ITEMS, NO_SIGNAL};
 pub(crate) use standing::Standing;

@@ -40,7 +40,7 @@ pub(crate) enum Move {
     /// It has not come to its pivot in time: it turns.
     TurnLate,
     /// This step was tried as often as it may be, and it turns.
-    Turn { step: StepNo },
+    Turn { step: StepNo, item: u32 },
     /// This step, or its undo, was tried as often as it may be: an operator
     /// decides.
     Stick { step: StepNo, item: u32 },
@@ -181,7 +181,7 @@ impl Looking<'_> {
             slot.standing != Standing::Waiting && spec.retry.is_exhausted(slot.attempts);
         if is_exhausted {
             self.found.moves.push(match spec.class {
-                Class::Compensatable => Move::Turn { step },
+                Class::Compensatable => Move::Turn { step, item },
                 Class::Pivot | Class::Retriable => Move::Stick { step, item },
             });
             return false;

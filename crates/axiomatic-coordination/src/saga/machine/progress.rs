@@ -98,6 +98,8 @@ impl Progress {
                 return Ok(());
             }
             Kind::Turned => return Err(illegal("it cannot turn here")),
+            // It was put aside, and is run again as it is.
+            Kind::Resumed if record.step.is_empty() && !self.is_stuck() => return Ok(()),
             Kind::Resumed if record.step.is_empty() => {
                 return self.go_forward_again(graph).map_err(illegal);
             }
@@ -125,10 +127,16 @@ impl Progress {
         slot.at = at;
         slot.in_flight = false;
         match record.kind {
-            Kind::Began => slot.attempts = record.attempt,
-            Kind::Doubted => slot.attempts = slot.attempts.max(record.attempt),
-            Kind::UndoBegan => slot.undo_attempts = record.attempt,
-            Kind::UndoDoubted => slot.undo_attempts = slot.undo_attempts.max(record.attempt),
+            Kind::Began => (slot.attempts, slot.fault) = (record.attempt, None),
+            Kind::Doubted => {
+                slot.attempts = slot.attempts.max(record.attempt);
+                slot.fault = Some(record.data.clone());
+            }
+            Kind::UndoBegan => (slot.undo_attempts, slot.fault) = (record.attempt, None),
+            Kind::UndoDoubted => {
+                slot.undo_attempts = slot.undo_attempts.max(record.attempt);
+                slot.fault = Some(record.data.clone());
+            }
             Kind::Done => slot.output = Some(record.data.clone()),
             Kind::UndoRetried => slot.undo_attempts = 0,
             Kind::Resumed => slot.attempts = 0,
@@ -144,6 +152,17 @@ impl Progress {
         Ok(())
     }
 
+    /// Whether something waits for an operator.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let stuck = match self.direction {
+            Direction::Forward => Standing::Stuck,
+            Direction::Back => Standing::UndoStuck,
+            Direction::Nowhere => return false,
+        };
+        let mut slots = self.steps.iter().flat_map(Slots::all);
+        slots.any(|slot| slot.standing == stuck)
+    }
+
     /// A saga that was stuck while it was unwound goes forward again: what
     /// could not be undone is as done as it was, what was undone is done anew,
     /// and so is what was done with what that put out.
@@ -151,16 +170,13 @@ impl Progress {
         if self.direction != Direction::Back {
             return Err("it goes forward already");
         }
-        let slots = || self.steps.iter().flat_map(Slots::all);
+        let mut slots = self.steps.iter().flat_map(Slots::all);
         let is_under_way = |slot: &Slot| {
             let is_undone_now = matches!(slot.standing, Standing::Undoing | Standing::UndoInDoubt);
             is_undone_now || slot.in_flight
         };
-        if slots().any(is_under_way) {
+        if slots.any(is_under_way) {
             return Err("something is being undone");
-        }
-        if slots().all(|slot| slot.standing != Standing::UndoStuck) {
-            return Err("no undo is stuck");
         }
         self.direction = Direction::Forward;
         self.round += 1;

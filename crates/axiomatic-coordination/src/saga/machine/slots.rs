@@ -17,6 +17,9 @@ pub(crate) struct Slot {
     /// When its last line was written.
     pub(crate) at: Timestamp,
     pub(crate) output: Option<Bytes>,
+    /// What was said of its last attempt, or its undo's, that left it in doubt:
+    /// JSON.
+    pub(crate) fault: Option<Bytes>,
     /// Its action is known not to have happened.
     pub(crate) has_failed: bool,
     /// Somebody here is doing what was begun.
@@ -32,10 +35,33 @@ impl Slot {
         undo_attempts: 0,
         at: Timestamp::from_micros(0),
         output: None,
+        fault: None,
         has_failed: false,
         in_flight: false,
         round: 0,
     };
+
+    /// Why it, or its undo, is not tried again.
+    pub(crate) fn why_no_more(&self, work: Work) -> String {
+        let undoes = self.standing.is_of_undo();
+        if matches!(work, Work::Signal(_)) && !undoes {
+            return NO_SIGNAL.to_owned();
+        }
+        let times = match undoes {
+            false => self.attempts,
+            true => self.undo_attempts,
+        };
+        let last = self.fault.as_deref().map(|fault| {
+            let said = serde_json::from_slice(fault);
+            said.unwrap_or_else(|_| String::from_utf8_lossy(fault).into_owned())
+        });
+        match (times, last) {
+            (1, Some(last)) => format!("it was tried once: {last}"),
+            (1, None) => String::from("it was tried once, and nothing is known of it"),
+            (_, Some(last)) => format!("it was tried {times} times, the last: {last}"),
+            (_, None) => format!("it was tried {times} times, and nothing is known of the last"),
+        }
+    }
 
     /// Something of it is left, and the saga goes forward again.
     pub(super) fn go_forward_again(&mut self, work: Work) {
@@ -75,6 +101,9 @@ impl Slots {
         }
     }
 }
+
+/// Why a step is not done that waited for a signal.
+pub(crate) const NO_SIGNAL: &str = "no signal came in time";
 
 /// How many items a step can be for.
 pub(crate) const MOST_ITEMS: usize = 1000;

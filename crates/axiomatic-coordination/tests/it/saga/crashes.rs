@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axiomatic_coordination::outbox::Bucket;
 use axiomatic_coordination::saga::{
-    Append, Appended, Change, Definition, Departing, ExecutorId, Fault, Found, Kind, Lease, Loaded,
-    Mail, MemorySagas, MemoryWork, Posted, Record, SagaId, Stage, Start, Started, Store, Subject,
-    Swept, Wake, Worked,
+    Append, Appended, Change, Definition, Departing, ExecutorId, Fault, Found, InLine, Kind, Lease,
+    Loaded, Lock, LockRequest, Locked, Mail, MemorySagas, MemoryWork, Posted, Record, SagaId,
+    Stage, Start, Started, Store, Subject, Swept, Wake, Worked,
 };
 use axiomatic_coordination::{Memory, StoreError};
 use axiomatic_core::time::{Clock, ManualClock};
@@ -38,6 +38,7 @@ struct Seen {
     loaded: Vec<Option<Loaded>>,
     counts: [u64; 7],
     effects: usize,
+    lines: Vec<Vec<InLine>>,
     held: Vec<Bucket>,
     here: usize,
     /// What is due, for whoever has the leases at the end.
@@ -83,6 +84,15 @@ fn start(saga: SagaId, held: Option<(Lease, Change)>) -> Start {
     }
 }
 
+fn lock(saga: SagaId, name: &str, resource: &str) -> LockRequest {
+    LockRequest {
+        saga,
+        name: name.into(),
+        locks: vec![Lock::exclusive(resource)],
+        waits: true,
+    }
+}
+
 impl Scene {
     async fn new() -> Scene {
         let clock = ManualClock::new();
@@ -124,6 +134,11 @@ impl Scene {
         let posted = scene.store.post(scene.held, &older).await;
         assert_eq!(posted.unwrap(), Posted::Accepted);
         scene.letter.name = "paid more".into();
+        for (saga, expected) in [(scene.held, Locked::Held), (scene.waits, Locked::Waits)] {
+            let request = lock(saga, "lock", "a");
+            let locked = scene.store.lock(&scene.lease(saga), &request).await;
+            assert_eq!(locked.unwrap(), expected);
+        }
         scene.clock.advance(Duration::from_secs(1));
         scene
     }
@@ -139,10 +154,14 @@ impl Scene {
             loaded: Vec::new(),
             counts: self.store.count().await.unwrap(),
             effects: self.database.read_all("effect").len(),
+            lines: Vec::new(),
             held: Vec::new(),
             here: 0,
             due: Vec::new(),
         };
+        for resource in ["a", "b"] {
+            seen.lines.push(self.store.line(resource).await.unwrap());
+        }
         for saga in sagas {
             seen.sagas.push(self.store.find(saga).await.unwrap());
             let lease = self.leases.get(usize::from(saga.bucket().0));
@@ -183,16 +202,21 @@ enum Operation {
     AppendReading,
     AppendLast,
     Work,
+    WorkLast,
     WorkThatErrs,
+    Lock,
+    LockBusy,
+    Line,
     Post,
     Find,
     List,
     Count,
     Sweep,
+    SweepToArchive,
 }
 
 impl Operation {
-    const ALL: [Operation; 18] = [
+    const ALL: [Operation; 23] = [
         Operation::Attend,
         Operation::Claim,
         Operation::Release,
@@ -205,12 +229,17 @@ impl Operation {
         Operation::AppendReading,
         Operation::AppendLast,
         Operation::Work,
+        Operation::WorkLast,
         Operation::WorkThatErrs,
+        Operation::Lock,
+        Operation::LockBusy,
+        Operation::Line,
         Operation::Post,
         Operation::Find,
         Operation::List,
         Operation::Count,
         Operation::Sweep,
+        Operation::SweepToArchive,
     ];
 
     async fn ask(self, scene: &Scene) -> Answer {
@@ -268,6 +297,17 @@ impl Operation {
                 });
                 said(store.append_with(&lease, scene.held, 1, work).await)
             }
+            // It leaves its line, and the next hears of it.
+            Operation::WorkLast => {
+                let work = MemoryWork::new(|_| Ok(change(done_records(), Stage::Done)));
+                said(store.append_with(&lease, scene.held, 1, work).await)
+            }
+            Operation::Lock => said(store.lock(&lease, &lock(scene.held, "more", "b")).await),
+            Operation::LockBusy => {
+                let request = lock(scene.waits, "more", "a");
+                said(store.lock(&scene.lease(scene.waits), &request).await)
+            }
+            Operation::Line => said(store.line("a").await),
             Operation::WorkThatErrs => {
                 let work = MemoryWork::new(|tx| {
                     tx.put("effect/1", "1");
@@ -286,6 +326,10 @@ impl Operation {
                 // Who asks again hears what is left.
                 said(swept.map(|_| ()))
             }
+            Operation::SweepToArchive => {
+                let swept = store.sweep(Duration::ZERO, Swept::Archived, 9).await;
+                said(swept.map(|_| ()))
+            }
         }
     }
 
@@ -295,7 +339,7 @@ impl Operation {
         match self {
             Operation::Start | Operation::StartHeld => Some("Before"),
             // The log is longer by then: who got no answer loads it.
-            Operation::Work => Some("Conflict"),
+            Operation::Work | Operation::WorkLast => Some("Conflict"),
             _ => None,
         }
     }

@@ -14,16 +14,24 @@ use axiomatic_coordination::{Memory, StoreError};
 use tokio::sync::Notify;
 
 /// An operation at which there is a gate.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum At {
     /// Before a saga begins.
     Start,
+    /// A saga that begins is on its way: whoever sent it may go away.
+    Starting,
+    /// A saga has begun, and the answer is lost.
+    Unanswered,
+    /// A saga was to begin, and the question is lost.
+    Unasked,
     /// Before something is written.
     Append,
     /// When something is written after which nobody has it.
     LetGo,
     /// Before leases are prolonged.
     Attend,
+    /// When leases were prolonged.
+    Attended,
     /// Local work is done, and its answer is lost.
     Work,
     /// Before buckets are claimed.
@@ -47,6 +55,13 @@ pub(super) struct Gate {
     pub(super) opened: Notify,
 }
 
+impl Gate {
+    async fn pass(&self) {
+        self.arrived.notify_one();
+        self.opened.notified().await;
+    }
+}
+
 impl Gated {
     pub(super) fn new() -> Self {
         Gated {
@@ -66,18 +81,27 @@ impl Gated {
         gate
     }
 
-    async fn pass(&self, at: At) {
-        let gate = {
-            let mut closed = self.gate.lock().unwrap();
-            match &*closed {
-                Some((other, _)) if *other == at => closed.take(),
-                _ => None,
-            }
-        };
-        if let Some((_, gate)) = gate {
-            gate.arrived.notify_one();
-            gate.opened.notified().await;
+    fn closed(&self, at: At) -> Option<Arc<Gate>> {
+        let mut closed = self.gate.lock().unwrap();
+        match &*closed {
+            Some((other, _)) if *other == at => closed.take().map(|(_, gate)| gate),
+            _ => None,
         }
+    }
+
+    async fn pass(&self, at: At) {
+        if let Some(gate) = self.closed(at) {
+            gate.pass().await;
+        }
+    }
+
+    /// As [`pass`](Self::pass), where something is lost if the gate is closed.
+    async fn lose(&self, at: At) -> Result<(), StoreError> {
+        if let Some(gate) = self.closed(at) {
+            gate.pass().await;
+            return Err(StoreError::new(axiomatic_coordination::Why::Unavailable));
+        }
+        Ok(())
     }
 }
 
@@ -90,7 +114,9 @@ impl Store for Gated {
 
     async fn attend(&self, executor: &ExecutorId, ttl: Duration) -> Result<Attended, StoreError> {
         self.pass(At::Attend).await;
-        self.inner.attend(executor, ttl).await
+        let attended = self.inner.attend(executor, ttl).await?;
+        self.pass(At::Attended).await;
+        Ok(attended)
     }
 
     async fn claim(
@@ -115,8 +141,21 @@ impl Store for Gated {
     async fn start(&self, start: &Start) -> Result<Started, StoreError> {
         if start.held.is_some() {
             self.pass(At::Start).await;
+            self.lose(At::Unasked).await?;
+            if let Some(gate) = self.closed(At::Starting) {
+                let (inner, start) = (self.inner.clone(), start.clone());
+                let arriving = tokio::spawn(async move {
+                    gate.pass().await;
+                    inner.start(&start).await
+                });
+                return arriving.await.expect("no panic");
+            }
         }
-        self.inner.start(start).await
+        let started = self.inner.start(start).await?;
+        if start.held.is_some() {
+            self.lose(At::Unanswered).await?;
+        }
+        Ok(started)
     }
 
     async fn take(
@@ -139,18 +178,10 @@ impl Store for Gated {
     async fn append(&self, lease: &Lease, append: &Append) -> Result<Appended, StoreError> {
         if !append.change.records.is_empty() {
             // On its way: whoever sent it may go away, and it comes.
-            let gate = {
-                let mut closed = self.gate.lock().unwrap();
-                match &*closed {
-                    Some((At::Append, _)) => closed.take(),
-                    _ => None,
-                }
-            };
-            if let Some((_, gate)) = gate {
+            if let Some(gate) = self.closed(At::Append) {
                 let (inner, lease, append) = (self.inner.clone(), lease.clone(), append.clone());
                 let arriving = tokio::spawn(async move {
-                    gate.arrived.notify_one();
-                    gate.opened.notified().await;
+                    gate.pass().await;
                     inner.append(&lease, &append).await
                 });
                 return arriving.await.expect("no panic");
@@ -171,11 +202,7 @@ impl Store for Gated {
         work: MemoryWork,
     ) -> Result<Worked, StoreError> {
         let worked = self.inner.append_with(lease, saga, after, work).await;
-        let is_lost = matches!(&*self.gate.lock().unwrap(), Some((At::Work, _)));
-        if is_lost {
-            self.pass(At::Work).await;
-            return Err(StoreError::new(axiomatic_coordination::Why::Unavailable));
-        }
+        self.lose(At::Work).await?;
         worked
     }
 

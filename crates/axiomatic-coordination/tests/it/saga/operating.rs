@@ -143,6 +143,8 @@ async fn stuck() -> Result<(
     let found = desk.until_it_is(id, Stage::Stuck).await;
     let why = String::from_utf8_lossy(found.summary.result.as_deref().unwrap()).into_owned();
     assert!(why.contains("\"step\":\"first\""), "{why}");
+    let times = "it was tried 2 times, the last: it cannot be undone";
+    assert!(why.contains(times), "{why}");
     Ok((desk, running, saga, switches, id))
 }
 
@@ -434,6 +436,60 @@ async fn a_saga_that_ends_its_process_is_put_aside_and_an_operator_brings_it_bac
     *is_fatal.lock().unwrap() = false;
     desk.client.resume(id, "olga", "by hand").await?;
     assert_eq!(desk.client.wait(&saga, id).await?, Ended::Done(()));
+    let found = desk.found(id).await;
+    assert_audited(&found, Kind::Resumed);
+    assert!(!has(&found, "refused "), "{:?}", lines(&found));
+    running.stop().await;
+    Ok(())
+}
+
+/// It is brought back to where it was: what is undone is undone on, and nothing
+/// goes forward.
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_ends_its_process_while_it_is_unwound_is_resumed_to_be_unwound() -> Result {
+    let desk = Desk::new();
+    let begun = Arc::new(Notify::new());
+    let is_fatal = Arc::new(Mutex::new(true));
+    let (begins, fatal) = (begun.clone(), is_fatal.clone());
+    let mut saga = Builder::<_, ()>::new("fatal", 1);
+    let input = saga.input();
+    let first = saga
+        .step("first", input, |_, ()| async { Ok(()) })
+        .undo_attempts(0, SOON)
+        .compensate_with(move |_, (), _: Was<()>| {
+            let (begins, is_fatal) = (begins.clone(), *fatal.lock().unwrap());
+            async move {
+                if is_fatal {
+                    begins.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            }
+        });
+    saga.step("second", first, |_, ()| async {
+        Err::<(), _>(Fault::failed("no"))
+    })
+    .without_undo();
+    let saga = saga.build()?;
+    let id = SagaId::unique();
+    desk.client.start(&saga, id, &()).await?;
+    for _ in 0..6 {
+        let running = desk.run(&saga);
+        begun.notified().await;
+        drop(running);
+    }
+    let running = desk.run(&saga);
+    desk.until_it_is(id, Stage::Parked).await;
+    *is_fatal.lock().unwrap() = false;
+    desk.client.resume(id, "olga", "by hand").await?;
+    let ended = desk.client.wait(&saga, id).await?;
+    let Ended::Compensated(why) = ended else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(why.to_string(), "step \"second\": no");
+    let found = desk.found(id).await;
+    assert_audited(&found, Kind::Resumed);
+    assert_eq!(lines(&found).last().unwrap(), "undone first");
     running.stop().await;
     Ok(())
 }

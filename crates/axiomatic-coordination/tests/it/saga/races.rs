@@ -13,16 +13,17 @@ use tokio::sync::oneshot;
 
 use super::gates::{At, Gated};
 
-type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+pub(super) type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> =
+    std::result::Result<T, E>;
 
 const LONG: Duration = Duration::from_secs(3600);
 
-fn long() -> Config {
+pub(super) fn long() -> Config {
     Config::new().lease(LONG)
 }
 
 /// It ends, and well within a lease.
-async fn ends<T>(what: impl Future<Output = T>) -> T {
+pub(super) async fn ends<T>(what: impl Future<Output = T>) -> T {
     let ended = tokio::time::timeout(LONG / 10, what).await;
     ended.expect("nobody goes on with it")
 }
@@ -47,20 +48,20 @@ fn definition() -> Saga<Gated, u32, u32> {
     saga.returns(last).unwrap()
 }
 
-struct Running {
-    executor: Executor<Gated>,
+pub(super) struct Running {
+    pub(super) executor: Executor<Gated>,
     stop: oneshot::Sender<()>,
     ended: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         let _ = self.stop.send(());
         self.ended.await.expect("no panic");
     }
 }
 
-fn run(store: &Gated, saga: &Saga<Gated, u32, u32>, config: Config) -> Running {
+pub(super) fn run(store: &Gated, saga: &Saga<Gated, u32, u32>, config: Config) -> Running {
     let plans = Plans::new().with(saga);
     let executor = Executor::new(store.clone(), plans, config).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -135,6 +136,59 @@ async fn a_saga_that_is_taken_while_it_is_let_go_goes_on() -> Result {
     };
     let (executed, ()) = ends(async { tokio::join!(execute, meanwhile) }).await;
     assert_eq!(executed?, Ended::Done(3));
+    running.stop().await;
+    Ok(())
+}
+
+/// It is taken once more for a letter that is being read; and before it is
+/// handed on, who runs it has let go of it.
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_was_taken_before_it_was_let_go_launches_nothing_again() -> Result {
+    let store = Gated::new();
+    let launched = Arc::new(Mutex::new(Vec::new()));
+    let launches = launched.clone();
+    let mut saga = Builder::new("races", 1);
+    let input = saga.input();
+    let go = saga.signal::<u32, _>("go", input);
+    let work = saga
+        .step("work", go, move |context, one: u32| {
+            launches.lock().unwrap().push(context.attempt());
+            async move { Ok(one) }
+        })
+        .without_undo();
+    saga.signal::<u32, _>("end", work);
+    let saga = saga.returns(work)?;
+    let running = run(&store, &saga, long());
+    let client = Client::new(store.clone());
+    let id = SagaId::unique();
+    let is_let_go = async || {
+        while running.executor.snapshot().in_memory > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    client.start(&saga, id, &1).await?;
+    ends(async {
+        while client.find(id).await.unwrap().unwrap().records.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        is_let_go().await;
+    })
+    .await;
+    let reads = store.close(At::Append);
+    client
+        .signal(id, uuid::Uuid::from_u128(1), "go", &1)
+        .await?;
+    ends(reads.arrived.notified()).await;
+    let taken = store.close(At::Take);
+    ends(taken.arrived.notified()).await;
+    reads.opened.notify_one();
+    ends(is_let_go()).await;
+    taken.opened.notify_one();
+    client
+        .signal(id, uuid::Uuid::from_u128(2), "end", &1)
+        .await?;
+    assert_eq!(ends(client.wait(&saga, id)).await?, Ended::Done(1));
+    assert_eq!(*launched.lock().unwrap(), [1]);
     running.stop().await;
     Ok(())
 }
@@ -329,7 +383,7 @@ async fn local_work_whose_answer_is_lost_is_not_done_again() -> Result {
 }
 
 /// Appends to a row.
-struct Count;
+pub(super) struct Count;
 
 impl LocalAction<Gated, u32, u32> for Count {
     fn work(&self, _: Context, one: u32, then: Then) -> MemoryWork {

@@ -203,7 +203,7 @@ async fn what_is_in_doubt_is_tried_again_with_the_same_key_and_undone_at_last() 
     };
     assert_eq!(
         why.to_string(),
-        "step \"charge\": it was tried as often as it may be"
+        "step \"charge\": it was tried 3 times, the last: no answer"
     );
     let noted = elsewhere.noted();
     let key = noted[0].split(' ').nth(1).unwrap();

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use axiomatic_coordination::Memory;
 use axiomatic_coordination::saga::trial::{self, Report, World};
-use axiomatic_coordination::saga::{Builder, Context, Fault, MemorySagas, Probed, Saga, Was};
+use axiomatic_coordination::saga::{
+    Builder, Busy, Context, Fault, Lock, MemorySagas, Probed, Saga, Was,
+};
 
 type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
@@ -100,17 +102,26 @@ fn definition(services: &Services, defect: Defect) -> Saga<MemorySagas, Vec<i64>
     reserve(&mut saga, services, defect);
 
     let list = saga.input();
+    let locked = saga.lock("shelf", list, Busy::Stash, |_| {
+        vec![Lock::exclusive("shelf"), Lock::shared("house")]
+    });
     let (doing, undoing) = (services.clone(), services.clone());
-    saga.for_each("pack", list, 2, (), move |context: Context, (item, ())| {
-        let doing = doing.clone();
-        async move {
-            let key = format!("packed/{}", context.key());
-            if doing.with(|held| held.insert(key, item)).is_none() {
-                doing.add("stock", -item);
+    saga.for_each(
+        "pack",
+        list,
+        2,
+        locked,
+        move |context: Context, (item, ())| {
+            let doing = doing.clone();
+            async move {
+                let key = format!("packed/{}", context.key());
+                if doing.with(|held| held.insert(key, item)).is_none() {
+                    doing.add("stock", -item);
+                }
+                Ok::<i64, Fault>(item)
             }
-            Ok::<i64, Fault>(item)
-        }
-    })
+        },
+    )
     .compensate_with(move |context: Context, (item, ()), _| {
         let undoing = undoing.clone();
         async move {
@@ -236,7 +247,7 @@ async fn a_definition_that_bears_everything_is_clean() {
         report.assert_clean();
         let least = match name {
             "repeat_each" => 8,
-            "fail_each" => 10,
+            "fail_each" => 11,
             "undo_repeat_each" => 6,
             "unknown_each" => 28,
             _ => 40,

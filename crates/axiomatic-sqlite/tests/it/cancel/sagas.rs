@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axiomatic_coordination::outbox::Operate;
 use axiomatic_coordination::saga::{
-    Append, Appended, Departing, ExecutorId, Kind, Lease, Mail, Posted, SagaId, Stage, Start,
-    Started, Store, Wake, Worked,
+    Append, Appended, Departing, ExecutorId, Kind, Lease, Lock, LockRequest, Locked, Mail, Posted,
+    SagaId, Stage, Start, Started, Store, Swept, Wake, Worked,
 };
 use axiomatic_sqlite::outbox::Options;
 use axiomatic_sqlite::saga::{SagaWork, Sagas};
@@ -23,13 +23,15 @@ const NEW: SagaId = saga(1);
 const HELD: SagaId = saga(2);
 const DUE: SagaId = saga(3);
 const ENDED: SagaId = saga(4);
+const FREE: SagaId = saga(5);
 
 const fn saga(id: u128) -> SagaId {
     SagaId(Uuid::from_u128(id))
 }
 
-/// A saga that is held, with a letter; one that is due; one that has ended;
-/// and a bucket that nobody has.
+/// A saga that is held, with a letter and a lock; one that is due, and waits
+/// for that; one that has none; one that has ended; and a bucket that nobody
+/// has.
 struct Set {
     scene: Scene,
     sagas: Sagas,
@@ -48,7 +50,7 @@ impl Set {
             .attend(&ExecutorId::new("gone"), Duration::ZERO)
             .await
             .unwrap();
-        let buckets = [HELD.bucket(), DUE.bucket(), ENDED.bucket()];
+        let buckets = [HELD, DUE, ENDED, FREE].map(SagaId::bucket);
         let mut leases = sagas.claim(&executor, &buckets, HOUR).await.unwrap();
         leases.sort_by_key(|lease| lease.bucket);
         let stage = Set {
@@ -58,7 +60,7 @@ impl Set {
             leases,
             mail: letter("go"),
         };
-        for saga in [HELD, ENDED] {
+        for saga in [HELD, ENDED, FREE] {
             let started = stage.sagas.start(&stage.held(saga)).await.unwrap();
             assert_eq!(started, Started::Held);
         }
@@ -72,6 +74,10 @@ impl Set {
         end.change.stage = Stage::Done;
         let ended = stage.sagas.append(stage.lease(ENDED), &end).await.unwrap();
         assert_eq!(ended, Appended::Held);
+        for (saga, expected) in [(HELD, Locked::Held), (DUE, Locked::Waits)] {
+            let locked = stage.locks(saga, "lock", &["a"]).await;
+            assert_eq!(locked, expected);
+        }
         stage
     }
 
@@ -98,6 +104,18 @@ impl Set {
         reads
     }
 
+    async fn locks(&self, saga: SagaId, name: &str, resources: &[&str]) -> Locked {
+        let locks = resources.iter().map(|resource| Lock::exclusive(*resource));
+        let request = LockRequest {
+            saga,
+            name: name.into(),
+            locks: locks.collect(),
+            waits: true,
+        };
+        let locked = self.sagas.lock(self.lease(saga), &request).await;
+        locked.expect("works")
+    }
+
     /// What the tables hold, but for times and names.
     fn tables(&self) -> Vec<String> {
         let look = self.scene.place.look();
@@ -106,6 +124,10 @@ impl Set {
                    UNION ALL SELECT format('event %s %s %s %s', hex(saga), seq, step, epoch) \
                    FROM saga_event \
                    UNION ALL SELECT format('mail %s %s %s', hex(saga), nth, name) FROM saga_mail \
+                   UNION ALL SELECT format('lock %s %s %s %s %s', resource, place, hex(saga), \
+                   request, told) FROM saga_lock \
+                   UNION ALL SELECT format('archived %s %s %s', id, hex(saga), length) \
+                   FROM saga_archive \
                    UNION ALL SELECT format('lease %s %s %s', bucket, epoch, owner IS NULL) \
                    FROM saga_lease WHERE epoch > 0 \
                    UNION ALL SELECT 'executors ' || count(*) FROM saga_executor \
@@ -132,7 +154,7 @@ macro_rules! operation {
     };
 }
 
-const OPERATIONS: [(&str, Operation); 13] = [
+const OPERATIONS: [(&str, Operation); 18] = [
     (
         "attend",
         operation!(|stage| stage.sagas.attend(&stage.executor, 9 * HOUR)),
@@ -181,6 +203,15 @@ const OPERATIONS: [(&str, Operation); 13] = [
         }),
     ),
     (
+        "lock",
+        operation!(|stage| async { Some(stage.locks(HELD, "more", &["b", "c"]).await) }),
+    ),
+    (
+        "lock what another has",
+        operation!(|stage| async { Some(stage.locks(FREE, "lock", &["a", "b"]).await) }),
+    ),
+    ("line", operation!(|stage| stage.sagas.line("a"))),
+    (
         "post",
         operation!(|stage| stage.sagas.post(DUE, &stage.mail)),
     ),
@@ -191,7 +222,11 @@ const OPERATIONS: [(&str, Operation); 13] = [
     ("find", operation!(|stage| stage.sagas.find(HELD))),
     (
         "sweep",
-        operation!(|stage| stage.sagas.sweep(Duration::ZERO, 10)),
+        operation!(|stage| stage.sagas.sweep(Duration::ZERO, Swept::Deleted, 10)),
+    ),
+    (
+        "sweep into the archive",
+        operation!(|stage| stage.sagas.sweep(Duration::ZERO, Swept::Archived, 10)),
     ),
     (
         "take",
@@ -203,6 +238,21 @@ const OPERATIONS: [(&str, Operation); 13] = [
             let work = SagaWork::new(|tx| {
                 effect(tx)?;
                 Ok(change([line("pay")]))
+            });
+            let worked = stage.sagas.append_with(stage.lease(HELD), HELD, 1, work);
+            let worked = worked.await;
+            assert!(matches!(worked, Ok(Worked::Done(_) | Worked::Conflict)));
+            worked
+        }),
+    ),
+    (
+        "append the end with work",
+        operation!(|stage| async {
+            let work = SagaWork::new(|tx| {
+                effect(tx)?;
+                let mut end = change([line("pay")]);
+                end.stage = Stage::Done;
+                Ok(end)
             });
             let worked = stage.sagas.append_with(stage.lease(HELD), HELD, 1, work);
             let worked = worked.await;
@@ -250,7 +300,7 @@ async fn what_is_asked_of_sagas_is_done_or_not_done_and_can_be_asked_again() {
             }
             polls += 1;
         };
-        let changes_nothing = ["load", "find"].contains(&name);
+        let changes_nothing = ["load", "find", "line"].contains(&name);
         assert_eq!(before == done, changes_nothing, "{name}");
         if !changes_nothing {
             found.push((2, Dropped::AtOnce, kept_from_writing(operation).await));

@@ -8,8 +8,8 @@ use std::time::Duration;
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::outbox::Message;
 use axiomatic_coordination::saga::{
-    Append, Appended, BUCKETS, Change, Departing, ExecutorId, Kind, Lease, Loaded, Posted, Record,
-    SagaId, Stage, Start, Started, Store, Wake, Worked,
+    Append, Appended, BUCKETS, Change, Departing, ExecutorId, Kind, Lease, Loaded, Lock,
+    LockRequest, Locked, Posted, Record, SagaId, Stage, Start, Started, Store, Swept, Wake, Worked,
 };
 use axiomatic_core::BoxError;
 use axiomatic_sqlite::saga::{SagaWork, Sagas};
@@ -50,6 +50,9 @@ impl Files<'_> {
 /// One that has ended long ago.
 const FORGOTTEN: SagaId = SagaId(Uuid::from_u128(99));
 
+/// One that is kept.
+const KEPT: SagaId = SagaId(Uuid::from_u128(98));
+
 pub(super) struct Driver<'a> {
     files: Files<'a>,
     sagas: Sagas,
@@ -83,8 +86,10 @@ impl<'a> Driver<'a> {
         if !self.begin(&leases).await {
             return self.write_late(&leases).await;
         }
+        self.keep(&leases).await;
         self.forget(&leases).await;
-        loop {
+        for round in 0.. {
+            assert!(round < 1000, "somebody waits for ever");
             let taken = self.sagas.take(&leases, 2, Duration::ZERO).await.unwrap();
             let [running, unwinding, stuck, parked, ..] = self.sagas.count().await.unwrap();
             let open = running + unwinding + stuck + parked;
@@ -105,7 +110,8 @@ impl<'a> Driver<'a> {
 
     /// Throws away what is gone.
     pub(super) async fn sweep(&self) {
-        self.sagas.sweep(HOUR, 10).await.unwrap();
+        let swept = self.sagas.sweep(HOUR, Swept::Deleted, 10).await;
+        swept.unwrap();
     }
 
     /// Begins what has not begun, and posts what may have been posted. Returns
@@ -152,9 +158,32 @@ impl<'a> Driver<'a> {
         order.await.unwrap();
     }
 
-    /// A saga that has ended long ago is thrown away, whole.
+    /// A saga that has ended long ago is archived: once, whatever happens.
+    async fn keep(&self, leases: &[Lease]) {
+        if self.files.lines("kept").is_empty() {
+            self.begin_ended(leases, KEPT).await;
+            self.files.append("kept", "begun");
+        }
+        // Another may be left to be forgotten; it comes behind.
+        if self.age(KEPT, 1).await {
+            let swept = self.sagas.sweep(HOUR, Swept::Archived, 1).await;
+            assert_eq!(swept.unwrap(), 1);
+        }
+        let found = self.sagas.find(KEPT).await.unwrap().expect("is kept");
+        assert_eq!(found.records.len(), 2);
+    }
+
+    /// Another is thrown away, whole.
     async fn forget(&self, leases: &[Lease]) {
-        let mut forgotten = start(FORGOTTEN);
+        self.begin_ended(leases, FORGOTTEN).await;
+        assert!(self.age(FORGOTTEN, 2).await);
+        let swept = self.sagas.sweep(HOUR, Swept::Deleted, 10).await;
+        assert_eq!(swept.unwrap(), 1);
+        assert_eq!(self.sagas.find(FORGOTTEN).await.unwrap(), None);
+    }
+
+    async fn begin_ended(&self, leases: &[Lease], saga: SagaId) {
+        let mut ended = start(saga);
         let lines = [(Kind::Began, "book"), (Kind::Done, "book")];
         let lines = lines.map(|(kind, step)| Record {
             kind,
@@ -162,16 +191,18 @@ impl<'a> Driver<'a> {
         });
         let mut change = crate::sagas::change(lines);
         change.stage = Stage::Done;
-        forgotten.held = Some((lease_of(leases, FORGOTTEN).clone(), change));
-        let started = self.sagas.start(&forgotten).await.unwrap();
+        ended.held = Some((lease_of(leases, saga).clone(), change));
+        let started = self.sagas.start(&ended).await.unwrap();
         assert!(matches!(started, Started::Held | Started::Before));
-        let age = self.sagas.database().writer().run(|tx| {
-            let age = "UPDATE saga SET ended = 1 WHERE saga = ?1";
-            tx.execute(age, [FORGOTTEN.0.as_bytes()])
+    }
+
+    /// It has ended long ago. Returns whether it is there.
+    async fn age(&self, saga: SagaId, ended: i64) -> bool {
+        let age = self.sagas.database().writer().run(move |tx| {
+            let age = "UPDATE saga SET ended = ?2 WHERE saga = ?1";
+            tx.execute(age, (saga.0.as_bytes(), ended))
         });
-        age.await.unwrap();
-        assert_eq!(self.sagas.sweep(HOUR, 10).await.unwrap(), 1);
-        assert_eq!(self.sagas.find(FORGOTTEN).await.unwrap(), None);
+        age.await.unwrap() == 1
     }
 
     /// Goes on with a saga until it sleeps or ends. Returns whether its lease
@@ -181,9 +212,17 @@ impl<'a> Driver<'a> {
             .into_iter()
             .find(|(_, story)| story.saga() == loaded.saga);
         let (name, story) = stories.expect("it is one of those");
+        if let Some(request) = story.request() {
+            match self.sagas.lock(&loaded.lease, &request).await.unwrap() {
+                Locked::Held => {}
+                Locked::Waits => return true,
+                Locked::Lost => return false,
+                Locked::Busy => panic!("{name} does not wait"),
+            }
+        }
         let mut after = loaded.records.len() as u64;
         for write in story.next(loaded) {
-            if write.how == How::Reads && loaded.mail.is_empty() {
+            if write.how == How::Reads && !story.has_letter(loaded) {
                 // Until it comes.
                 return true;
             }
@@ -248,12 +287,20 @@ impl<'a> Driver<'a> {
         let append = self.sagas.append(lease, &append).await.unwrap();
         let work = effect("late".to_owned(), late);
         let work = self.sagas.append_with(lease, saga, 0, work).await.unwrap();
+        let request = LockRequest {
+            saga,
+            name: "late".into(),
+            locks: vec![Lock::exclusive("stock")],
+            waits: true,
+        };
+        let locked = self.sagas.lock(lease, &request).await.unwrap();
         let loaded = self.sagas.load(lease, saga).await.unwrap();
         let taken = self.sagas.take(leases, 10, HOUR).await.unwrap();
         let attended = self.sagas.attend(&self.executor, HOUR).await.unwrap();
         for is_refused in [
             append == Appended::Lost,
             matches!(work, Worked::Lost),
+            locked == Locked::Lost,
             loaded.is_none(),
             taken.sagas.is_empty(),
             attended.leases.is_empty(),

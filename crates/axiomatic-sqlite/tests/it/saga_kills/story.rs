@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axiomatic_coordination::saga::{
-    Change, Kind, Loaded, Mail, Record, SagaId, Stage, Subject, Wake,
+    Change, Kind, Loaded, Lock, LockRequest, Mail, Record, SagaId, Stage, Subject, Wake,
 };
 use uuid::Uuid;
 
@@ -14,6 +14,8 @@ pub(super) struct Story {
     number: u128,
     pub(super) begins: Begins,
     letter: Option<(Subject, &'static str)>,
+    /// What it locks before it goes on.
+    locks: &'static [&'static str],
     pub(super) writes: &'static [Write],
 }
 
@@ -110,6 +112,7 @@ pub(super) const SAGAS: [(&str, Story); 4] = [
             number: 1,
             begins: Begins::Held,
             letter: None,
+            locks: &[],
             writes: &FORWARD,
         },
     ),
@@ -119,6 +122,7 @@ pub(super) const SAGAS: [(&str, Story); 4] = [
             number: 2,
             begins: Begins::Waiting,
             letter: Some((Subject::Signal, "go")),
+            locks: &["stock", "truck"],
             writes: &PATIENT,
         },
     ),
@@ -128,6 +132,7 @@ pub(super) const SAGAS: [(&str, Story); 4] = [
             number: 3,
             begins: Begins::Waiting,
             letter: Some((Subject::Cancel, "")),
+            locks: &["desk", "stock"],
             writes: &TURNED,
         },
     ),
@@ -137,6 +142,7 @@ pub(super) const SAGAS: [(&str, Story); 4] = [
             number: 4,
             begins: Begins::WithBusiness,
             letter: None,
+            locks: &[],
             writes: &FORWARD,
         },
     ),
@@ -186,6 +192,25 @@ impl Story {
         })
     }
 
+    /// The same as often as it is asked.
+    pub(super) fn request(&self) -> Option<LockRequest> {
+        let locks = self.locks.iter().map(|resource| Lock::exclusive(*resource));
+        (!self.locks.is_empty()).then(|| LockRequest {
+            saga: self.saga(),
+            name: "lock".into(),
+            locks: locks.collect(),
+            waits: true,
+        })
+    }
+
+    /// Whether it has the letter for which it waits.
+    pub(super) fn has_letter(&self, loaded: &Loaded) -> bool {
+        loaded
+            .mail
+            .iter()
+            .any(|mail| Some(mail) == self.mail().as_ref())
+    }
+
     pub(super) fn change(&self, write: &Write) -> Change {
         let mail = self.mail().map(|mail| mail.id);
         let records = write.lines.iter().enumerate();
@@ -226,7 +251,7 @@ impl Story {
         let begun = begun.expect("a log of whole writes");
         let mut rest = &self.writes[begun..];
         // Whoever has a letter has slept.
-        if rest[0].lines.is_empty() && !loaded.mail.is_empty() {
+        if rest[0].lines.is_empty() && self.has_letter(loaded) {
             rest = &rest[1..];
         }
         rest

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axiomatic_coordination::Why;
-use axiomatic_coordination::saga::{Appended, SagaId, Started, Store, Taken};
+use axiomatic_coordination::saga::{Appended, SagaId, Stage, Started, Store, Swept, Taken};
 
 use super::scene::{Scene, append, change, letter, line, saga_in, start};
 use crate::scene::HOUR;
@@ -82,6 +82,37 @@ async fn a_saga_that_cannot_be_read_is_put_off_and_the_others_go_on() {
         let taken = scene.sagas.take(leases, 10, Duration::MAX).await.unwrap();
         assert_eq!(broken(&taken), [(saga, Why::Corrupt)], "{what}");
         assert_eq!(taken.next, None, "never is never");
+    }
+}
+
+/// And costs the others nothing there either.
+#[tokio::test]
+async fn a_saga_that_cannot_be_read_is_archived_like_any_other() {
+    for what in DAMAGE {
+        let scene = Scene::new();
+        let saga = SagaId::unique();
+        let lease = sleeping(&scene, saga).await;
+        let other = saga_in(saga.bucket());
+        let mut held = start(other);
+        held.held = Some((lease.clone(), change([line("book")])));
+        assert_eq!(scene.sagas.start(&held).await.unwrap(), Started::Held);
+        for (saga, lines) in [(saga, 2), (other, 1)] {
+            let mut end = append(saga, lines, change([line("ship")]));
+            end.change.stage = Stage::Done;
+            let ended = scene.sagas.append(&lease, &end).await.unwrap();
+            assert_eq!(ended, Appended::Held);
+        }
+        let whole = scene.sagas.find(other).await.unwrap();
+        damage(&scene, saga, what);
+        let archived = scene.sagas.sweep(Duration::ZERO, Swept::Archived, 10).await;
+        assert_eq!(archived.unwrap(), 2, "{what}");
+        assert_eq!(scene.count("saga") + scene.count("saga_event"), 0);
+        assert_eq!(scene.sagas.find(other).await.unwrap(), whole);
+        // How often it was loaded is of no interest any more.
+        if !what.contains("loads") {
+            let found = scene.sagas.find(saga).await;
+            assert_eq!(found.expect_err(what).why(), Why::Corrupt);
+        }
     }
 }
 

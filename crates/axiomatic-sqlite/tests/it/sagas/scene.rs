@@ -161,6 +161,8 @@ pub(crate) fn rows(place: &Place) -> Vec<Vec<Value>> {
         "saga",
         "saga_event",
         "saga_mail",
+        "saga_lock",
+        "saga_archive",
         "saga_lease",
         "saga_executor",
     ];

@@ -210,3 +210,24 @@ fn nothing_turns_once_the_pivot_may_be_done() {
     saga.says(Kind::Failed, "pivot");
     assert_eq!(saga.next(), ["undo a 0 #1"]);
 }
+
+/// Of the attempt that nobody answers for there is nothing to say.
+#[test]
+fn what_was_said_last_is_known_until_the_step_begins_again() {
+    let mut saga = Saga::new(vec![step("a", &[])]);
+    let says = |saga: &mut Saga, kind, attempt, said: &'static str| {
+        let mut doubted = record(kind, "a", 0, attempt);
+        doubted.data = Bytes::from_static(said.as_bytes());
+        saga.tries(&doubted).expect("in doubt");
+        assert_eq!(saga.slot("a").fault.as_deref(), Some(said.as_bytes()));
+    };
+    saga.says(Kind::Began, "a");
+    assert_eq!(saga.slot("a").fault, None);
+    says(&mut saga, Kind::Doubted, 1, "\"lost\"");
+    saga.says_of(Kind::Began, "a", 0, 2);
+    assert_eq!(saga.slot("a").fault, None);
+    says(&mut saga, Kind::Doubted, 2, "\"late\"");
+    saga.says(Kind::Turned, "").says(Kind::UndoBegan, "a");
+    assert_eq!(saga.slot("a").fault, None);
+    says(&mut saga, Kind::UndoDoubted, 1, "\"gone\"");
+}

@@ -282,6 +282,10 @@ impl Driver {
             self.may_happen(flight);
         }
         self.story.progress = replay(&self.story);
+        // It was loaded too often, and an operator brings it back.
+        if !self.story.progress.is_stuck() && self.chance.one_of(4) == 3 {
+            self.say(Kind::Resumed, "", 0, 0);
+        }
     }
 
     fn signals(&self) -> Vec<StepNo> {

@@ -349,5 +349,5 @@ fn nothing_is_undone_while_it_goes_forward() {
     saga.has_done(&["a"]);
     let undo = [Kind::UndoBegan, Kind::Undone, Kind::UndoDoubted];
     saga.refuses(&undo.map(|kind| (kind, "a")));
-    saga.refuses(&[(Kind::Resumed, ""), (Kind::Done, "nobody")]);
+    saga.refuses(&[(Kind::Resumed, "a"), (Kind::Done, "nobody")]);
 }

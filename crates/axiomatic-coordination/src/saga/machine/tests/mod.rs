@@ -174,7 +174,7 @@ impl Saga {
             Move::Pass { step } => format!("pass {}", name(step)),
             Move::Expire { step } => format!("expire {}", name(step)),
             Move::TurnLate => "turn late".to_owned(),
-            Move::Turn { step } => format!("turn {}", name(step)),
+            Move::Turn { step, .. } => format!("turn {}", name(step)),
             Move::Stick { step, item } => format!("stick {} {item}", name(step)),
         };
         self.outlook().moves.iter().map(one).collect()

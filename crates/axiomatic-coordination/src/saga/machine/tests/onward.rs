@@ -88,15 +88,39 @@ fn what_was_in_doubt_keeps_its_round_when_it_goes_forward_again() {
 fn nobody_goes_forward_again_while_something_is_being_undone() {
     let resumed = [(Kind::Resumed, "")];
     let mut saga = Saga::new(vec![step("a", &[]), step("b", &[])]);
-    saga.has_done(&["a", "b"]).refuses(&resumed);
-    saga.says(Kind::Turned, "");
-    // It is not stuck.
-    saga.refuses(&resumed);
+    saga.has_done(&["a", "b"]).says(Kind::Turned, "");
     saga.says(Kind::UndoBegan, "a").says(Kind::Stuck, "a");
     saga.says(Kind::UndoBegan, "b").refuses(&resumed);
     saga.says(Kind::UndoDoubted, "b").refuses(&resumed);
     saga.says(Kind::Undone, "b").says(Kind::Resumed, "");
-    saga.refuses(&resumed);
+    assert_eq!(saga.progress.direction(), Direction::Forward);
+}
+
+/// It was loaded too often, and an operator brings it back.
+#[test]
+fn what_was_put_aside_and_is_not_stuck_goes_on_as_it_was() {
+    let mut saga = Saga::new(vec![step("a", &[]), step("b", &[0])]);
+    let resumes = |saga: &mut Saga| {
+        let before = format!("{:?}", saga.progress);
+        saga.says(Kind::Resumed, "");
+        assert_eq!(format!("{:?}", saga.progress), before);
+    };
+    resumes(&mut saga);
+    saga.has_done(&["a"]).says(Kind::Began, "b");
+    resumes(&mut saga);
+    saga.says(Kind::Turned, "").says(Kind::UndoBegan, "b");
+    resumes(&mut saga);
+    assert_eq!(saga.next(), ["undo b 0 #2"]);
+    saga.says(Kind::Abandoned, "")
+        .refuses(&[(Kind::Resumed, "")]);
+}
+
+#[test]
+fn a_stuck_step_is_named_when_it_is_resumed() {
+    let mut saga = Saga::new(vec![plain("a", Class::Retriable, &[])]);
+    saga.says(Kind::Began, "a").says(Kind::Stuck, "a");
+    saga.refuses(&[(Kind::Resumed, "")]);
+    saga.says(Kind::Resumed, "a");
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) fn judge(story: &Story) {
 struct Said {
     is_back: bool,
     is_pivot_done: bool,
+    /// Whose undo waits for an operator.
+    stuck: BTreeSet<Place>,
     /// What was begun, and is not known to have failed or to be undone.
     there: BTreeSet<Place>,
     done: BTreeSet<Place>,
@@ -57,7 +59,11 @@ impl Said {
         } = &line.record;
         match (kind, &**step) {
             (Kind::Turned, _) => self.is_back = true,
-            (Kind::Resumed, "") => self.is_back = false,
+            // Or it was put aside, and goes on as it was.
+            (Kind::Resumed, "") if !self.stuck.is_empty() => {
+                self.is_back = false;
+                self.stuck.clear();
+            }
             _ => {}
         }
         let Some(step) = graph.find(step) else {
@@ -94,7 +100,14 @@ impl Said {
                     self.done.remove(&place);
                 }
             }
+            Kind::Stuck if self.is_back => {
+                self.stuck.insert(place);
+            }
+            Kind::UndoRetried => {
+                self.stuck.remove(&place);
+            }
             Kind::UndoSkipped => {
+                self.stuck.remove(&place);
                 self.there.remove(&place);
                 self.done.remove(&place);
             }

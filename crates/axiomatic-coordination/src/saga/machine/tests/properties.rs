@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 
 use super::driver::{Chance, Driver};
 use super::oracle::judge;
-use super::story::{Story, replay};
+use super::story::{Line, Story, replay};
 use super::*;
 
 /// A step as numbers: what it is is said by [`build`].
@@ -103,6 +103,7 @@ struct Seen {
     compensated: Cell<u32>,
     abandoned: Cell<u32>,
     went_forward_again: Cell<u32>,
+    brought_back: Cell<u32>,
     skipped: Cell<u32>,
     stuck: Cell<u32>,
     undid_items: Cell<u32>,
@@ -111,10 +112,14 @@ struct Seen {
 impl Seen {
     fn counts(&self, story: &Story) {
         let has = |kind| story.log.iter().any(|line| line.record.kind == kind);
-        let forward = story
-            .log
-            .iter()
-            .any(|line| line.record.kind == Kind::Resumed && line.record.step.is_empty());
+        // Those that were brought back go on as they were.
+        let resumes =
+            |line: &Line| line.record.kind == Kind::Resumed && line.record.step.is_empty();
+        let is_back = |line: &Line| line.stands.starts_with("Back");
+        let mut lines = story.log.windows(2).filter(|lines| resumes(&lines[1]));
+        let forward = lines.any(|lines| is_back(&lines[0]) && !is_back(&lines[1]));
+        let mut lines = story.log.windows(2).filter(|lines| resumes(&lines[1]));
+        let brought_back = lines.any(|lines| lines[0].stands == lines[1].stands);
         let items = story
             .log
             .iter()
@@ -124,6 +129,7 @@ impl Seen {
             (&self.compensated, story.end == Stage::Compensated),
             (&self.abandoned, story.end == Stage::Abandoned),
             (&self.went_forward_again, forward),
+            (&self.brought_back, brought_back),
             (&self.skipped, has(Kind::UndoSkipped)),
             (&self.stuck, has(Kind::Stuck)),
             (&self.undid_items, items),
@@ -134,12 +140,13 @@ impl Seen {
 
     fn is_enough(&self) {
         println!(
-            "done {:?}, compensated {:?}, abandoned {:?}, forward again {:?}, skipped {:?}, \
-             stuck {:?}, items undone {:?}",
+            "done {:?}, compensated {:?}, abandoned {:?}, forward again {:?}, brought back {:?}, \
+             skipped {:?}, stuck {:?}, items undone {:?}",
             self.done,
             self.compensated,
             self.abandoned,
             self.went_forward_again,
+            self.brought_back,
             self.skipped,
             self.stuck,
             self.undid_items
@@ -149,6 +156,7 @@ impl Seen {
             &self.compensated,
             &self.abandoned,
             &self.went_forward_again,
+            &self.brought_back,
             &self.skipped,
             &self.stuck,
             &self.undid_items,
