@@ -208,9 +208,14 @@ fn dispatch<S: Store>(
 /// Runs a saga that its caller has left.
 fn adopt<S: Store>(
     shared: &Arc<Shared<S>>,
-    orphan: Orphan,
+    mut orphan: Orphan,
     sagas: &mut JoinSet<Option<StoreError>>,
 ) {
+    // Whoever left it had a lease that may have ended, and been followed.
+    let now = shared.config.clock.now();
+    if let Some(held) = shared.tenures.of(orphan.saga.bucket(), now) {
+        orphan.held = held;
+    }
     let shared = Arc::clone(shared);
     sagas.spawn(async move {
         match adopted(&shared, &orphan).await {
@@ -307,7 +312,16 @@ async fn drive<S: Store>(
         let parking = match left {
             Ok(Left::Store(error)) => return Some(error),
             Ok(Left::Ended(..) | Left::Waiting(_) | Left::Before(_) | Left::Begun) => return None,
-            Ok(Left::Lost) if held.tenure() == Tenure::Lost => return None,
+            Ok(Left::Lost) if held.tenure() == Tenure::Lost => {
+                // The next lease of this executor may have taken it already,
+                // and told who ran it under this one.
+                let next = shared.tenures.of(saga.bucket(), shared.config.clock.now());
+                if let Some(held) = next {
+                    let start = None;
+                    shared.orphans.put(Orphan { saga, held, start });
+                }
+                return None;
+            }
             // The log is another than it was, and the bucket is held: an
             // append came late whose caller had gone away.
             Ok(Left::Lost) => {
