@@ -28,8 +28,8 @@
 //! moved by what else the machine does.
 //!
 //! All rows take turns in each round, and the ratios are medians of those
-//! within rounds. Not shown: PostgreSQL, and executors in several processes. It
-//! is one file, as every bench is.
+//! within rounds. Not shown: PostgreSQL, which `benches/postgres` measures, and
+//! executors in several processes. It is one file, as every bench is.
 
 mod harness;
 

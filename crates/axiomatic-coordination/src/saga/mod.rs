@@ -239,8 +239,8 @@
 //!   elsewhere, `began` and `done`, and one for a local step.
 //! - In memory, three steps that do nothing: 15 allocations, of which those of
 //!   the store in memory are a part. Nothing is kept of a saga that has ended.
-//! - A lock: two steps more, so four lines, and a letter. A saga without one
-//!   pays nothing but a look, when it ends, whether it stands in a line.
+//! - A lock: two steps more, so four or five lines, and a letter. A saga without
+//!   one pays nothing but a look, when it ends, whether it stands in a line.
 //! - For each bucket that an executor holds: a renewal with all others of it,
 //!   each third of a lease.
 //! - A saga that waits for longer than [`keep`](Config::keep) leaves the memory,
