@@ -1,5 +1,6 @@
 //! Sagas: what three steps cost that do nothing, beside steno and beside a bare
-//! log; and what SQLite does with them, beside bare inserts of as many rows.
+//! log; and what SQLite does with them, beside bare inserts of as many rows. It is
+//! one file, as every bench is.
 //!
 //! `memory` runs sagas one after the other on one thread. Each has a log that
 //! is kept until it has ended.
@@ -29,7 +30,7 @@
 //!
 //! All rows take turns in each round, and the ratios are medians of those
 //! within rounds. Not shown: PostgreSQL, which `benches/postgres` measures, and
-//! executors in several processes. It is one file, as every bench is.
+//! executors in several processes.
 
 mod harness;
 

@@ -1,7 +1,6 @@
 //! Laws of locks.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{
@@ -342,7 +341,7 @@ pub async fn of_those_who_ask_at_once_each_has_its_turn<S: Subject>() {
     let subject = S::fresh().await;
     let all = leases_all(&subject).await;
     let resources = ["a", "b", "c"];
-    let taken: Arc<[AtomicU32; 3]> = Arc::default();
+    let taken: Arc<Mutex<[bool; 3]>> = Arc::default();
     let mut tasks = Vec::new();
     for number in 0..SAGAS {
         let saga = SagaId::unique();
@@ -374,15 +373,12 @@ pub async fn of_those_who_ask_at_once_each_has_its_turn<S: Subject>() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             for resource in &wanted {
-                assert_eq!(
-                    taken[*resource].fetch_add(1, Ordering::SeqCst),
-                    0,
-                    "two have it"
-                );
+                let was_taken = std::mem::replace(&mut taken.lock().unwrap()[*resource], true);
+                assert!(!was_taken, "two have it");
             }
             tokio::task::yield_now().await;
             for resource in &wanted {
-                taken[*resource].fetch_sub(1, Ordering::SeqCst);
+                taken.lock().unwrap()[*resource] = false;
             }
             let appended = store
                 .append(&lease, &append(saga, 1, end(Stage::Done)))

@@ -47,8 +47,7 @@ pub(super) struct Driver<'a, S: Store> {
     pub(super) deadline: Option<Timestamp>,
     /// What time the store had when it was so late here.
     time: (Timestamp, Instant),
-    /// What time it was by the store's clock, about, when something happened
-    /// last.
+    /// What time it was by the store's clock, about, when it was looked at last.
     now: Timestamp,
     /// It is to be begun with the first line.
     pub(super) start: Option<Start>,
