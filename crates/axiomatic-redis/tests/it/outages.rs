@@ -198,10 +198,15 @@ async fn all_who_come_back_share_one_connection() {
     let limiter = server.build(config.timeout(Duration::from_secs(20)));
     limiter.admit("a").await.unwrap();
     server.kill();
-    assert_eq!(
-        limiter.admit("a").await.unwrap().source(),
-        Source::FailedOpen
-    );
+    // A question that is sent while its connection breaks is sometimes neither
+    // sent nor failed by the client, and ends by its timeout, which says
+    // nothing of the connection. Then it is the second that finds it broken.
+    for _ in 0..2 {
+        assert_eq!(
+            limiter.admit("a").await.unwrap().source(),
+            Source::FailedOpen
+        );
+    }
     server.run();
     let before = server.connections();
     let mut callers = tokio::task::JoinSet::new();
