@@ -37,6 +37,11 @@ pub(crate) const EXPECTED_OF_ENGINE: &[&str] = &[
     "postgres.saga.take.done",
     "postgres.saga.post.asked",
     "postgres.saga.post.done",
+    "postgres.saga.lock.asked",
+    "postgres.saga.lock.entered",
+    "postgres.saga.lock.looked",
+    "postgres.saga.pass_on.asked",
+    "postgres.saga.pass_on.done",
 ];
 
 /// How many transfers there are unless all is asked for.

@@ -30,6 +30,7 @@ pub(crate) fn check_all(place: &Place, sagas: impl IntoIterator<Item = SagaId>) 
     let local = by_saga(&seen);
     let none = Vec::new();
     let mut found = Found::default();
+    let mut tours = Vec::new();
     let stand = place.with(async |store| {
         let mut stand = Vec::new();
         for saga in sagas {
@@ -44,6 +45,9 @@ pub(crate) fn check_all(place: &Place, sagas: impl IntoIterator<Item = SagaId>) 
             local: local.get(&saga).unwrap_or(&none),
         };
         let description = stories.describe(&stands.summary.definition.name);
+        if &*stands.summary.definition.name == "tour" {
+            tours.push(saga);
+        }
         let complaints = check(&description, &stands, seen);
         assert!(
             complaints.is_empty(),
@@ -55,6 +59,7 @@ pub(crate) fn check_all(place: &Place, sagas: impl IntoIterator<Item = SagaId>) 
             stage => panic!("{saga} is {stage:?}"),
         }
     }
+    alone(&calls, &tours);
     let times = |answer| calls.iter().filter(|call| call.answer == answer).count();
     found.effects = times(Answer::Happened) + seen.len();
     found.again = times(Answer::Again);
@@ -71,6 +76,18 @@ pub(crate) fn check_all(place: &Place, sagas: impl IntoIterator<Item = SagaId>) 
         "money is lost, or made"
     );
     found
+}
+
+/// Of these sagas each has the hall from before its first call until after its
+/// last: none is heard between two calls of another.
+fn alone(calls: &[Call], sagas: &[SagaId]) {
+    let calls = calls.iter().filter(|call| sagas.contains(&call.saga));
+    let mut heard: Vec<SagaId> = calls.map(|call| call.saga).collect();
+    heard.dedup();
+    let turns = heard.len();
+    heard.sort_unstable();
+    heard.dedup();
+    assert_eq!(turns, heard.len(), "sagas met in the hall");
 }
 
 fn by_saga(calls: &[Call]) -> HashMap<SagaId, Vec<Call>> {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::place::{self, Sagas};
 use super::running::{PLACE, ROLE};
-use super::stories::{ACCOUNTS, DOUBTED, FINE, NOBODY, REFUSED, Stories, Transfer, saga};
+use super::stories::{ACCOUNTS, DOUBTED, FINE, HALL, NOBODY, REFUSED, Stories, Transfer, saga};
 
 /// Long enough that no lease is lost to a machine that is busy.
 const LONG_LEASE: Duration = Duration::from_secs(60);
@@ -159,18 +159,18 @@ impl Child {
                     assert_eq!(ended.unwrap(), Ended::Done(40));
                 },
                 async {
+                    let input = (1, 1, 160, DOUBTED);
+                    client.start(tour, CANCELLED, &input).await.unwrap();
+                    until(async || has_come_to(&client, CANCELLED, "approved").await).await;
+                    // It has the hall until it has ended.
                     client.start(tour, TOUR, &(1, 1, 80, FINE)).await.unwrap();
                     let signal = client.signal(TOUR, Uuid::from_u128(17), "approved", &4_u32);
                     signal.await.unwrap();
-                    assert_eq!(client.wait(tour, TOUR).await.unwrap(), Ended::Done(80));
-                },
-                async {
-                    let input = (1, 1, 160, DOUBTED);
-                    client.start(tour, CANCELLED, &input).await.unwrap();
-                    until(async || waits_for_signal(&client, CANCELLED).await).await;
+                    until(async || has_come_to(&client, TOUR, HALL).await).await;
                     client.cancel(CANCELLED, "anna", "rain").await.unwrap();
                     let ended = client.wait(tour, CANCELLED).await.unwrap();
                     assert!(matches!(ended, Ended::Compensated(_)));
+                    assert_eq!(client.wait(tour, TOUR).await.unwrap(), Ended::Done(80));
                 },
             );
         })
@@ -279,11 +279,11 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Whether the saga has come to its signal.
-async fn waits_for_signal(client: &Client<Sagas>, saga: SagaId) -> bool {
+/// Whether the saga has come to a step that waits.
+async fn has_come_to(client: &Client<Sagas>, saga: SagaId, step: &str) -> bool {
     let found = client.find(saga).await.unwrap();
     found.is_some_and(|found| {
         let mut steps = found.records.iter().map(|line| &*line.record.step);
-        steps.any(|step| step == "approved")
+        steps.any(|name| name == step)
     })
 }

@@ -9,7 +9,7 @@ use super::place::{EXPECTED_OF_ENGINE, Place};
 
 /// Boundaries that there are at least. If one is renamed or gone, so is what
 /// the matrix shows of it.
-const EXPECTED: [&str; 23] = [
+const EXPECTED: [&str; 25] = [
     "saga.attended",
     "saga.claiming",
     "saga.claimed",
@@ -18,6 +18,8 @@ const EXPECTED: [&str; 23] = [
     "saga.started",
     "saga.appending",
     "saga.appended",
+    "saga.locking",
+    "saga.locked",
     "saga.launching",
     "saga.landed",
     "saga.undo_launching",

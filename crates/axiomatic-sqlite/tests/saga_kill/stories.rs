@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axiomatic_coordination::saga::history::{Answer, Call, Ledger};
 use axiomatic_coordination::saga::{
-    Builder, Context, Description, Fault, LocalAction, Plans, Saga, SagaId, Store, Was,
+    Builder, Busy, Context, Description, Fault, LocalAction, Lock, Plans, Saga, SagaId, Store, Was,
 };
 use axiomatic_core::backoff::Backoff;
 use uuid::Uuid;
@@ -23,6 +23,9 @@ pub(crate) const DOUBTED: u8 = 2;
 /// Accounts of the database, numbered from 1, and what is in each at first.
 pub(crate) const ACCOUNTS: u32 = 20;
 pub(crate) const BALANCE: i64 = 10_000;
+
+/// What each tour has for itself.
+pub(crate) const HALL: &str = "hall";
 
 /// Not among the accounts.
 pub(crate) const NOBODY: u32 = 99;
@@ -96,8 +99,8 @@ pub(crate) struct Stories<S: Store> {
     pub(crate) transfer: Saga<S, Transfer, i64>,
     /// Two local steps.
     pub(crate) inner: Saga<S, Transfer, i64>,
-    /// A list, a step for each of it, a pause, a signal, and the pivot; and a
-    /// local step beside them.
+    /// A lock, a list, a step for each of it, a pause, a signal, and the pivot;
+    /// and a local step beside them.
     pub(crate) tour: Saga<S, Transfer, i64>,
 }
 
@@ -176,18 +179,23 @@ fn tour<S: Books>(bank: &Bank) -> Saga<S, Transfer, i64> {
     let transfer = saga.input();
     saga.local_step("enter", transfer, S::book())
         .compensate_with_local(S::take_back());
+    let mine = saga.lock(HALL, transfer, Busy::Stash, |_| vec![Lock::exclusive(HALL)]);
     let (doing, undoing) = (bank.clone(), bank.clone());
     let list = saga
-        .step("plan", transfer, move |context, transfer: Transfer| {
-            let doing = doing.clone();
-            async move {
-                doing.act(context, transfer).await?;
-                Ok(vec![7_u32, 8, 9])
-            }
-        })
+        .step(
+            "plan",
+            (transfer, mine.only_after()),
+            move |context, (transfer, ())| {
+                let doing = doing.clone();
+                async move {
+                    doing.act(context, transfer).await?;
+                    Ok(vec![7_u32, 8, 9])
+                }
+            },
+        )
         .attempts(0, SOON)
         .undo_attempts(0, SOON)
-        .compensate_with(move |context, transfer, _| undoing.clone().undo(context, transfer));
+        .compensate_with(move |context, (transfer, ()), _| undoing.clone().undo(context, transfer));
     let (doing, undoing) = (bank.clone(), bank.clone());
     let booked = saga
         .for_each("book", list, 2, transfer, move |context, (_, transfer)| {

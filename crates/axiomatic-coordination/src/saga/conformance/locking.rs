@@ -158,8 +158,11 @@ pub async fn whoever_waits_hears_when_it_has_all<S: Subject>() {
     assert_eq!(line(&subject, "c").await, [(all, true), (c, false)]);
     ends(&subject, &lease, all, Stage::Done).await;
     assert!(is_told(&subject, c, "lock").await);
-    // Of nothing one has all.
-    has(&subject, &lease, &[]).await;
+    // Of nothing one has all, and stands in no line by that.
+    let none = has(&subject, &lease, &[]).await;
+    let more = request(none, "more", &[alone("c")]);
+    assert_eq!(locks(&subject, &lease, &more).await, Locked::Waits);
+    assert_eq!(line(&subject, "c").await, [(c, true), (none, false)]);
 }
 
 /// Also not in those of what it could have had.

@@ -1,5 +1,6 @@
 //! Running an action: within its time, and whatever it does.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -68,26 +69,58 @@ impl Future for Guarded {
 /// Actions that are being done. Most sagas have none that is not done at its
 /// first poll, so nothing is made for them before.
 #[derive(Default)]
-pub(super) struct Flights(Option<FuturesUnordered<Flying>>);
+pub(super) struct Flights {
+    flying: Option<FuturesUnordered<Flying>>,
+    /// Those that landed while something else was waited for.
+    landed: VecDeque<Landed>,
+}
 
 type Flying = Pin<Box<dyn Future<Output = Landed> + Send>>;
 
 impl Flights {
     pub(super) fn push(&mut self, flight: Flying) {
-        self.0.get_or_insert_default().push(flight);
+        self.flying.get_or_insert_default().push(flight);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(FuturesUnordered::is_empty)
+        self.landed.is_empty() && self.none_flies()
+    }
+
+    fn none_flies(&self) -> bool {
+        self.flying.as_ref().is_none_or(FuturesUnordered::is_empty)
     }
 
     /// Waits for the next that lands; for ever, if none flies.
     pub(super) async fn next(&mut self) -> Landed {
-        if let Some(flights) = &mut self.0 {
-            if let Some(landed) = flights.next().await {
+        if let Some(landed) = self.landed.pop_front() {
+            return landed;
+        }
+        if let Some(flying) = &mut self.flying {
+            if let Some(landed) = flying.next().await {
                 return landed;
             }
         }
         pending().await
+    }
+
+    /// Waits for something else, while those that fly go on: an action does not
+    /// stand still because a store is slow, or away.
+    pub(super) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
+        if self.none_flies() {
+            return other.await;
+        }
+        let mut other = std::pin::pin!(other);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(output) = other.as_mut().poll(cx) {
+                return Poll::Ready(output);
+            }
+            if let Some(flying) = &mut self.flying {
+                while let Poll::Ready(Some(landed)) = flying.poll_next_unpin(cx) {
+                    self.landed.push_back(landed);
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 }

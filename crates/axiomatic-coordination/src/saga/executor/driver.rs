@@ -55,7 +55,7 @@ pub(super) struct Driver<'a, S: Store> {
     pub(super) launches: Vec<Launch>,
     /// What is to be done in the saga's database.
     pub(super) locals: Vec<Launch>,
-    flights: Flights,
+    pub(super) flights: Flights,
     /// A list for moves, kept for the next ones.
     moves: Vec<Move>,
     /// What flies, to be known again when the log is read again.

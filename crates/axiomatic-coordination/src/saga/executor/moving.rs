@@ -283,7 +283,8 @@ impl<S: Store> Driver<'_, S> {
             true => "saga.undo_working",
         });
         let working = store.append_with(lease, self.saga, after, work);
-        let worked = AssertUnwindSafe(working).catch_unwind().await;
+        let working = AssertUnwindSafe(working).catch_unwind();
+        let worked = self.flights.beside(working).await;
         let worked = worked.unwrap_or_else(|_| {
             let fault = Fault::unknown("the action panicked");
             Ok(Worked::Faulted(fault))

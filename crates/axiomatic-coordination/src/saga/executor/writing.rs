@@ -82,7 +82,8 @@ impl<S: Store> Driver<'_, S> {
         let mut pauses = self.shared.config.outage.start();
         loop {
             reach("saga.appending");
-            match self.shared.store.append(&self.held.lease, append).await {
+            let appending = self.shared.store.append(&self.held.lease, append);
+            match self.flights.beside(appending).await {
                 Ok(Appended::Held) => {
                     reach("saga.appended");
                     return Ok(());
@@ -105,7 +106,8 @@ impl<S: Store> Driver<'_, S> {
         }
         let pause = pauses.next().unwrap_or(Duration::from_secs(5));
         let deadline = self.shared.config.clock.now() + pause;
-        tokio::time::sleep_until(deadline.into()).await;
+        let pausing = tokio::time::sleep_until(deadline.into());
+        self.flights.beside(pausing).await;
         self.tenure().map(drop)
     }
 
@@ -113,7 +115,8 @@ impl<S: Store> Driver<'_, S> {
     pub(super) async fn reload(&mut self) -> Result<(), Left> {
         let mut pauses = self.shared.config.outage.start();
         loop {
-            match self.shared.store.load(&self.held.lease, self.saga).await {
+            let loading = self.shared.store.load(&self.held.lease, self.saga);
+            match self.flights.beside(loading).await {
                 Ok(Some(loaded)) => return self.read_log(&loaded).map_err(Left::Illegal),
                 Ok(None) => return Err(self.how_it_ended().await),
                 Err(error) => self.pause(error, &mut pauses).await?,

@@ -113,7 +113,7 @@ impl Lines {
             }
             return Locked::Busy;
         }
-        if !stands_here {
+        if !stands_here && !wanted.locks.is_empty() {
             let resources = wanted.locks.iter().map(|lock| lock.resource.clone());
             self.requests.entry(saga).or_default().push(Request {
                 name: wanted.name.clone(),

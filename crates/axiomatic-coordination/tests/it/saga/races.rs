@@ -9,7 +9,7 @@ use axiomatic_coordination::saga::{
     Builder, Client, Config, Context, Ended, Executor, LocalAction, MemoryWork, Plans, Saga,
     SagaId, Then, Was, encode,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::gates::{At, Gated};
 
@@ -111,6 +111,59 @@ async fn a_saga_that_is_taken_while_it_is_begun_again_goes_on() -> Result {
     let (executed, begun) = ends(async { tokio::join!(execute, meanwhile) }).await;
     begun?;
     assert_eq!(executed?, Ended::Done(3));
+    running.stop().await;
+    Ok(())
+}
+
+/// What one step has done is being written, and that takes its time.
+#[tokio::test(start_paused = true)]
+async fn a_step_goes_on_while_the_store_writes_what_another_has_done() -> Result {
+    let store = Gated::new();
+    let goes = Arc::new(Notify::new());
+    let went = Arc::new(Notify::new());
+    let mut saga = Builder::new("beside", 1);
+    let input = saga.input();
+    let quick = saga
+        .step("quick", input, |_, one: u32| async move { Ok(one + 1) })
+        .without_undo();
+    let (may_go, has_gone) = (Arc::clone(&goes), Arc::clone(&went));
+    let slow = saga
+        .step("slow", input, move |_, one: u32| {
+            let (may_go, has_gone) = (Arc::clone(&may_go), Arc::clone(&has_gone));
+            async move {
+                may_go.notified().await;
+                has_gone.notify_one();
+                Ok(one + 2)
+            }
+        })
+        .without_undo();
+    let last = saga
+        .step(
+            "last",
+            (quick, slow),
+            |_, (one, two): (u32, u32)| async move { Ok(one + two) },
+        )
+        .without_undo();
+    let saga = saga.returns(last)?;
+    let running = run(&store, &saga, long());
+    // Once, so that the executor has its leases.
+    goes.notify_one();
+    let client = running.executor.client();
+    let first = SagaId::unique();
+    client.start(&saga, first, &1).await?;
+    assert_eq!(client.wait(&saga, first).await?, Ended::Done(5));
+    went.notified().await;
+
+    let gate = store.close(At::Append);
+    let execute = running.executor.execute(&saga, SagaId::unique(), &1);
+    let meanwhile = async {
+        gate.arrived.notified().await;
+        goes.notify_one();
+        went.notified().await;
+        gate.opened.notify_one();
+    };
+    let (executed, ()) = ends(async { tokio::join!(execute, meanwhile) }).await;
+    assert_eq!(executed?, Ended::Done(5));
     running.stop().await;
     Ok(())
 }
