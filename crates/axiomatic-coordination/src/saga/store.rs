@@ -109,7 +109,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// clock at that moment.
     ///
     /// A saga that has mail which is not read is due in any case, whatever the
-    /// change says of [waking](super::Wake).
+    /// change says of [waking](super::Wake). Only if it is parked with it, so
+    /// nobody can read what it has: letters that are there by then wait for
+    /// that time, or for another letter.
     ///
     /// A saga that ends with it leaves all lines in which it
     /// [stands](Self::lock), in the same transaction.

@@ -109,6 +109,7 @@ laws! {
     async fn a_saga_is_due_when_the_change_says();
     async fn letters_keep_their_order_and_every_byte();
     async fn a_letter_posted_again_is_one();
+    async fn letters_of_a_parked_saga_wait_for_its_time_or_for_another();
     async fn a_letter_to_nobody_is_refused();
     async fn mail_makes_a_saga_due_whatever_the_change_says();
     async fn a_held_saga_with_mail_is_given_until_it_is_read();

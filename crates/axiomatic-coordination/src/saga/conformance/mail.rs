@@ -177,6 +177,51 @@ pub async fn mail_makes_a_saga_due_whatever_the_change_says<S: Subject>() {
     assert_eq!(due_ids(&subject, &[next]).await, [saga]);
 }
 
+/// Nobody can read them: a saga that is parked would else be taken and parked
+/// again without end.
+///
+/// # Panics
+///
+/// If the law is broken.
+pub async fn letters_of_a_parked_saga_wait_for_its_time_or_for_another<S: Subject>() {
+    let subject = S::fresh().await;
+    let (saga, lease) = held(&subject).await;
+    let leases = [lease.clone()];
+    let parks = |wake| {
+        let mut parks = append(saga, 1, change([]));
+        parks.change.stage = Stage::Parked;
+        parks.change.wake = wake;
+        parks.change.progress = false;
+        parks
+    };
+    let letters: Vec<_> = (0..3).map(|n| letter(&n.to_string())).collect();
+    for (at, wake) in [Wake::In(LONG), Wake::In(Duration::MAX)].iter().enumerate() {
+        posts(&subject, saga, &letters[at]).await;
+        // Each that comes makes it due, with all.
+        let taken = due(&subject, &leases).await;
+        assert_eq!(taken[0].mail, letters[..=at]);
+        writes(&subject, &lease, &parks(*wake)).await;
+        assert_eq!(due_ids(&subject, &leases).await, [], "{wake:?}");
+    }
+    // One that is there already is none.
+    posts(&subject, saga, &letters[0]).await;
+    assert_eq!(due_ids(&subject, &leases).await, []);
+    posts(&subject, saga, &letters[2]).await;
+    assert_eq!(due_ids(&subject, &leases).await, [saga]);
+    writes(&subject, &lease, &parks(Wake::In(BRIEF))).await;
+    let none = takes(&subject, &leases, 10).await;
+    assert_eq!((none.sagas.len(), none.more), (0, false));
+    assert!(none.next.is_some_and(|next| next <= BRIEF), "{none:?}");
+    end_of(&subject, BRIEF).await;
+    let taken = due(&subject, &leases).await;
+    assert_eq!(taken[0].mail, letters);
+    // It goes on, and all that was put off is there.
+    let mut goes_on = append(saga, 1, change([]));
+    goes_on.change.wake = Wake::In(LONG);
+    writes(&subject, &lease, &goes_on).await;
+    assert_eq!(due_ids(&subject, &leases).await, [saga]);
+}
+
 /// Each time, which is no load. What nobody holds is held once it is given.
 ///
 /// # Panics

@@ -53,6 +53,7 @@ pub use locking::{
 pub use mail::{
     a_held_saga_with_mail_is_given_until_it_is_read, a_letter_posted_again_is_one,
     a_letter_to_nobody_is_refused, letters_keep_their_order_and_every_byte,
+    letters_of_a_parked_saga_wait_for_its_time_or_for_another,
     mail_makes_a_saga_due_whatever_the_change_says, reading_throws_away_the_oldest_letters,
     who_waits_hears_that_there_is_something_to_do,
 };
@@ -118,6 +119,7 @@ pub async fn laws<S: Subject>() {
     a_saga_is_due_when_the_change_says::<S>().await;
     letters_keep_their_order_and_every_byte::<S>().await;
     a_letter_posted_again_is_one::<S>().await;
+    letters_of_a_parked_saga_wait_for_its_time_or_for_another::<S>().await;
     a_letter_to_nobody_is_refused::<S>().await;
     mail_makes_a_saga_due_whatever_the_change_says::<S>().await;
     a_held_saga_with_mail_is_given_until_it_is_read::<S>().await;

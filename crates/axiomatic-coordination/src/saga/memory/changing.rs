@@ -42,6 +42,7 @@ impl SagaTables {
             result: None,
             records: Vec::new(),
             mail: VecDeque::new(),
+            put_off: 0,
             sleep: Sleep::Until(now),
             deadline: start.deadline.map(|deadline| now.saturating_add(deadline)),
             started: now,

@@ -38,6 +38,8 @@ pub(super) struct Saga {
     pub(super) records: Vec<Recorded>,
     /// The oldest first, and when each was posted.
     pub(super) mail: VecDeque<(Mail, Timestamp)>,
+    /// How many of the letters do not make it due.
+    pub(super) put_off: usize,
     pub(super) sleep: Sleep,
     pub(super) deadline: Option<Timestamp>,
     pub(super) started: Timestamp,
@@ -157,6 +159,10 @@ impl Saga {
             self.result = Some(result.clone());
         }
         self.sleep = Sleep::from_wake(change.wake, now);
+        self.put_off = match change.stage {
+            Stage::Parked => self.mail.len(),
+            _ => 0,
+        };
         if change.progress {
             self.loads = 0;
         }
@@ -188,7 +194,7 @@ impl Saga {
     }
 
     pub(super) fn place(&self) -> Place {
-        let mail = self.mail.front().map(|(_, posted)| *posted);
+        let mail = self.mail.get(self.put_off).map(|(_, posted)| *posted);
         let due = match self.sleep {
             _ if self.stage.is_end() => None,
             Sleep::Until(time) => Some(mail.map_or(time, |posted| posted.min(time))),
