@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures::future::pending;
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use super::tenure::Held;
 use crate::saga::definition::Doing;
 use crate::saga::fault::Fault;
 use crate::saga::machine::StepNo;
@@ -83,11 +84,8 @@ impl Flights {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.landed.is_empty() && self.none_flies()
-    }
-
-    fn none_flies(&self) -> bool {
-        self.flying.as_ref().is_none_or(FuturesUnordered::is_empty)
+        let none_flies = self.flying.as_ref().is_none_or(FuturesUnordered::is_empty);
+        none_flies && self.landed.is_empty()
     }
 
     /// Waits for the next that lands; for ever, if none flies.
@@ -104,15 +102,26 @@ impl Flights {
     }
 
     /// Waits for something else, while those that fly go on: an action does not
-    /// stand still because a store is slow, or away.
-    pub(super) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
-        if self.none_flies() {
-            return other.await;
-        }
+    /// stand still because a store is slow, or away. `None` if the bucket is
+    /// lost before: another may do by then what flies here.
+    pub(super) async fn beside<T>(
+        &mut self,
+        held: &Held,
+        other: impl Future<Output = T>,
+    ) -> Option<T> {
         let mut other = std::pin::pin!(other);
+        // Much is there at once, and then nothing is made to wait.
+        if let Poll::Ready(output) = futures::poll!(other.as_mut()) {
+            return Some(output);
+        }
+        let mut held = held.clone();
+        let mut lost = std::pin::pin!(held.lost());
         std::future::poll_fn(|cx| {
             if let Poll::Ready(output) = other.as_mut().poll(cx) {
-                return Poll::Ready(output);
+                return Poll::Ready(Some(output));
+            }
+            if lost.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
             }
             if let Some(flying) = &mut self.flying {
                 while let Poll::Ready(Some(landed)) = flying.poll_next_unpin(cx) {

@@ -196,6 +196,8 @@ impl<'a, S: Store> Driver<'a, S> {
                 reach("saga.left");
                 return Ok(Left::Waiting(outlook.stage));
             }
+            // It may have been written so late that another has the bucket.
+            self.tenure()?;
             let has_landed = self.launch_all().await?;
             let has_worked = self.work_locally().await?;
             if !has_landed && !has_worked {

@@ -121,9 +121,12 @@ impl<S: Store> Executor<S> {
                 let driver = Driver::begin(shared, Arc::clone(plan), held, mailbox, start);
                 shared.counts.executed();
                 let left = driver.run().await;
-                // What cannot be run is put aside by who runs the others, and
-                // what was begun without an answer is run by them.
-                if !matches!(left, Left::Lost | Left::Illegal(_) | Left::Begun) {
+                // What cannot be run, or written, is put aside by who runs the
+                // others, and what was begun without an answer is run by them.
+                if !matches!(
+                    left,
+                    Left::Lost | Left::Illegal(_) | Left::Begun | Left::Store(_)
+                ) {
                     inline.orphan = None;
                 }
                 match left {

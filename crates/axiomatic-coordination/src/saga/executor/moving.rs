@@ -8,6 +8,7 @@ use futures::FutureExt;
 
 use super::doing::{Landed, Launch};
 use super::driver::{Driver, Left};
+use crate::Why;
 use crate::crash_points::reach;
 use crate::saga::change::{Change, Wake};
 use crate::saga::definition::{Doing, Run, UndoRun};
@@ -284,8 +285,8 @@ impl<S: Store> Driver<'_, S> {
         });
         let working = store.append_with(lease, self.saga, after, work);
         let working = AssertUnwindSafe(working).catch_unwind();
-        let worked = self.flights.beside(working).await;
-        let worked = worked.unwrap_or_else(|_| {
+        let worked = self.flights.beside(&self.held, working).await;
+        let worked = worked.ok_or(Left::Lost)?.unwrap_or_else(|_| {
             let fault = Fault::unknown("the action panicked");
             Ok(Worked::Faulted(fault))
         });
@@ -310,6 +311,12 @@ impl<S: Store> Driver<'_, S> {
             }
             Ok(Worked::Lost | Worked::Conflict) => Err(Left::Lost),
             Err(error) if error.why().is_transient() => self.reload().await,
+            // What it did is refused, and with it its line.
+            Err(error) if error.why() == Why::Refused => {
+                self.shared.counts.store_error(&error);
+                let outcome = Err(Fault::unknown(error));
+                self.land(Landed { launch, outcome }).map_err(Left::Illegal)
+            }
             Err(error) => Err(Left::Store(error)),
         }
     }

@@ -22,6 +22,8 @@ pub(super) enum Parking {
     Poison,
     /// Its log is not one of its definition.
     Illegal(String),
+    /// The store does not take what it has to say, or what it has is damaged.
+    Refused(StoreError),
     /// It panicked here: it is loaded again, but not for ever.
     Panicked,
 }
@@ -32,7 +34,7 @@ pub(super) async fn park<S: Store>(
     held: &Held,
     loaded: &Loaded,
     parking: Parking,
-) -> Option<StoreError> {
+) -> Result<(), StoreError> {
     let abandon = loaded
         .mail
         .iter()
@@ -68,6 +70,7 @@ pub(super) async fn park<S: Store>(
                     Duration::MAX,
                 ),
                 Parking::Illegal(why) => (why, shared.config.park),
+                Parking::Refused(error) => (error.to_string(), shared.config.park),
                 Parking::Panicked => (
                     String::from("it panicked when it was run"),
                     shared.config.poll,
@@ -91,9 +94,11 @@ pub(super) async fn park<S: Store>(
         read: abandon.map_or(0, |_| loaded.mail.len() as u32),
     };
     reach("saga.parking");
-    // If it fails, it is loaded again after the bucket's next claim.
-    let appended = shared.store.append(&held.lease, &append).await;
-    appended.err().filter(|error| !error.why().is_transient())
+    match shared.store.append(&held.lease, &append).await {
+        // It is loaded again after the bucket's next claim.
+        Err(error) if error.why().is_transient() => Ok(()),
+        appended => appended.map(drop),
+    }
 }
 
 fn because(why: &str) -> Bytes {

@@ -13,14 +13,14 @@ use tokio::task::JoinSet;
 use super::ExecutorError;
 use super::driver::{Driver, Left};
 use super::parking::{Parking, park};
-use super::shared::{Orphan, Shared};
+use super::shared::{Entry, Orphan, Shared};
 use super::tending::{give_back, tend};
 use super::tenure::{Held, Tenure};
-use crate::StoreError;
 use crate::crash_points::reach;
 use crate::saga::id::SagaId;
 use crate::saga::mail::{Mail, Subject};
 use crate::saga::store::{Departing, Loaded, Store, Taken};
+use crate::{StoreError, Why};
 
 /// Runs an executor.
 pub(super) async fn run<S: Store>(
@@ -28,6 +28,8 @@ pub(super) async fn run<S: Store>(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ExecutorError> {
     let clock = &shared.config.clock;
+    // However this ends, nobody prolongs leases afterwards.
+    let _leaving = Leaving(shared);
     let mut shutdown = pin!(shutdown.fuse());
     let mut wake_ups = shared.store.wake_ups();
     let mut orphaned = shared.orphans.wake_ups();
@@ -40,6 +42,10 @@ pub(super) async fn run<S: Store>(
     let mut next_taking = clock.now();
     let mut drained_by = None;
 
+    // Of callers who went away when nobody heard of it.
+    for orphan in shared.orphans.take() {
+        adopt(shared, orphan, &mut sagas);
+    }
     loop {
         let now = clock.now();
         let is_draining = drained_by.is_some();
@@ -146,6 +152,17 @@ pub(super) async fn run<S: Store>(
     }
 }
 
+/// That an executor runs, while this lives.
+struct Leaving<'a, S: Store>(&'a Shared<S>);
+
+impl<S: Store> Drop for Leaving<'_, S> {
+    fn drop(&mut self) {
+        // Whoever runs a saga hears of it; and who runs this executor again
+        // claims the buckets anew, so that what was running is due.
+        self.0.tenures.clear();
+    }
+}
+
 /// What the store failed with is waited out if it passes.
 fn heed<S: Store>(
     shared: &Shared<S>,
@@ -222,7 +239,7 @@ fn adopt<S: Store>(
             // It has ended, or is another's.
             Ok(None) => None,
             Ok(Some(loaded)) => drive(&shared, orphan.held, loaded).await,
-            Err(error) => Some(error),
+            Err(error) => is_broken(&shared, orphan.saga, error),
         }
     });
 }
@@ -236,8 +253,12 @@ async fn adopted<S: Store>(
     if let (None, Some(start)) = (&loaded, start) {
         // What begins it may be on its way, and nobody would look for a saga
         // that comes to be held. After this, it is there in any case.
-        let _ = ask(shared, || shared.store.start(start)).await?;
-        return load(shared, held, *saga).await;
+        match ask(shared, || shared.store.start(start)).await {
+            Ok(_) => return load(shared, held, *saga).await,
+            // It cannot begin, and its caller has heard so, or has gone.
+            Err(error) if is_its_own(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        }
     }
     Ok(loaded)
 }
@@ -286,33 +307,13 @@ async fn drive<S: Store>(
             loads: loaded.loads,
             ..now?
         },
-        Err(error) => return Some(error),
+        Err(error) => return is_broken(shared, saga, error),
     };
     let mut pauses = shared.config.outage.start();
     loop {
-        let resumes = |letter: &Mail| letter.subject == Subject::Resume;
-        let is_poison = loaded.loads > shared.config.max_loads && !loaded.mail.iter().any(resumes);
-        let plan = shared.plans.get(&loaded.definition.name);
-        let Some(plan) = plan.filter(|plan| plan.runs(&loaded.definition)) else {
-            return park(shared, &held, &loaded, Parking::NoDefinition).await;
-        };
-        if is_poison {
-            return park(shared, &held, &loaded, Parking::Poison).await;
-        }
-        let running = async {
-            let mailbox = Arc::clone(&entry.mailbox);
-            match Driver::resume(shared, Arc::clone(plan), held.clone(), mailbox, &loaded) {
-                Ok(driver) => driver.run().await,
-                Err(illegal) => Left::Illegal(illegal),
-            }
-        };
-        // Actions that panic are caught one by one; this is a value that
-        // panics when it is read.
-        let left = AssertUnwindSafe(running).catch_unwind().await;
-        let parking = match left {
-            Ok(Left::Store(error)) => return Some(error),
-            Ok(Left::Ended(..) | Left::Waiting(_) | Left::Before(_) | Left::Begun) => return None,
-            Ok(Left::Lost) if held.tenure() == Tenure::Lost => {
+        let parking = match run_once(shared, &held, &loaded, &entry).await {
+            Ran::Left => return None,
+            Ran::Lost if held.tenure() == Tenure::Lost => {
                 // The next lease of this executor may have taken it already,
                 // and told who ran it under this one.
                 let next = shared.tenures.of(saga.bucket(), shared.config.clock.now());
@@ -324,20 +325,93 @@ async fn drive<S: Store>(
             }
             // The log is another than it was, and the bucket is held: an
             // append came late whose caller had gone away.
-            Ok(Left::Lost) => {
+            Ran::Lost => {
                 // Not measured: one that says so for ever is not asked for ever.
                 tokio::time::sleep(pauses.next().unwrap_or_default()).await;
                 None
             }
-            Ok(Left::Illegal(illegal)) => Some(Parking::Illegal(illegal.to_string())),
-            Err(_) => Some(Parking::Panicked),
+            Ran::Cannot(parking) => Some(parking),
+            Ran::Store(error) => return Some(error),
         };
         loaded = match load(shared, &held, saga).await {
             Ok(loaded) => loaded?,
-            Err(error) => return Some(error),
+            Err(error) => return is_broken(shared, saga, error),
         };
-        if let Some(parking) = parking {
-            return park(shared, &held, &loaded, parking).await;
+        let Some(parking) = parking else { continue };
+        if let Err(error) = park(shared, &held, &loaded, parking).await {
+            return Some(error);
+        }
+        // A letter that came before it was parked, and was not seen, makes
+        // nobody look for it.
+        let seen = loaded.mail.len();
+        loaded = match load(shared, &held, saga).await {
+            Ok(loaded) => loaded?,
+            Err(error) => return is_broken(shared, saga, error),
+        };
+        if loaded.mail.len() <= seen {
+            return None;
         }
     }
+}
+
+/// How far a saga was run.
+enum Ran {
+    /// Until it had ended, or waits.
+    Left,
+    /// Until it was another's, or its log another.
+    Lost,
+    /// Not so far: it is to be put aside.
+    Cannot(Parking),
+    /// Until the store failed for good.
+    Store(StoreError),
+}
+
+async fn run_once<S: Store>(
+    shared: &Arc<Shared<S>>,
+    held: &Held,
+    loaded: &Loaded,
+    entry: &Entry<'_, S>,
+) -> Ran {
+    let plan = shared.plans.get(&loaded.definition.name);
+    let Some(plan) = plan.filter(|plan| plan.runs(&loaded.definition)) else {
+        return Ran::Cannot(Parking::NoDefinition);
+    };
+    let resumes = |letter: &Mail| letter.subject == Subject::Resume;
+    if loaded.loads > shared.config.max_loads && !loaded.mail.iter().any(resumes) {
+        return Ran::Cannot(Parking::Poison);
+    }
+    let running = async {
+        let mailbox = Arc::clone(&entry.mailbox);
+        match Driver::resume(shared, Arc::clone(plan), held.clone(), mailbox, loaded) {
+            Ok(driver) => driver.run().await,
+            Err(illegal) => Left::Illegal(illegal),
+        }
+    };
+    // Actions that panic are caught one by one; this is a value that panics
+    // when it is read.
+    match AssertUnwindSafe(running).catch_unwind().await {
+        Ok(Left::Ended(..) | Left::Waiting(_) | Left::Before(_) | Left::Begun) => Ran::Left,
+        Ok(Left::Lost) => Ran::Lost,
+        Ok(Left::Illegal(illegal)) => Ran::Cannot(Parking::Illegal(illegal.to_string())),
+        // If the store does not take that it is parked either, it is the store.
+        Ok(Left::Store(error)) if is_its_own(&error) => Ran::Cannot(Parking::Refused(error)),
+        Ok(Left::Store(error)) => Ran::Store(error),
+        Err(_) => Ran::Cannot(Parking::Panicked),
+    }
+}
+
+/// Whether a failure for good may be one of a single saga: it costs the others
+/// nothing.
+fn is_its_own(error: &StoreError) -> bool {
+    matches!(error.why(), Why::Refused | Why::Corrupt)
+}
+
+/// A saga that cannot be read stays as it is, for who repairs it. Returns what
+/// is no fault of its own.
+fn is_broken<S: Store>(shared: &Shared<S>, saga: SagaId, error: StoreError) -> Option<StoreError> {
+    if error.why() != Why::Corrupt {
+        return Some(error);
+    }
+    shared.counts.broken(saga, &error);
+    None
 }

@@ -50,6 +50,13 @@ impl Held {
         }
     }
 
+    /// Waits until it is lost.
+    pub(super) async fn lost(&mut self) {
+        while self.tenure() != Tenure::Lost {
+            self.changed().await;
+        }
+    }
+
     /// Waits until it is no longer held without qualification.
     pub(super) async fn changed(&mut self) {
         // An error is that it is lost, which is heard at each look.
@@ -144,6 +151,11 @@ impl Tenures {
     pub(super) fn lose(&self, leases: &[Lease]) {
         self.lock()
             .retain(|_, holding| !leases.contains(&holding.lease));
+    }
+
+    /// All are lost: nobody prolongs them any more.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
     }
 
     /// What has ended by this clock is lost. Returns when the next one ends.

@@ -83,7 +83,8 @@ impl<S: Store> Driver<'_, S> {
         loop {
             reach("saga.appending");
             let appending = self.shared.store.append(&self.held.lease, append);
-            match self.flights.beside(appending).await {
+            let appended = self.flights.beside(&self.held, appending).await;
+            match appended.ok_or(Left::Lost)? {
                 Ok(Appended::Held) => {
                     reach("saga.appended");
                     return Ok(());
@@ -107,8 +108,8 @@ impl<S: Store> Driver<'_, S> {
         let pause = pauses.next().unwrap_or(Duration::from_secs(5));
         let deadline = self.shared.config.clock.now() + pause;
         let pausing = tokio::time::sleep_until(deadline.into());
-        self.flights.beside(pausing).await;
-        self.tenure().map(drop)
+        let paused = self.flights.beside(&self.held, pausing).await;
+        paused.ok_or(Left::Lost)
     }
 
     /// Reads the log again, since it is not known what was written.
@@ -116,7 +117,8 @@ impl<S: Store> Driver<'_, S> {
         let mut pauses = self.shared.config.outage.start();
         loop {
             let loading = self.shared.store.load(&self.held.lease, self.saga);
-            match self.flights.beside(loading).await {
+            let loaded = self.flights.beside(&self.held, loading).await;
+            match loaded.ok_or(Left::Lost)? {
                 Ok(Some(loaded)) => return self.read_log(&loaded).map_err(Left::Illegal),
                 Ok(None) => return Err(self.how_it_ended().await),
                 Err(error) => self.pause(error, &mut pauses).await?,

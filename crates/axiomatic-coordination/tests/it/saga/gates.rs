@@ -10,7 +10,7 @@ use axiomatic_coordination::saga::{
     Locked, Mail, MemorySagas, MemoryWork, Posted, SagaId, Stage, Start, Started, Store, Summary,
     Swept, Taken, Worked,
 };
-use axiomatic_coordination::{Memory, StoreError};
+use axiomatic_coordination::{Memory, StoreError, Why};
 use tokio::sync::Notify;
 
 /// An operation at which there is a gate.
@@ -26,6 +26,10 @@ pub(super) enum At {
     Unasked,
     /// Before something is written.
     Append,
+    /// Something is written, and its answer is late.
+    Appended,
+    /// Before a saga is parked.
+    Park,
     /// When something is written after which nobody has it.
     LetGo,
     /// Before leases are prolonged.
@@ -44,6 +48,20 @@ pub(super) enum At {
 pub(super) struct Gated {
     inner: MemorySagas,
     gate: Arc<Mutex<Closed>>,
+    refused: Arc<Mutex<Refused>>,
+    /// How often one was parked.
+    parked: Arc<Mutex<u32>>,
+}
+
+/// What the store refuses of which saga.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Refused {
+    #[default]
+    Nothing,
+    /// All but that it is parked.
+    Lines(SagaId),
+    /// Local work.
+    Work(SagaId),
 }
 
 type Closed = Option<(At, Arc<Gate>)>;
@@ -67,6 +85,24 @@ impl Gated {
         Gated {
             inner: MemorySagas::new(&Memory::new()),
             gate: Arc::default(),
+            refused: Arc::default(),
+            parked: Arc::default(),
+        }
+    }
+
+    /// This is refused from now on.
+    pub(super) fn refuse(&self, refused: Refused) {
+        *self.refused.lock().unwrap() = refused;
+    }
+
+    pub(super) fn parked(&self) -> u32 {
+        *self.parked.lock().unwrap()
+    }
+
+    fn refuses(&self, refused: Refused) -> Result<(), StoreError> {
+        match *self.refused.lock().unwrap() == refused {
+            true => Err(StoreError::new(Why::Refused)),
+            false => Ok(()),
         }
     }
 
@@ -99,7 +135,7 @@ impl Gated {
     async fn lose(&self, at: At) -> Result<(), StoreError> {
         if let Some(gate) = self.closed(at) {
             gate.pass().await;
-            return Err(StoreError::new(axiomatic_coordination::Why::Unavailable));
+            return Err(StoreError::new(Why::Unavailable));
         }
         Ok(())
     }
@@ -176,6 +212,12 @@ impl Store for Gated {
     }
 
     async fn append(&self, lease: &Lease, append: &Append) -> Result<Appended, StoreError> {
+        if append.change.stage == Stage::Parked {
+            self.pass(At::Park).await;
+            *self.parked.lock().unwrap() += 1;
+        } else {
+            self.refuses(Refused::Lines(append.saga))?;
+        }
         if !append.change.records.is_empty() {
             // On its way: whoever sent it may go away, and it comes.
             if let Some(gate) = self.closed(At::Append) {
@@ -188,6 +230,9 @@ impl Store for Gated {
             }
         }
         let appended = self.inner.append(lease, append).await?;
+        if !append.change.records.is_empty() {
+            self.pass(At::Appended).await;
+        }
         if append.change.wake != axiomatic_coordination::saga::Wake::Held {
             self.pass(At::LetGo).await;
         }
@@ -201,6 +246,7 @@ impl Store for Gated {
         after: u64,
         work: MemoryWork,
     ) -> Result<Worked, StoreError> {
+        self.refuses(Refused::Work(saga))?;
         let worked = self.inner.append_with(lease, saga, after, work).await;
         self.lose(At::Work).await?;
         worked

@@ -28,7 +28,7 @@ pub(super) async fn ends<T>(what: impl Future<Output = T>) -> T {
     ended.expect("nobody goes on with it")
 }
 
-fn definition() -> Saga<Gated, u32, u32> {
+pub(super) fn definition() -> Saga<Gated, u32, u32> {
     let mut saga = Builder::new("races", 1);
     let input = saga.input();
     let first = saga
@@ -55,6 +55,13 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// It ends at once, and gives nothing back.
+    pub(super) async fn die(self) {
+        self.ended.abort();
+        let ended = self.ended.await;
+        assert!(ended.is_err_and(|ended| ended.is_cancelled()));
+    }
+
     pub(super) async fn stop(self) {
         let _ = self.stop.send(());
         self.ended.await.expect("no panic");
@@ -79,7 +86,7 @@ pub(super) fn run(store: &Gated, saga: &Saga<Gated, u32, u32>, config: Config) -
     }
 }
 
-async fn warm(running: &Running, saga: &Saga<Gated, u32, u32>) -> Result {
+pub(super) async fn warm(running: &Running, saga: &Saga<Gated, u32, u32>) -> Result {
     let client = running.executor.client();
     let id = SagaId::unique();
     client.start(saga, id, &1).await?;
@@ -343,7 +350,8 @@ async fn a_letter_that_is_given_twice_is_read_once() -> Result {
 }
 
 /// Says when it is dropped.
-struct Dropped(Arc<Mutex<Option<tokio::time::Instant>>>);
+/// Says when it was dropped.
+pub(super) struct Dropped(pub(super) Arc<Mutex<Option<tokio::time::Instant>>>);
 
 impl Drop for Dropped {
     fn drop(&mut self) {
