@@ -173,14 +173,20 @@
 //!   doubt (`an_action_that_panics_is_in_doubt`).
 //! - Whoever has lost the lease writes nothing
 //!   (`nothing_is_appended_for_a_lease_that_is_lost`), and stops what it does
-//!   (`what_is_running_is_dropped_when_its_lease_ends`).
+//!   (`what_is_running_is_dropped_when_its_lease_ends`), also while the store
+//!   does not answer
+//!   (`what_flies_while_the_store_writes_is_dropped_when_the_lease_ends`); and
+//!   begins nothing that was written in time and heard too late
+//!   (`what_is_heard_too_late_to_be_written_is_not_launched`).
 //! - A local step commits with the log
 //!   (`a_local_step_commits_with_the_log_and_ends_the_saga_with_it`), and is not
 //!   done again if its answer is lost
 //!   (`local_work_whose_answer_is_lost_is_not_done_again`).
 //! - Steps that do not depend on each other run at once
-//!   (`steps_that_do_not_depend_on_each_other_run_at_once`), and each item of a
-//!   list has a key, an action and an undo of its own
+//!   (`steps_that_do_not_depend_on_each_other_run_at_once`), also while the
+//!   store is written to
+//!   (`a_step_goes_on_while_the_store_writes_what_another_has_done`), and each
+//!   item of a list has a key, an action and an undo of its own
 //!   (`each_item_of_a_list_has_an_action_and_an_undo_of_its_own`).
 //! - A saga that waits can be signalled and cancelled
 //!   (`a_signal_is_waited_for_and_a_cancelled_saga_is_unwound`), but not behind
@@ -218,14 +224,23 @@
 //!   (`a_saga_whose_caller_goes_away_at_any_poll_goes_on`,
 //!   `a_saga_that_begins_when_its_caller_has_gone_is_run`), or when its lease is
 //!   prolonged too late
-//!   (`what_was_dropped_before_its_lease_was_heard_to_be_prolonged_is_run_again`).
+//!   (`what_was_dropped_before_its_lease_was_heard_to_be_prolonged_is_run_again`),
+//!   or the executor ends by an error or is dropped
+//!   (`an_executor_that_runs_again_goes_on_with_what_it_ran`,
+//!   `what_a_caller_runs_is_dropped_when_the_executor_has_gone`).
 //!   Who shuts down waits for what is running
 //!   (`who_shuts_down_waits_for_what_is_running_and_begins_nothing_more`).
 //! - A saga that cannot be run is put aside, and costs the others nothing
 //!   (`a_saga_of_an_unknown_definition_waits_for_who_knows_it`,
 //!   `a_saga_that_ends_its_process_is_put_aside_and_an_operator_brings_it_back`),
 //!   to where it was
-//!   (`a_saga_that_ends_its_process_while_it_is_unwound_is_resumed_to_be_unwound`).
+//!   (`a_saga_that_ends_its_process_while_it_is_unwound_is_resumed_to_be_unwound`);
+//!   also if it is the store that takes nothing of it
+//!   (`a_saga_whose_lines_are_refused_is_parked_and_the_others_go_on`), and
+//!   though it has letters that nobody can read
+//!   (`a_parked_saga_with_a_letter_keeps_nobody_from_being_run`). Local work
+//!   that is refused has not happened
+//!   (`local_work_that_is_refused_is_tried_again_and_given_up`).
 //!   One of an older version is run by who says that it runs it
 //!   (`a_saga_of_an_older_version_is_run_by_who_says_that_it_runs_it`).
 //! - What has ended is kept for its retention
