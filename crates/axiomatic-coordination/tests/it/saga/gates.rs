@@ -26,8 +26,8 @@ pub(super) enum At {
     Unasked,
     /// Before something is written.
     Append,
-    /// Something is written, and its answer is late.
-    Appended,
+    /// A saga has begun, and the answer is late.
+    Started,
     /// Before a saga is parked.
     Park,
     /// When something is written after which nobody has it.
@@ -190,6 +190,7 @@ impl Store for Gated {
         let started = self.inner.start(start).await?;
         if start.held.is_some() {
             self.lose(At::Unanswered).await?;
+            self.pass(At::Started).await;
         }
         Ok(started)
     }
@@ -230,9 +231,6 @@ impl Store for Gated {
             }
         }
         let appended = self.inner.append(lease, append).await?;
-        if !append.change.records.is_empty() {
-            self.pass(At::Appended).await;
-        }
         if append.change.wake != axiomatic_coordination::saga::Wake::Held {
             self.pass(At::LetGo).await;
         }

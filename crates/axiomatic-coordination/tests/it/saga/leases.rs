@@ -138,19 +138,27 @@ async fn what_is_heard_too_late_to_be_written_is_not_launched() -> Result {
     let store = Gated::new();
     let stands = stands(false);
     let running = run(&store, &stands.saga, config());
+    ends(async {
+        while running.executor.snapshot().buckets == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let client = Client::new(store.clone());
     let id = SagaId::unique();
-    let late = store.close(At::Appended);
-    client.start(&stands.saga, id, &1).await?;
+    let late = store.close(At::Started);
+    let (executor, saga) = (running.executor.clone(), stands.saga.clone());
+    let executed = tokio::spawn(async move { executor.execute(&saga, id, &1).await });
     ends(late.arrived.notified()).await;
     let silent = store.close(At::Attend);
     ends(silent.arrived.notified()).await;
     let second = run(&store, &stands.saga, config());
     assert_eq!(ends(client.wait(&stands.saga, id)).await?, Ended::Done(1));
     late.opened.notify_one();
+    assert_eq!(ends(executed).await??, Ended::Done(1));
+    assert_eq!(*stands.attempts.lock().unwrap(), [2]);
     silent.opened.notify_one();
     running.stop().await;
-    assert_eq!(*stands.attempts.lock().unwrap(), [2]);
     second.stop().await;
     Ok(())
 }

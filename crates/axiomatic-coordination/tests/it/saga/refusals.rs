@@ -112,7 +112,9 @@ async fn a_parked_saga_with_a_letter_keeps_nobody_from_being_run() -> Result {
 async fn a_letter_that_comes_while_a_saga_is_parked_is_heeded() -> Result {
     let store = Gated::new();
     let saga = definition();
-    let executor = Executor::new(store.clone(), Plans::new(), long().park(Duration::MAX))?;
+    // Nothing is taken while it is parked, so it is not told either.
+    let config = long().park(Duration::MAX).at_once(1);
+    let executor = Executor::new(store.clone(), Plans::new(), config)?;
     let running = tokio::spawn(async move { executor.run(std::future::pending()).await });
     let client = Client::new(store.clone());
     let id = SagaId::unique();
