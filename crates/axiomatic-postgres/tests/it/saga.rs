@@ -8,6 +8,7 @@ mod local;
 mod locked;
 mod races;
 mod reading;
+mod refused;
 mod tables;
 
 use std::sync::Arc;
