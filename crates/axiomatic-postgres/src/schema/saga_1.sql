@@ -244,7 +244,12 @@ BEGIN
       held = CASE WHEN p.holds AND NOT p.ends THEN lease_epoch[p.lease] END,
       wake = CASE WHEN NOT p.holds AND NOT p.ends THEN today + p.wake * interval '1 microsecond' END,
       mail_due = CASE WHEN s.mail_due IS NOT NULL AND NOT p.ends THEN (
-        SELECT l.at FROM {schema}.saga_mail l WHERE l.saga = s.id ORDER BY l.nth LIMIT 1
+        -- Nobody can read what a parked saga has: it would be taken and parked
+        -- again without end. A letter that comes thereafter makes it due.
+        SELECT CASE WHEN p.stage <> 'parked' THEN l.at
+          WHEN p.wake IS NULL THEN today + interval '36500 days'
+          ELSE today + p.wake * interval '1 microsecond' END
+        FROM {schema}.saga_mail l WHERE l.saga = s.id ORDER BY l.nth LIMIT 1
       ) END,
       last = p.last, changed = today, ended = CASE WHEN p.ends THEN today END
     FROM unnest(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axiomatic_coordination::Timestamp;
 use axiomatic_coordination::crash_points::reach;
-use axiomatic_coordination::saga::{Append, Appended, Change, Lease, Record, SagaId, Wake};
+use axiomatic_coordination::saga::{Append, Appended, Change, Lease, Record, SagaId, Stage, Wake};
 use rusqlite::Connection;
 use uuid::Uuid;
 
@@ -31,10 +31,12 @@ pub(super) const GO_ON: &str = concat!(
     held!()
 );
 
-/// One that comes elsewhere: it sleeps, turns, ends.
+/// One that comes elsewhere: it sleeps, turns, ends. Letters that were put off
+/// are not any more.
 pub(super) const MOVE: &str = concat!(
     "UPDATE saga SET length = ?3, changed = ?10, loads = iif(?4, 0, loads), \
-     result = coalesce(?5, result), stage = ?6, wake = ?11, ended = ?12 \
+     result = coalesce(?5, result), stage = ?6, wake = ?11, ended = ?12, \
+     mailed = iif(mailed > ?10, ?10, mailed) \
      WHERE saga = ?1 AND length = ?2 AND ended IS NULL AND ",
     held!()
 );
@@ -50,6 +52,11 @@ DELETE FROM saga_mail WHERE saga = ?1 AND nth IN \
 const IS_MAILED: &str = "\
 UPDATE saga SET mailed = (SELECT at FROM saga_mail WHERE saga = ?1 ORDER BY nth LIMIT 1) \
 WHERE saga = ?1";
+
+/// Those that wait make a saga due at this time, and not before. Nobody can read
+/// what a parked saga has: it would be taken and parked again without end.
+const PUT_OFF: &str = "\
+UPDATE saga SET mailed = ?2 WHERE saga = ?1 AND mailed IS NOT NULL";
 
 /// Appends a change, in a transaction.
 pub(super) fn append(
@@ -79,6 +86,11 @@ pub(super) fn append(
         tx.prepare_cached(READ)?.execute((saga, read))?;
         reach("sqlite.saga.read");
         tx.prepare_cached(IS_MAILED)?.execute([saga])?;
+    }
+    if change.stage == Stage::Parked {
+        let wake = until(change, now).map_or(i64::MAX, Timestamp::as_micros);
+        tx.prepare_cached(PUT_OFF)?
+            .execute((saga.0.as_bytes(), wake))?;
     }
     if change.stage.is_end() {
         leave_lines(tx, *saga)?;
