@@ -178,7 +178,7 @@
 //! A saga that locks nothing is looked for in an index once, when it ends: 8 of
 //! the some 600 steps of SQLite's machine that a saga of three steps takes
 //! (`a_saga_without_locks_pays_one_look_when_it_ends`). To stand in a line takes
-//! 120, and to leave it 170 if another waits, however many wait behind that one
+//! 120, and to leave it 190 if another waits, however many wait behind that one
 //! (`what_the_end_of_a_lock_costs_does_not_grow_with_its_line`), and however many
 //! share something else with it and wait for this
 //! (`what_the_end_of_a_lock_costs_does_not_grow_with_those_who_share_another`);
