@@ -31,12 +31,16 @@ pub(super) const GO_ON: &str = concat!(
     held!()
 );
 
-/// One that comes elsewhere: it sleeps, turns, ends. Letters that were put off
-/// are not any more.
+/// One that comes elsewhere: it sleeps, turns, ends, is parked. Letters of one
+/// that is parked do not make it due, and do again when it goes on. The index of
+/// those that have mail changes with `ended` in any case. The letters are looked
+/// for by the row's own id: with the parameter there, SQLite compiled this anew
+/// for each saga.
 pub(super) const MOVE: &str = concat!(
     "UPDATE saga SET length = ?3, changed = ?10, loads = iif(?4, 0, loads), \
      result = coalesce(?5, result), stage = ?6, wake = ?11, ended = ?12, \
-     mailed = iif(mailed > ?10, ?10, mailed) \
+     mailed = iif(?13, NULL, iif(stage <> 'parked', mailed, \
+     (SELECT at FROM saga_mail AS m WHERE m.saga = saga.saga ORDER BY nth LIMIT 1))) \
      WHERE saga = ?1 AND length = ?2 AND ended IS NULL AND ",
     held!()
 );
@@ -52,11 +56,6 @@ DELETE FROM saga_mail WHERE saga = ?1 AND nth IN \
 const IS_MAILED: &str = "\
 UPDATE saga SET mailed = (SELECT at FROM saga_mail WHERE saga = ?1 ORDER BY nth LIMIT 1) \
 WHERE saga = ?1";
-
-/// Those that wait make a saga due at this time, and not before. Nobody can read
-/// what a parked saga has: it would be taken and parked again without end.
-const PUT_OFF: &str = "\
-UPDATE saga SET mailed = ?2 WHERE saga = ?1 AND mailed IS NOT NULL";
 
 /// Appends a change, in a transaction.
 pub(super) fn append(
@@ -85,12 +84,10 @@ pub(super) fn append(
         let saga = saga.0.as_bytes();
         tx.prepare_cached(READ)?.execute((saga, read))?;
         reach("sqlite.saga.read");
-        tx.prepare_cached(IS_MAILED)?.execute([saga])?;
-    }
-    if change.stage == Stage::Parked {
-        let wake = until(change, now).map_or(i64::MAX, Timestamp::as_micros);
-        tx.prepare_cached(PUT_OFF)?
-            .execute((saga.0.as_bytes(), wake))?;
+        // Those of one that is parked are put off.
+        if change.stage != Stage::Parked {
+            tx.prepare_cached(IS_MAILED)?.execute([saga])?;
+        }
     }
     if change.stage.is_end() {
         leave_lines(tx, *saga)?;
@@ -154,7 +151,8 @@ fn write(
     let wake = until(change, now);
     let ends = change.stage.is_end();
     let mut is_written = false;
-    if wake.is_none() && !ends {
+    let is_parked = change.stage == Stage::Parked;
+    if wake.is_none() && !ends && !is_parked {
         let mut go_on = connection.prepare_cached(GO_ON)?;
         is_written = 1
             == go_on.execute((
@@ -187,6 +185,7 @@ fn write(
                 at,
                 wake,
                 ended,
+                is_parked,
             ))?;
     }
     if is_written {
@@ -196,9 +195,11 @@ fn write(
     Ok(is_written)
 }
 
-/// Who has said when the saga is due need not be who looks then.
+/// Who has said when the saga is due need not be who looks then. One that is
+/// parked leaves nobody anything to do, and whoever looks later finds it.
 fn wake_for(tx: &mut Transaction<'_>, change: &Change) {
-    let is_due = !change.stage.is_end() && change.wake != Wake::Held;
+    let goes_on = !change.stage.is_end() && change.stage != Stage::Parked;
+    let is_due = goes_on && change.wake != Wake::Held;
     if is_due && change.wake != Wake::In(Duration::MAX) {
         tx.wake_sagas();
     }
@@ -288,7 +289,7 @@ mod tests {
 
     #[test]
     fn letters_that_were_read_are_found_by_their_key() {
-        for sql in [READ, IS_MAILED] {
+        for sql in [READ, IS_MAILED, MOVE] {
             let plan = plan(sql);
             assert!(!plan.contains("SCAN") && !plan.contains("B-TREE"), "{plan}");
         }

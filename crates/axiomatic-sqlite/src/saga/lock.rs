@@ -42,17 +42,18 @@ INSERT INTO saga_lock (resource, place, saga, request, mode, told) \
 SELECT ?1, coalesce(max(place), 0) + 1, ?2, ?3, ?4, ?5 FROM saga_lock WHERE resource = ?1";
 
 /// All that a saga without locks is asked for when it ends.
-const STANDS: &str = "SELECT resource FROM saga_lock WHERE saga = ?1";
+const STANDS: &str = "SELECT resource, place, mode FROM saga_lock WHERE saga = ?1";
 
 const LEAVE: &str = "DELETE FROM saga_lock WHERE saga = ?1";
 
-/// Those of a line who have not all that they asked for. Unasked, SQLite reads
-/// those who have it, too: a resource that many share has many of those.
+/// Those of a mode behind a place of a line who have not all that they asked
+/// for. Unasked, SQLite reads those who have it, too: a resource that many share
+/// has many of those.
 const WAITING: &str = concat!(
     "SELECT saga, request, ",
     waits!(),
     " FROM saga_lock AS own INDEXED BY saga_lock_waiting \
-     WHERE resource = ?1 AND told = 0 ORDER BY place"
+     WHERE resource = ?1 AND mode = ?2 AND place > ?3 AND told = 0 ORDER BY place"
 );
 
 /// That some of a request has to be waited for.
@@ -90,14 +91,14 @@ pub(super) fn lock(
 /// A saga has ended, in this transaction: it leaves all lines, and whoever has
 /// all of its request by that is told.
 pub(super) fn leave_lines(tx: &mut Transaction<'_>, saga: SagaId) -> rusqlite::Result<()> {
-    let resources = resources(tx, saga)?;
-    if resources.is_empty() {
+    let places = places(tx, saga)?;
+    if places.is_empty() {
         return Ok(());
     }
     tx.prepare_cached(LEAVE)?.execute([saga.0.as_bytes()])?;
     reach("sqlite.saga.unlocked");
-    for resource in resources {
-        for (next, request) in first_waiting(tx, &resource)? {
+    for place in places {
+        for (next, request) in place.first_waiting(tx)? {
             let key = (next.0.as_bytes(), &*request);
             if !tx.prepare_cached(WAITS)?.exists(key)? {
                 tx.prepare_cached(TOLD)?.execute(key)?;
@@ -170,30 +171,55 @@ fn enter(connection: &Connection, wanted: &LockRequest) -> rusqlite::Result<Lock
     }
 }
 
-/// What a saga stands in line for.
-fn resources(connection: &Connection, saga: SagaId) -> rusqlite::Result<Vec<String>> {
+/// Where a saga stands in line.
+fn places(connection: &Connection, saga: SagaId) -> rusqlite::Result<Vec<Place>> {
     let mut stands = connection.prepare_cached(STANDS)?;
-    let resources = stands.query_map([saga.0.as_bytes()], |row| row.get(0))?;
-    resources.collect()
+    let places = stands.query_map([saga.0.as_bytes()], |row| {
+        Ok(Place {
+            resource: row.get(0)?,
+            nth: row.get(1)?,
+            is_shared: row.get_ref(2)?.as_str()? == LockMode::Shared.as_str(),
+        })
+    })?;
+    places.collect()
 }
 
-/// Who has not all that it asked for, but this. Behind the first who has not
-/// this either nobody has it: that one is in the way of all of them, or waits
-/// for one who is.
-fn first_waiting(
-    connection: &Connection,
-    resource: &str,
-) -> rusqlite::Result<Vec<(SagaId, String)>> {
-    let mut first = Vec::new();
-    let mut waiting = connection.prepare_cached(WAITING)?;
-    let mut waiting = waiting.query([resource])?;
-    while let Some(row) = waiting.next()? {
-        if row.get(2)? {
-            break;
+/// One that is left.
+struct Place {
+    resource: String,
+    nth: i64,
+    is_shared: bool,
+}
+
+impl Place {
+    /// Who has not all that it asked for, but this, and may have it only now.
+    ///
+    /// Nobody before the place waited for it, and of those behind it, nobody
+    /// who shares waited for one who shared. So where many share, those are not
+    /// looked at, though they wait for something else.
+    ///
+    /// Of either mode, behind the first who has not this nobody has it either:
+    /// whoever is in the way of the first is in the way of all of them. It is
+    /// of none of their sagas, since who stands in a line asks for nothing that
+    /// it has to wait for.
+    fn first_waiting(&self, connection: &Connection) -> rusqlite::Result<Vec<(SagaId, String)>> {
+        let modes: &[LockMode] = match self.is_shared {
+            true => &[LockMode::Exclusive],
+            false => &[LockMode::Exclusive, LockMode::Shared],
+        };
+        let mut first = Vec::new();
+        let mut waiting = connection.prepare_cached(WAITING)?;
+        for mode in modes {
+            let mut waiting = waiting.query((&*self.resource, mode.as_str(), self.nth))?;
+            while let Some(row) = waiting.next()? {
+                if row.get(2)? {
+                    break;
+                }
+                first.push((SagaId(Uuid::from_bytes(row.get(0)?)), row.get(1)?));
+            }
         }
-        first.push((SagaId(Uuid::from_bytes(row.get(0)?)), row.get(1)?));
+        Ok(first)
     }
-    Ok(first)
 }
 
 #[cfg(test)]

@@ -17,10 +17,7 @@ const POST: &str = "\
 INSERT INTO saga_mail (saga, nth, id, subject, name, data, at) \
 SELECT ?1, coalesce(max(nth), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM saga_mail WHERE saga = ?1";
 
-/// What one that is parked had before was put off, and this is not.
-const IS_MAILED: &str = "\
-UPDATE saga SET mailed = iif(stage = 'parked', min(coalesce(mailed, ?2), ?2), \
-coalesce(mailed, ?2)) WHERE id = ?1";
+const IS_MAILED: &str = "UPDATE saga SET mailed = coalesce(mailed, ?2) WHERE id = ?1";
 
 pub(super) fn post(
     tx: &mut Transaction<'_>,

@@ -118,7 +118,15 @@
 //!   `work_that_ends_a_saga_leaves_its_lines`,
 //!   `of_those_who_share_a_commit_one_has_it`). There is no crash between that
 //!   would have to be cleaned up behind. Executors of this process are woken
-//!   (`executors_are_woken_when_somebody_hears_of_its_turn`).
+//!   (`executors_are_woken_when_somebody_hears_of_its_turn`). Whoever leaves a
+//!   place that it shared overlooks nobody by looking at fewer
+//!   (`whoever_leaves_a_shared_place_overlooks_nobody`,
+//!   `whoever_has_all_that_it_asked_for_is_told`).
+//! - Letters of a saga that is parked wait for its time or for another letter,
+//!   and wake nobody
+//!   (`letters_of_a_parked_saga_wait_for_its_time_or_for_another`,
+//!   `nobody_is_woken_for_letters_of_a_saga_that_is_parked`,
+//!   `letters_that_were_put_off_make_a_saga_due_that_goes_on_with_work`).
 //! - A saga whose rows are damaged, or of a release that knows more, is put
 //!   off, and the others go on
 //!   (`a_saga_that_cannot_be_read_is_put_off_and_the_others_go_on`).
@@ -170,10 +178,14 @@
 //! A saga that locks nothing is looked for in an index once, when it ends: 8 of
 //! the some 600 steps of SQLite's machine that a saga of three steps takes
 //! (`a_saga_without_locks_pays_one_look_when_it_ends`). To stand in a line takes
-//! 120, and to leave it 170 if another waits, however many wait behind that one
-//! (`what_the_end_of_a_lock_costs_does_not_grow_with_its_line`); each letter
-//! comes to that. Who shares a resource with others looks at all of those
-//! before it.
+//! 120, and to leave it 190 if another waits, however many wait behind that one
+//! (`what_the_end_of_a_lock_costs_does_not_grow_with_its_line`), and however many
+//! share something else with it and wait for this
+//! (`what_the_end_of_a_lock_costs_does_not_grow_with_those_who_share_another`);
+//! each letter comes to that. Those are lines of which one has its turn at a
+//! time. Who shares a resource looks at all of those before it when it asks,
+//! and again when it has waited and its turn comes; and whoever had it alone
+//! looks, when it leaves, at all who share it next.
 //!
 //! In the archive a saga of three steps takes 340 bytes, and in the tables 570,
 //! with an index on either.

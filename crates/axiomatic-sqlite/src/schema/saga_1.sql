@@ -7,7 +7,7 @@ CREATE TABLE saga (
   length INTEGER NOT NULL, -- how many lines its log has
   loads INTEGER NOT NULL, -- how often it was taken since it went forward
   wake INTEGER, -- when it is looked at; NULL: somebody has it, or it has ended
-  mailed INTEGER, -- since when a letter waits; NULL: none does
+  mailed INTEGER, -- since when a letter makes it due; NULL: none does
   started INTEGER NOT NULL, -- microseconds since 1970, as are all times
   changed INTEGER NOT NULL,
   ended INTEGER,
@@ -66,8 +66,8 @@ CREATE TABLE saga_lock (
   told INTEGER NOT NULL, -- 1: it has all of its request, and was told so
   PRIMARY KEY (resource, place)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX saga_lock_by_saga ON saga_lock (saga, request);
-CREATE INDEX saga_lock_waiting ON saga_lock (resource, place) WHERE told = 0;
+CREATE INDEX saga_lock_by_saga ON saga_lock (saga, request, mode);
+CREATE INDEX saga_lock_waiting ON saga_lock (resource, mode, place) WHERE told = 0;
 
 -- Those that were swept into the archive, one row each: nothing reads it but a
 -- question for one of them, and what it holds too long is yours to delete.

@@ -4,6 +4,7 @@ mod broken;
 mod group;
 mod locks;
 mod order;
+mod parked;
 mod processes;
 mod scene;
 

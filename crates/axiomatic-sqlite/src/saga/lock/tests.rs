@@ -34,14 +34,14 @@ fn lines_are_looked_at_by_their_indexes() {
         (
             WAITING,
             vec![
-                "SEARCH own USING INDEX saga_lock_waiting (resource=?)",
+                "SEARCH own USING INDEX saga_lock_waiting (resource=? AND mode=? AND place>?)",
                 before,
             ],
         ),
         (
             WAITS,
             vec![
-                "SEARCH own USING INDEX saga_lock_by_saga (saga=? AND request=?)",
+                "SEARCH own USING COVERING INDEX saga_lock_by_saga (saga=? AND request=?)",
                 before,
             ],
         ),
@@ -128,27 +128,137 @@ fn a_saga_without_locks_pays_one_look_when_it_ends() {
     }
 }
 
+/// What the end of the first of so many costs, of which each waits for the one
+/// before it.
+fn spent(asked: impl Fn() -> Vec<Lock>, waiting: usize) -> [i32; 5] {
+    let connection = leased();
+    let mut group = Group::new(&Options::new());
+    let mut tx = Transaction::new(&connection, &mut group);
+    let (first, locked) = asks(&mut tx, asked());
+    assert_eq!(locked, Locked::Held);
+    for _ in 0..waiting {
+        let (_, locked) = asks(&mut tx, asked());
+        assert_eq!(locked, Locked::Waits);
+    }
+    let all = [STANDS, LEAVE, WAITING, WAITS, TOLD];
+    let _ = all.map(|sql| steps(&connection, sql));
+    leave_lines(&mut tx, first).expect("leaves");
+    let spent = all.map(|sql| steps(&connection, sql));
+    let in_line = line(&connection, "acc").expect("a line");
+    let have_it = in_line.iter().filter(|place| place.has_it);
+    assert_eq!((in_line.len(), have_it.count()), (waiting, 1));
+    spent
+}
+
 /// Whoever leaves looks at those whose turn it is, and at the first behind
 /// them: not at all who wait.
 #[test]
 fn what_the_end_of_a_lock_costs_does_not_grow_with_its_line() {
+    let alone = || vec![Lock::exclusive("acc")];
+    assert_eq!(spent(alone, 1000), spent(alone, 2));
+}
+
+/// Nor at all who share something and wait for something else.
+#[test]
+fn what_the_end_of_a_lock_costs_does_not_grow_with_those_who_share_another() {
+    let shares = || vec![Lock::shared("tariff"), Lock::exclusive("acc")];
+    assert_eq!(spent(shares, 1000), spent(shares, 2));
+}
+
+fn told(connection: &Connection, saga: SagaId) -> bool {
+    let told = "SELECT min(told) FROM saga_lock WHERE saga = ?1";
+    let told = connection.query_row(told, [saga.0.as_bytes()], |row| row.get(0));
+    told.expect("stands in line")
+}
+
+/// One waits for several who share, and some wait for that one, in another line
+/// than it stands in first.
+#[test]
+fn whoever_leaves_a_shared_place_overlooks_nobody() {
     let connection = leased();
     let mut group = Group::new(&Options::new());
     let mut tx = Transaction::new(&connection, &mut group);
-    let mut spent = Vec::new();
-    for (resource, waiting) in [("short", 2), ("long", 1000)] {
-        let (first, locked) = asks(&mut tx, vec![Lock::exclusive(resource)]);
-        assert_eq!(locked, Locked::Held);
-        for _ in 0..waiting {
-            let (_, locked) = asks(&mut tx, vec![Lock::exclusive(resource)]);
-            assert_eq!(locked, Locked::Waits);
+    let shares = |other: &str| vec![Lock::shared("tariff"), Lock::exclusive(other)];
+    let (first, _) = asks(&mut tx, shares("a"));
+    let (second, _) = asks(&mut tx, shares("b"));
+    // Shares what all do, and waits for the first.
+    let (behind, locked) = asks(&mut tx, shares("a"));
+    assert_eq!(locked, Locked::Waits);
+    let (alone, _) = asks(&mut tx, shares("c"));
+    let (writes, locked) = asks(
+        &mut tx,
+        vec![Lock::exclusive("tariff"), Lock::exclusive("c")],
+    );
+    assert_eq!(locked, Locked::Waits);
+    let (reads, locked) = asks(&mut tx, vec![Lock::shared("tariff"), Lock::shared("c")]);
+    assert_eq!(locked, Locked::Waits);
+    let (also, locked) = asks(&mut tx, shares("a"));
+    assert_eq!(locked, Locked::Waits);
+
+    leave_lines(&mut tx, first).expect("leaves");
+    assert!(told(&tx, behind) && !told(&tx, writes) && !told(&tx, also));
+    leave_lines(&mut tx, alone).expect("leaves");
+    leave_lines(&mut tx, second).expect("leaves");
+    assert!(!told(&tx, writes), "one shares it still");
+    leave_lines(&mut tx, behind).expect("leaves");
+    assert!(told(&tx, writes) && !told(&tx, reads) && !told(&tx, also));
+    leave_lines(&mut tx, writes).expect("leaves");
+    assert!(told(&tx, reads) && told(&tx, also));
+}
+
+/// All that random sagas ask for and leave, against a look at every line.
+#[test]
+fn whoever_has_all_that_it_asked_for_is_told() {
+    let connection = leased();
+    let mut group = Group::new(&Options::new());
+    let mut tx = Transaction::new(&connection, &mut group);
+    let unlike = concat!(
+        "SELECT count(*) FROM saga_lock AS each WHERE told = EXISTS \
+         (SELECT 1 FROM saga_lock AS own WHERE own.saga = each.saga \
+         AND own.request = each.request AND ",
+        waits!(),
+        ")"
+    );
+    let mut random = 17_u64;
+    let mut below = |most: u64| {
+        // Knuth's; the low bits turn too soon.
+        random = random
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (random >> 33) % most
+    };
+    let mut stand = Vec::new();
+    for _ in 0..3000 {
+        match below(5) {
+            0 | 1 if stand.len() < 12 => stand.push(saga(&tx)),
+            2 | 3 if !stand.is_empty() => {
+                let saga = stand[below(stand.len() as u64) as usize];
+                let of = below(15) + 1;
+                let locks = (0..4).filter(|nth| of >> nth & 1 == 1).map(|nth| {
+                    let resource = format!("r{nth}");
+                    match below(3) {
+                        0 => Lock::exclusive(resource),
+                        _ => Lock::shared(resource),
+                    }
+                });
+                let request = LockRequest {
+                    saga,
+                    locks: locks.collect(),
+                    name: format!("lock{}", below(3)).into(),
+                    waits: true,
+                };
+                lock(&mut tx, &lease(saga), &request).expect("locks");
+            }
+            _ if !stand.is_empty() => {
+                let saga = stand.swap_remove(below(stand.len() as u64) as usize);
+                leave_lines(&mut tx, saga).expect("leaves");
+            }
+            _ => {}
         }
-        let all = [STANDS, LEAVE, WAITING, WAITS, TOLD];
-        let _ = all.map(|sql| steps(&connection, sql));
-        leave_lines(&mut tx, first).expect("leaves");
-        spent.push(all.map(|sql| steps(&connection, sql)));
-        let in_line = line(&connection, resource).expect("a line");
-        let have_it = in_line.iter().filter(|place| place.has_it);
-        assert_eq!((in_line.len(), have_it.count()), (waiting, 1));
+        let unlike: i64 = tx
+            .prepare_cached(unlike)
+            .and_then(|mut unlike| unlike.query_row((), |row| row.get(0)))
+            .expect("counts");
+        assert_eq!(unlike, 0);
     }
 }
