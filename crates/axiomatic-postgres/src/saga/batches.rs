@@ -10,17 +10,18 @@ use std::collections::{HashSet, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::outbox::Wake as Bell;
-use axiomatic_coordination::saga::{Change, Wake};
+use axiomatic_coordination::saga::{Change, Stage, Wake};
 use axiomatic_coordination::{StoreError, Why};
 use futures::StreamExt;
 use tokio::sync::oneshot;
 
 use super::lines::Lines;
 use super::sql::Sql;
-use super::write::{self, How, Outcome, What};
+use super::write::{self, How, Left, Outcome, What};
 use crate::database::Database;
 
 /// How many are written at once, and about how many bytes: not so many that
@@ -220,7 +221,7 @@ impl Inner {
         &self,
         batch: &[Asked],
         patience: &'static str,
-    ) -> Result<(Vec<Outcome>, Vec<String>), StoreError> {
+    ) -> Result<(Vec<Outcome>, Left), StoreError> {
         let all: Vec<&What> = batch.iter().map(|asked| &asked.what).collect();
         let how = How {
             is_fenced: false,
@@ -252,9 +253,15 @@ fn is_due(what: &What, outcome: Outcome) -> bool {
 }
 
 /// Whether a saga may be due behind this change: one that has ended is not, and
-/// one that waits for nothing but mail is if that has come meanwhile.
+/// one that waits for nothing but mail is if that has come meanwhile. One that
+/// is parked for nothing but mail is not: what has come does not count, and who
+/// posts more rings for it.
 pub(super) fn becomes_due(change: &Change) -> bool {
-    change.wake != Wake::Held && !change.stage.is_end()
+    match change.wake {
+        Wake::Held => false,
+        Wake::In(Duration::MAX) => !change.stage.is_end() && change.stage != Stage::Parked,
+        Wake::In(_) => !change.stage.is_end(),
+    }
 }
 
 /// Whether it may be due to one of many that a batch is refused.
@@ -265,12 +272,7 @@ fn is_of_one(why: Why) -> bool {
 fn answer(batch: Vec<Asked>, outcomes: Vec<Outcome>) {
     for (asked, outcome) in batch.into_iter().zip(outcomes) {
         // Whoever asked may have gone.
-        let _ = asked.answer.send(match outcome {
-            Outcome::Gone => {
-                Err(StoreError::new(Why::Busy).because("it was deleted at the same time"))
-            }
-            outcome => Ok(outcome),
-        });
+        let _ = asked.answer.send(Ok(outcome));
     }
 }
 

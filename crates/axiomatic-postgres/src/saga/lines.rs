@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
-use axiomatic_coordination::StoreError;
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::outbox::Wake;
 use axiomatic_coordination::saga::{InLine, Lease, LockMode, LockRequest, Locked, SagaId};
+use axiomatic_coordination::{StoreError, Why};
+use tokio::sync::Semaphore;
 
 use super::rows;
 use super::sql::Sql;
+use super::write::Left;
 use crate::database::Database;
 use crate::wire::{Param, Row, damaged};
 
@@ -19,14 +21,23 @@ pub(super) struct Lines {
     database: Database,
     sql: Arc<Sql>,
     bell: Wake,
+    locals: Arc<Semaphore>,
 }
 
 impl Lines {
-    pub(super) fn new(database: &Database, sql: &Arc<Sql>, bell: &Wake) -> Self {
+    /// Of so many connections, which are shared with local work, who enters
+    /// takes one.
+    pub(super) fn new(
+        database: &Database,
+        sql: &Arc<Sql>,
+        bell: &Wake,
+        locals: &Arc<Semaphore>,
+    ) -> Self {
         Lines {
             database: database.clone(),
             sql: sql.clone(),
             bell: bell.clone(),
+            locals: locals.clone(),
         }
     }
 
@@ -38,6 +49,10 @@ impl Lines {
         lease: &Lease,
         request: &LockRequest,
     ) -> Result<Locked, StoreError> {
+        // Whoever enters waits on the server until others have, and is not to
+        // keep leases from being prolonged.
+        let closed = |_| StoreError::new(Why::Closed);
+        let _one_of_few = self.locals.acquire().await.map_err(closed)?;
         let letter = LockRequest::letter(request.saga, &request.name);
         let [bucket, epoch, owner] = rows::lease(lease);
         let locks = request.locks.iter();
@@ -77,12 +92,15 @@ impl Lines {
 
     /// Tells those whose turn has come in lines that others have left. If that
     /// cannot be done now, it is when somebody attends.
-    pub(super) async fn pass_on(&self, left: Vec<String>) {
+    pub(super) async fn pass_on(&self, left: Left) {
         if left.is_empty() {
             return;
         }
         reach("postgres.saga.pass_on.asked");
-        let params = [Param::array(left)];
+        let params = [
+            Param::array(left.keys().map(|line| &**line)),
+            Param::array(left.values().map(|mode| mode.as_str())),
+        ];
         let told = self.database.query(&self.sql.pass_on, &params).await;
         reach("postgres.saga.pass_on.done");
         let _ = told.and_then(|rows| self.told(&rows));

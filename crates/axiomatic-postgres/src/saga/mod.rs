@@ -101,20 +101,22 @@
 //! **Local work** is a transaction that locks and compares the lease, runs the
 //! work, and appends what it returns. The row of the saga it does not lock
 //! before that, so letters are taken meanwhile. Of the connections of the
-//! [`Database`](crate::Database) it leaves two to everything else; more work
-//! waits.
+//! [`Database`](crate::Database) it leaves two to everything else, together with
+//! those who enter lines: who would be one more waits.
 //!
 //! **What is due** is found by three indexes: by time, by mail, and by the
 //! epoch under which it was held, which is how a claim makes all that was held
 //! due without writing it. A saga that was given for mail which is not read
-//! goes to the end of the line.
+//! goes to the end of the line. One that is parked with mail is due for it no
+//! more, until another letter comes or it goes on.
 //!
 //! **A lock** is a row: a place in the line for a resource. Who enters lines
 //! takes an advisory lock of each until it has committed, so of two that ask at
 //! once one sees the other; who leaves them, since its saga ends, takes none.
 //! Each looks for the other when it has committed: who has left, whether
 //! somebody's turn has come, and posts its letter; who has entered, whether it
-//! has all by now. So nobody is overlooked by both, and if one dies before it has
+//! has all by now. Who shared a line was in the way only of those who want it
+//! alone, and looks for no others. So nobody is overlooked by both, and if one dies before it has
 //! looked, whoever attends does it. An advisory lock's number is a hash of the
 //! table and the resource: who uses such locks of the same database for
 //! something else shares a number with one in 2⁶⁴.
@@ -144,9 +146,10 @@
 //!   `one_whose_row_is_locked_holds_up_no_other`), and what is asked of one
 //!   saga is written in its order
 //!   (`what_is_asked_of_one_saga_is_written_in_its_order`).
-//! - Local work keeps nobody waiting (`work_keeps_nobody_waiting`,
-//!   `work_never_has_all_connections`), and runs under the database's own
-//!   settings (`work_is_planned_as_the_database_is_set`).
+//! - Local work keeps nobody waiting (`work_keeps_nobody_waiting`), and runs
+//!   under the database's own settings (`work_is_planned_as_the_database_is_set`).
+//!   Neither it nor those who enter lines have all connections
+//!   (`work_never_has_all_connections`, `who_enters_never_has_all_connections`).
 //! - No operation leaves a transaction open, wherever it is dropped, and it is
 //!   done or not done
 //!   (`operations_that_are_dropped_are_done_or_not_done_and_can_be_asked_again`,
@@ -189,10 +192,16 @@
 //! nothing, if others have it. When a saga ends that has some, what tells the
 //! next is one more of each; those that are written with it do not wait for that
 //! (`only_who_ends_waits_until_others_are_told`). It looks no further down a line
-//! than to the first that waits on: to pass on one of ten thousand took less than
-//! twice what one of ten takes. A saga without locks pays one look at an index,
+//! than to the first that waits on: to pass on one of ten thousand that all want
+//! it alone took less than twice what one of ten takes. Where only such as shared
+//! a line have left it, nobody else who shares it is read
+//! (`who_shared_a_line_passes_on_without_reading_all_who_share_it`). Where one
+//! leaves that had it alone, all are read that share it behind that one, up to
+//! the next that wants it alone. A saga without locks pays one look at an index,
 //! when it ends (`a_saga_without_locks_looks_for_them_once`), and an executor one
-//! statement each time that it attends. Those who enter one line take turns, with
+//! statement each time that it attends: that one reads of each line in which
+//! somebody waits as much as if who had it alone had left, so also all who share
+//! it and wait in another. Those who enter one line take turns, with
 //! a commit each.
 //!
 //! Local work is four round trips beside its own: it begins, compares and sets

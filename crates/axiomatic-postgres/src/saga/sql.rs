@@ -99,7 +99,7 @@ WITH mine AS MATERIALIZED (
 DELETE FROM {schema}.saga_executor WHERE executor = $1::text AND $5::bool"
             ),
             write: format!(
-                "SELECT request, outcome, line FROM {schema}.saga_write($1, $2, $3, $4, $5, $6, $7, $8, \
+                "SELECT request, outcome, line, mode FROM {schema}.saga_write($1, $2, $3, $4, $5, $6, $7, $8, \
                  $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
                  $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)"
             ),
@@ -118,7 +118,7 @@ DELETE FROM {schema}.saga_executor WHERE executor = $1::text AND $5::bool"
             ),
             enter: format!("SELECT {schema}.saga_enter($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
             tell: format!("SELECT {schema}.saga_tell($1, $2, true)"),
-            pass_on: format!("SELECT {schema}.saga_pass_on($1, true)"),
+            pass_on: format!("SELECT {schema}.saga_pass_on($1, $2, true)"),
             heal: format!("SELECT {schema}.saga_heal()"),
             line: format!(
                 "SELECT k.saga, k.mode::text, \

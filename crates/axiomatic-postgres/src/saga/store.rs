@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axiomatic_coordination::StoreError;
 use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::outbox::{Bucket, Wake, WakeUps};
 use axiomatic_coordination::saga::{
     Append, Appended, Attended, Departing, ExecutorId, Found, InLine, Lease, Loaded, LockRequest,
     Locked, Mail, Posted, SagaId, Stage, Start, Started, Store, Summary, Swept, Taken, Worked,
 };
+use axiomatic_coordination::{StoreError, Why};
 use tokio::sync::Semaphore;
 
 use super::batches::Batches;
@@ -29,7 +29,8 @@ pub struct Sagas {
     pub(super) database: Database,
     pub(super) sql: Arc<Sql>,
     pub(super) bell: Wake,
-    /// How much local work there may be at once.
+    /// How many may have a connection at once for as long as others like: local
+    /// work, and who enters lines.
     pub(super) locals: Arc<Semaphore>,
     pub(super) lines: Lines,
     batches: Batches,
@@ -48,12 +49,13 @@ impl Sagas {
         let bell = Wake::new();
         // One for leases, and one for what is written of other sagas.
         let locals = database.connections().saturating_sub(2).max(1);
-        let lines = Lines::new(database, &sql, &bell);
+        let locals = Arc::new(Semaphore::new(locals));
+        let lines = Lines::new(database, &sql, &bell, &locals);
         Ok(Sagas {
             database: database.clone(),
             batches: Batches::new(database, &sql, &bell, &lines),
             lines,
-            locals: Arc::new(Semaphore::new(locals)),
+            locals,
             sql,
             bell,
         })
@@ -305,16 +307,33 @@ impl Store for Sagas {
     }
 }
 
+/// What became of a start, in whoever's transaction.
 fn started(outcome: Outcome) -> Result<Started, StoreError> {
     match outcome {
         Outcome::Held => Ok(Started::Held),
         Outcome::Waits => Ok(Started::Waits),
         Outcome::Before => Ok(Started::Before),
         Outcome::Other => Ok(Started::Other),
+        // There is nothing wrong with it: asked again it begins.
+        Outcome::Gone => Err(StoreError::new(Why::Busy).because("it was deleted at the same time")),
         other => Err(damaged(format!("a start is {other:?}"))),
     }
 }
 
 fn unanswered() -> Result<Started, StoreError> {
     Err(damaged("a start was not answered".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_of_what_is_just_swept_can_be_asked_again() {
+        let busy = started(Outcome::Gone).expect_err("nobody knows of it");
+        assert_eq!(busy.why(), Why::Busy);
+        assert!(busy.why().is_transient());
+        let damaged = started(Outcome::Conflict).expect_err("that is of appends");
+        assert_eq!(damaged.why(), Why::Corrupt);
+    }
 }

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, IsolationLevel, Statement, Transaction};
 use super::batches::becomes_due;
 use super::rows;
 use super::store::Sagas;
-use super::write::{self, How, Outcome, What};
+use super::write::{self, How, Left, Outcome, What};
 use crate::connected::by_tokio::row;
 use crate::session::within;
 use crate::wire::{Param, Row, damaged};
@@ -139,7 +139,7 @@ impl Sagas {
         (fence, write): (&Statement, &Statement),
         (lease, saga, after): (&Lease, SagaId, u64),
         SagaWork(work): SagaWork,
-    ) -> Result<(Worked, bool, Vec<String>), StoreError> {
+    ) -> Result<(Worked, bool, Left), StoreError> {
         let patience = self.database.patience();
         let rollback = async |tx: Transaction<'_>| within(patience, tx.rollback()).await.is_ok();
         reach("postgres.saga.local.asked");
@@ -165,14 +165,14 @@ impl Sagas {
             other => return Err(damaged(format!("a fence says {other:?}"))),
         };
         if let Some(refused) = refused {
-            return Ok((refused, rollback(tx).await, Vec::new()));
+            return Ok((refused, rollback(tx).await, Left::new()));
         }
         set?;
         reach("postgres.saga.local.fenced");
         let change = match work(&mut tx).await {
             Ok(change) => change,
             Err(fault) => {
-                return Ok((Worked::Faulted(fault), rollback(tx).await, Vec::new()));
+                return Ok((Worked::Faulted(fault), rollback(tx).await, Left::new()));
             }
         };
         reach("postgres.saga.local.worked");
@@ -195,7 +195,7 @@ impl Sagas {
         let outcome = write::outcomes(&[&what], &rows)?;
         reach("postgres.saga.local.appended");
         if outcome != [Outcome::Held] {
-            return Ok((Worked::Conflict, rollback(tx).await, Vec::new()));
+            return Ok((Worked::Conflict, rollback(tx).await, Left::new()));
         }
         let left = write::left(&rows)?;
         within(patience, tx.commit()).await?;

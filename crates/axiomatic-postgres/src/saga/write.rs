@@ -1,6 +1,8 @@
 //! Many changes and starts, as the parameters of one statement.
 
-use axiomatic_coordination::saga::{Append, Lease, Record, Start, Wake};
+use std::collections::BTreeMap;
+
+use axiomatic_coordination::saga::{Append, Lease, LockMode, Record, Start, Wake};
 use axiomatic_coordination::{StoreError, Why};
 use axiomatic_core::hash::{Algorithm, Hasher, Seed};
 use bytes::Bytes;
@@ -270,15 +272,22 @@ fn len(records: &[Record]) -> i64 {
     i64::try_from(records.len()).unwrap_or(i64::MAX)
 }
 
-/// Which lines were left by sagas that have ended with it, each once.
-pub(super) fn left(rows: &[Row]) -> Result<Vec<String>, StoreError> {
-    let lines = rows.iter().filter(|row| is_of_line(row));
-    let mut lines = lines
-        .map(|row| row.get(2))
-        .collect::<Result<Vec<String>, _>>()?;
-    lines.sort_unstable();
-    lines.dedup();
-    Ok(lines)
+/// Lines that were left, each once, and whether somebody left there who had it
+/// alone, or only who shared it.
+pub(super) type Left = BTreeMap<String, LockMode>;
+
+/// Which lines were left by sagas that have ended with it.
+pub(super) fn left(rows: &[Row]) -> Result<Left, StoreError> {
+    let mut left = Left::new();
+    for row in rows.iter().filter(|row| is_of_line(row)) {
+        // What is not known is not less than alone.
+        let mode = LockMode::from_stored(&row.get::<String>(3)?).unwrap_or(LockMode::Exclusive);
+        let known = left.entry(row.get(2)?).or_insert(mode);
+        if mode == LockMode::Exclusive {
+            *known = mode;
+        }
+    }
+    Ok(left)
 }
 
 /// Whether a row tells of a line, and not of a request.

@@ -14,7 +14,7 @@ CREATE TABLE {schema}.saga (
   loads integer NOT NULL,
   held bigint, -- the epoch of the lease it is held by; due if another followed
   wake timestamptz, -- when it is due; NULL while it is held, or waits for mail
-  mail_due timestamptz, -- when its mail makes it due; NULL if there is none
+  mail_due timestamptz, -- when its mail makes it due; NULL if none does
   last bigint, -- a hash of the last change, if that had no line
   started timestamptz NOT NULL,
   changed timestamptz NOT NULL,
@@ -173,7 +173,8 @@ $$;
 -- row within `patience` fails; without one it waits.
 --
 -- The saga of an append that ends it leaves the lines in which it stands: for
--- each of them there is a row more, 'left', with the name of what it is for.
+-- each of them there is a row more, 'left', with the name of what it is for and
+-- the mode in which it stood there.
 CREATE FUNCTION {schema}.saga_write(
   is_fenced boolean, patience text,
   lease_bucket integer[], lease_epoch bigint[], lease_owner text[],
@@ -185,7 +186,7 @@ CREATE FUNCTION {schema}.saga_write(
   start_lines bigint[], start_stage text[], start_ends boolean[], start_result bytea[],
   line_request integer[], line_seq bigint[], line_kind text[], line_step text[],
   line_item bigint[], line_attempt bigint[], line_data bytea[], line_mail uuid[]
-) RETURNS TABLE (request integer, outcome text, line text) LANGUAGE plpgsql
+) RETURNS TABLE (request integer, outcome text, line text, mode text) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
@@ -243,14 +244,12 @@ BEGIN
       loads = CASE WHEN p.progress THEN 0 ELSE s.loads END,
       held = CASE WHEN p.holds AND NOT p.ends THEN lease_epoch[p.lease] END,
       wake = CASE WHEN NOT p.holds AND NOT p.ends THEN today + p.wake * interval '1 microsecond' END,
-      mail_due = CASE WHEN s.mail_due IS NOT NULL AND NOT p.ends THEN (
-        -- Nobody can read what a parked saga has: it would be taken and parked
-        -- again without end. A letter that comes thereafter makes it due.
-        SELECT CASE WHEN p.stage <> 'parked' THEN l.at
-          WHEN p.wake IS NULL THEN today + interval '36500 days'
-          ELSE today + p.wake * interval '1 microsecond' END
-        FROM {schema}.saga_mail l WHERE l.saga = s.id ORDER BY l.nth LIMIT 1
-      ) END,
+      -- What one that is parked has cannot be read yet, and would have it taken
+      -- and parked again without end. Once it goes on, that is looked for again.
+      mail_due = CASE WHEN p.ends OR p.stage = 'parked' THEN NULL
+        WHEN s.mail_due IS NOT NULL OR s.stage = 'parked' THEN (
+          SELECT l.at FROM {schema}.saga_mail l WHERE l.saga = s.id ORDER BY l.nth LIMIT 1
+        ) END,
       last = p.last, changed = today, ended = CASE WHEN p.ends THEN today END
     FROM unnest(
         append_saga, append_lease, append_lines, append_stage, append_ends, append_holds,
@@ -272,10 +271,10 @@ BEGIN
       RETURN QUERY DELETE FROM {schema}.saga_lock k
       USING unnest(append_saga, append_ends) WITH ORDINALITY p(saga, ends, nth)
       WHERE k.saga = p.saga AND p.ends AND p.nth = ANY (written)
-      RETURNING p.nth::integer, 'left'::text, k.resource::text;
+      RETURNING p.nth::integer, 'left'::text, k.resource::text, k.mode::text;
     END IF;
     IF cardinality(written) = cardinality(append_saga) THEN
-      RETURN QUERY SELECT u.nth, 'held', NULL::text FROM unnest(written) u(nth);
+      RETURN QUERY SELECT u.nth, 'held', NULL::text, NULL::text FROM unnest(written) u(nth);
     ELSE
       -- What is not written may have been before.
       RETURN QUERY SELECT p.nth::integer, CASE
@@ -294,7 +293,7 @@ BEGIN
               lease_epoch[p.lease], e.kind, e.step, e.item, e.attempt, e.data, e.mail
             )
         ) THEN 'held'
-        ELSE 'conflict' END, NULL::text
+        ELSE 'conflict' END, NULL::text, NULL::text
       FROM unnest(append_saga, append_lease, append_after, append_lines, append_last)
         WITH ORDINALITY p(saga, lease, after, lines, last, nth)
       LEFT JOIN {schema}.saga s ON s.id = p.saga;
@@ -350,7 +349,7 @@ BEGIN
         CASE WHEN p.lease = ANY (held_leases) THEN 'held' ELSE 'waits' END
       WHEN s.id IS NULL THEN 'gone'
       WHEN s.name = p.name AND s.input = p.input THEN 'before'
-      ELSE 'other' END, NULL::text
+      ELSE 'other' END, NULL::text, NULL::text
     FROM unnest(start_saga, start_name, start_input, start_lease)
       WITH ORDINALITY p(saga, name, input, lease, nth)
     LEFT JOIN {schema}.saga s ON s.id = p.saga;

@@ -140,6 +140,12 @@ $$;
 -- last to commit sees the others when it looks thereafter: nobody is overlooked
 -- by all. Two may see the same; the letter is one.
 --
+-- One place is in the way of another unless both are shared. So whoever leaves
+-- looks for no more than those it can have been in the way of: behind a place
+-- that it had alone for all, behind one that it shared for those who want the
+-- line alone. Who shares the line and waits elsewhere is found by who leaves
+-- that other line, since the last in its way stood there.
+--
 -- If one dies between its commit and its look, a row is left whose saga has all
 -- and is not told, which whoever attends finds (saga_heal).
 --
@@ -306,16 +312,38 @@ $$;
 -- there were. Of each line it looks at those who are not told, and no further
 -- than to the first that waits there: a saga that waits stood in no line before,
 -- so whoever stands behind that one waits for it, or for what it waits for.
-CREATE FUNCTION {schema}.saga_pass_on(resources text[], is_patient boolean) RETURNS bigint
-LANGUAGE plpgsql AS $$
+--
+-- The modes are those of the places that were left. Where that is 'shared' only
+-- those count who want the line alone, and of them no more than one does not
+-- wait there: who stands behind it waits for it. They are read through the index
+-- of those, which no others are in, however many share the line.
+CREATE FUNCTION {schema}.saga_pass_on(
+  resources text[], modes text[], is_patient boolean
+) RETURNS bigint LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   line text;
+  left_as text;
   one record;
   sagas uuid[] := '{}';
   names text[] := '{}';
 BEGIN
-  FOREACH line IN ARRAY resources LOOP
+  FOR line, left_as IN SELECT u.resource, u.mode FROM unnest(resources, modes) u(resource, mode)
+  LOOP
+    IF left_as = 'shared' THEN
+      -- One that is told is compared here and not by the query, which would
+      -- else have two indexes to choose from.
+      FOR one IN
+        SELECT k.place, k.saga, k.name, k.mode, k.told FROM {schema}.saga_lock k
+        WHERE k.resource = line AND k.mode = 'exclusive' ORDER BY k.place
+      LOOP
+        CONTINUE WHEN one.told;
+        EXIT WHEN {schema}.saga_lock_waits(line, one.place, one.saga, one.mode);
+        sagas := sagas || one.saga;
+        names := names || one.name;
+      END LOOP;
+      CONTINUE;
+    END IF;
     FOR one IN
       SELECT k.place, k.saga, k.name, k.mode FROM {schema}.saga_lock k
       WHERE k.resource = line AND NOT k.told ORDER BY k.place
@@ -347,6 +375,8 @@ BEGIN
     EXIT WHEN NOT FOUND;
     resources := resources || line;
   END LOOP;
-  RETURN {schema}.saga_pass_on(resources, false);
+  RETURN {schema}.saga_pass_on(
+    resources, array_fill('exclusive'::text, ARRAY[cardinality(resources)]), false
+  );
 END
 $$;

@@ -145,6 +145,37 @@ async fn a_saga_that_ends_wakes_nobody() {
     assert!(wake_ups.next().now_or_never().is_some());
 }
 
+/// It cannot read the letter that it has, and who posts another rings.
+#[tokio::test]
+async fn a_saga_that_is_parked_until_mail_comes_wakes_nobody() {
+    let Some(scene) = Scene::find().await else {
+        return;
+    };
+    let leases = scene.claim().await;
+    let (saga, lease) = scene.held(&leases).await;
+    assert_eq!(scene.post(saga, &letter(1)).await, Posted::Accepted);
+    let mut wake_ups = scene.store.wake_ups();
+    let parks = |wake| Append {
+        saga,
+        after: 1,
+        change: Change {
+            stage: Stage::Parked,
+            wake,
+            ..change(Vec::new())
+        },
+        read: 0,
+    };
+    let never = parks(Wake::In(Duration::MAX));
+    assert_eq!(scene.append(&lease, &never).await, Appended::Held);
+    assert!(wake_ups.next().now_or_never().is_none());
+    assert_eq!(scene.post(saga, &letter(2)).await, Posted::Accepted);
+    assert!(wake_ups.next().now_or_never().is_some());
+    // Who looks hears when one is due that has a time.
+    let later = parks(Wake::In(HOUR));
+    assert_eq!(scene.append(&lease, &later).await, Appended::Held);
+    assert!(wake_ups.next().now_or_never().is_some());
+}
+
 /// Whatever becomes of one, the others are as if they had been alone.
 #[tokio::test]
 async fn one_that_is_lost_or_in_conflict_fails_no_other() {

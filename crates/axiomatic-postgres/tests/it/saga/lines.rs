@@ -3,9 +3,11 @@
 
 use axiomatic_coordination::saga::{Lock, LockRequest, Locked, Worked};
 use axiomatic_postgres::saga::SagaWork;
+use futures::future::join_all;
 use tokio::time::timeout;
 
 use super::races::begin;
+use super::tables::end_session;
 use super::*;
 use crate::support::FOR_EVER;
 
@@ -276,4 +278,84 @@ async fn work_passes_on_when_it_has_committed() {
     assert!(matches!(worked, Ok(Worked::Done(_))), "{worked:?}");
     assert!(scene.is_told(second).await);
     assert_eq!(scene.stand("a").await, [(second, true)]);
+}
+
+/// Those who wait on the server for who enters leave connections to whoever
+/// keeps their leases.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_enters_never_has_all_connections() {
+    let Some(scene) = Scene::with(4).await else {
+        return;
+    };
+    let leases = scene.claim().await;
+    let mut wanted = Vec::new();
+    for _ in 0..8 {
+        let (saga, lease) = scene.held(&leases).await;
+        wanted.push((lease, wants(saga, &["a"])));
+    }
+    let mut rival = scene.place.client().await;
+    let tx = begin(&scene, &mut rival, ENTER).await;
+    // All ask before anything else is asked.
+    let locking = { wanted.iter() }.map(|(lease, request)| scene.locks(lease, request));
+    let meanwhile = async {
+        until("two wait for who enters", async || {
+            scene.sessions("wait_event_type = 'Lock'").await >= 2
+        })
+        .await;
+        let attend = scene.store.attend(&scene.executor, HOUR);
+        let there = timeout(FOR_EVER / 2, attend).await.expect("no waiting");
+        assert_eq!(there.expect("an answer").leases.len(), 64);
+        tx.commit().await.expect("ends");
+    };
+    let (locked, ()) = futures::join!(join_all(locking), meanwhile);
+    let count = |what| locked.iter().filter(|locked| **locked == what).count();
+    assert_eq!((count(Locked::Held), count(Locked::Waits)), (1, 7));
+}
+
+/// What the server reads of lines when one ends that has shared a line with so
+/// many who wait in another.
+async fn rows_read_when_one_of_many_ends(waiting: i64) -> Option<i64> {
+    let scene = Scene::with(1).await?;
+    let leases = scene.claim().await;
+    let mut sagas = Vec::new();
+    for _ in 0..2 {
+        let (saga, lease) = scene.held(&leases).await;
+        let mut request = wants(saga, &["acc"]);
+        request.locks = vec![Lock::shared("tariff"), Lock::exclusive("acc")];
+        let locked = scene.locks(&lease, &request).await;
+        sagas.push((saga, lease, locked));
+    }
+    let [(first, of_first, Locked::Held), (second, _, Locked::Waits)] = &sagas[..] else {
+        panic!("one has all: {sagas:?}");
+    };
+    let behind = format!(
+        "INSERT INTO {{schema}}.saga_lock (resource, place, saga, name, mode, letter, told) \
+         SELECT l.resource, 1000000 + n, md5(n::text)::uuid, 'lock', l.mode, \
+         md5(n::text)::uuid, false FROM generate_series(1, {waiting}) n, \
+         (VALUES ('tariff', 'shared'), ('acc', 'exclusive')) l (resource, mode)"
+    );
+    scene.execute(&behind).await;
+    assert_eq!(
+        scene.append(of_first, &last(*first, 1)).await,
+        Appended::Held
+    );
+    assert!(scene.is_told(*second).await);
+    end_session(&scene).await;
+    let read = "SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes \
+                WHERE relid = '{schema}.saga_lock'::regclass)::bigint + \
+                (SELECT seq_tup_read FROM pg_stat_user_tables \
+                WHERE relid = '{schema}.saga_lock'::regclass)";
+    Some(scene.number(read).await)
+}
+
+/// They wait for other things, and a place that was shared was in the way of
+/// none of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shared_a_line_passes_on_without_reading_all_who_share_it() {
+    let Some(few) = rows_read_when_one_of_many_ends(100).await else {
+        return;
+    };
+    let many = rows_read_when_one_of_many_ends(4000).await.expect("again");
+    println!("rows read: {few} of 100, {many} of 4000");
+    assert!(many < few + 100, "{few} of 100, and {many} of 4000");
 }

@@ -137,7 +137,7 @@ async fn appends_of_who_holds_a_saga_write_no_index_of_it() {
 }
 
 /// The one session of the store tells what it has counted before it is gone.
-async fn end_session(scene: &Scene) {
+pub(super) async fn end_session(scene: &Scene) {
     let flush = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                  WHERE application_name = '{schema}'";
     assert_eq!(scene.number(flush).await, 1);
