@@ -7,8 +7,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    About, LONG, Subject, append, change, due, due_ids, ends, finds, held, held_by, leases_all,
-    letter, loads, posts, reads, record, releases, start, starts, takes, waiting, writes,
+    About, BRIEF, LONG, Subject, append, change, due, due_ids, end_of, ends, finds, held, held_by,
+    leases_all, letter, loads, posts, reads, record, releases, start, starts, takes, waiting,
+    writes,
 };
 use crate::saga::{Kind, Mail, Posted, SagaId, Stage, Started, Store, Swept, Wake};
 
