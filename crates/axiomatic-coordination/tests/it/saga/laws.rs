@@ -126,6 +126,7 @@ laws! {
     async fn letters_keep_their_order_and_every_byte();
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_letter_posted_again_is_one();
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn letters_of_a_parked_saga_wait_for_its_time_or_for_another();
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_letter_to_nobody_is_refused();
