@@ -292,8 +292,7 @@ async fn drive<S: Store>(
     loop {
         let resumes = |letter: &Mail| letter.subject == Subject::Resume;
         let is_poison = loaded.loads > shared.config.max_loads && !loaded.mail.iter().any(resumes);
-        let plan = shared.plans.get(&loaded.definition.name);
-        let Some(plan) = plan.filter(|plan| plan.runs(&loaded.definition)) else {
+        let Some(plan) = shared.plans.running(&loaded.definition) else {
             return park(shared, &held, &loaded, Parking::NoDefinition).await;
         };
         if is_poison {
