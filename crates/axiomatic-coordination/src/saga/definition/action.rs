@@ -77,13 +77,19 @@ pub trait LocalAction<S: Store, V, O>: Send + Sync + 'static {
     fn work(&self, context: Context, values: V, then: Then) -> S::Work;
 }
 
-/// For engines: an output as it is stored.
+/// For engines: an output of local work as it is stored.
 ///
 /// # Errors
 ///
-/// [`Fault::Failed`] if it cannot be.
+/// [`Fault::Failed`] if it cannot be: the work's transaction is rolled back.
 pub fn encode<O: Serialize>(output: &O) -> Result<Bytes, Fault> {
     to_json(output).map_err(|error| Fault::Failed(error.into()))
+}
+
+/// An output of what was done elsewhere: if it cannot be written, it was done
+/// nevertheless.
+pub(super) fn encode_foreign<O: Serialize>(output: &O) -> Result<Bytes, Fault> {
+    to_json(output).map_err(|error| Fault::Unknown(error.into()))
 }
 
 /// A value as JSON: in one allocation of its size if it is small, and in none

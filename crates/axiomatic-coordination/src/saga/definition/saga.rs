@@ -107,7 +107,11 @@ impl<S: Store, In, Out> Saga<S, In, Out> {
 
     /// Sagas of this older version are run by this definition, too. Its author
     /// says that it works for them: that each step which one of them may have
-    /// begun is here, under its name, and takes and returns what it did.
+    /// begun is here, under its name, and takes and returns what it did; and
+    /// that no step was added before the pivot of a saga that may be past it.
+    /// One that is, and has not done all that is before its pivot here, is
+    /// parked: such a step, if it failed, would have it turn behind its pivot
+    /// (`a_saga_that_is_past_its_pivot_is_not_run_with_a_step_more_before_it`).
     ///
     /// # Panics
     ///

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::action::{Action, LocalAction, Run, UndoRun, encode};
+use super::action::{Action, LocalAction, Run, UndoRun, encode_foreign};
 use super::builder::Builder;
 use super::context::{Context, Probed, Was};
 use super::each::Each;
@@ -50,9 +50,9 @@ where
         let action = Arc::new(action);
         let run = Run::Foreign(Box::new(move |context, outputs| {
             let (action, values) = (Arc::clone(&action), given.read(outputs)?);
-            Ok(Box::pin(
-                async move { encode(&action(context, values).await?) },
-            ))
+            Ok(Box::pin(async move {
+                encode_foreign(&action(context, values).await?)
+            }))
         }));
         Step::new(builder, spec, run, inputs)
     }
@@ -117,7 +117,7 @@ where
             let values = given.read_item(outputs, item)?;
             Ok(Box::pin(async move {
                 Ok(match probe(context, values).await? {
-                    Probed::Done(output) => Some(encode(&output)?),
+                    Probed::Done(output) => Some(encode_foreign(&output)?),
                     Probed::Not => None,
                 })
             }))
@@ -143,9 +143,9 @@ where
         let run = Run::Foreign(Box::new(move |context, outputs| {
             let values = given.item(outputs, context.item)?;
             let action = Arc::clone(&action);
-            Ok(Box::pin(
-                async move { encode(&action(context, values).await?) },
-            ))
+            Ok(Box::pin(async move {
+                encode_foreign(&action(context, values).await?)
+            }))
         }));
         let mut step = Step::new(builder, spec, run, inputs);
         step.action.count = Some(Box::new(move |outputs| counted.count(outputs)));

@@ -30,7 +30,7 @@ use self::shared::{Entry, Orphan, Shared};
 use super::client::{Client, Ended, StartError};
 use super::definition::{Plan, Saga};
 use super::id::SagaId;
-use super::store::{Started, Store};
+use super::store::{self, Started, Store};
 use crate::StoreError;
 
 /// Runs the sagas of a [`Store`], for as long as [`run`](Executor::run) runs.
@@ -47,7 +47,7 @@ impl<S: Store> Executor<S> {
     ///
     /// [`ConfigError`] if it cannot work so.
     pub fn new(store: S, plans: Plans<S>, config: Config) -> Result<Self, ConfigError> {
-        let shared = Shared::new(store, config.checked()?, plans.0);
+        let shared = Shared::new(store, config.checked()?, plans);
         Ok(Executor(Arc::new(shared)))
     }
 
@@ -102,7 +102,7 @@ impl<S: Store> Executor<S> {
         let plan = &definition.plan;
         let now = shared.config.clock.now();
         let held = shared.tenures.of(saga.bucket(), now);
-        let is_known = shared.plans.get(&plan.definition.name);
+        let is_known = shared.plans.running(&plan.definition);
         let is_known = is_known.is_some_and(|known| Arc::ptr_eq(known, plan));
         let client = self.client();
         if let (Some(held), true) = (held, is_known) {
@@ -179,7 +179,7 @@ impl<S: Store> fmt::Debug for Executor<S> {
 }
 
 /// The definitions that an executor knows.
-pub struct Plans<S: Store>(HashMap<Arc<str>, Arc<Plan<S>>>);
+pub struct Plans<S: Store>(HashMap<Arc<str>, Vec<Arc<Plan<S>>>>);
 
 impl<S: Store> Plans<S> {
     /// None.
@@ -187,13 +187,28 @@ impl<S: Store> Plans<S> {
         Plans(HashMap::new())
     }
 
-    /// And this one. Of several with the same name the last one counts.
+    /// And this one. There may be several versions with one name: each saga is
+    /// run by its own, and only if that is not here by the newest that
+    /// [also runs](Saga::also_runs) it. Of two that have name, version and
+    /// steps in common the last one counts
+    /// (`sagas_of_two_versions_are_run_each_by_its_own`).
     #[must_use]
     pub fn with<In, Out>(mut self, definition: &Saga<S, In, Out>) -> Self {
         let plan = &definition.plan;
-        self.0
-            .insert(plan.definition.name.clone(), Arc::clone(plan));
+        let versions = self.0.entry(plan.definition.name.clone()).or_default();
+        versions.retain(|other| other.definition != plan.definition);
+        versions.push(Arc::clone(plan));
         self
+    }
+
+    /// What runs sagas of this definition.
+    fn running(&self, definition: &store::Definition) -> Option<&Arc<Plan<S>>> {
+        let versions = self.0.get(&definition.name)?;
+        let own = versions.iter().find(|plan| plan.definition == *definition);
+        own.or_else(|| {
+            let others = versions.iter().filter(|plan| plan.runs(definition));
+            others.max_by_key(|plan| plan.definition.version)
+        })
     }
 }
 

@@ -372,8 +372,7 @@ async fn run_once<S: Store>(
     loaded: &Loaded,
     entry: &Entry<'_, S>,
 ) -> Ran {
-    let plan = shared.plans.get(&loaded.definition.name);
-    let Some(plan) = plan.filter(|plan| plan.runs(&loaded.definition)) else {
+    let Some(plan) = shared.plans.running(&loaded.definition) else {
         return Ran::Cannot(Parking::NoDefinition);
     };
     let resumes = |letter: &Mail| letter.subject == Subject::Resume;

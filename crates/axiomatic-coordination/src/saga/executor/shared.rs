@@ -1,16 +1,15 @@
 //! What all that runs in an executor shares.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::HashMap as FoldHashMap;
 use tokio::sync::Notify;
 
+use super::Plans;
 use super::config::Config;
 use super::counts::Counts;
 use super::tenure::{Held, Tenures};
 use crate::outbox::Wake;
-use crate::saga::definition::Plan;
 use crate::saga::id::{ExecutorId, SagaId};
 use crate::saga::mail::Mail;
 use crate::saga::store::{Start, Store};
@@ -23,7 +22,7 @@ pub(super) struct Shared<S: Store> {
     pub(super) store: S,
     pub(super) config: Config,
     pub(super) me: ExecutorId,
-    pub(super) plans: HashMap<Arc<str>, Arc<Plan<S>>>,
+    pub(super) plans: Plans<S>,
     pub(super) tenures: Tenures,
     /// Sagas whose callers have gone away.
     pub(super) orphans: Orphans,
@@ -32,7 +31,7 @@ pub(super) struct Shared<S: Store> {
 }
 
 impl<S: Store> Shared<S> {
-    pub(super) fn new(store: S, config: Config, plans: HashMap<Arc<str>, Arc<Plan<S>>>) -> Self {
+    pub(super) fn new(store: S, config: Config, plans: Plans<S>) -> Self {
         Shared {
             me: ExecutorId::new(config.name.as_str()),
             counts: Counts::new(config.name),

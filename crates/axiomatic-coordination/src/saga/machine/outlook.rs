@@ -178,7 +178,7 @@ impl Looking<'_> {
             _ => {}
         }
         let is_exhausted =
-            slot.standing != Standing::Waiting && spec.retry.is_exhausted(slot.attempts);
+            slot.standing != Standing::Waiting && spec.retry.is_exhausted(slot.counted());
         if is_exhausted {
             self.found.moves.push(match spec.class {
                 Class::Compensatable => Move::Turn { step, item },
@@ -192,8 +192,8 @@ impl Looking<'_> {
             attempt: slot.attempts + 1,
         };
         match slot.standing {
-            Standing::InDoubt if slot.attempts > 0 => {
-                let pause = spec.retry.pause(slot.attempts, self.seed(step, item));
+            Standing::InDoubt if slot.counted() > 0 => {
+                let pause = spec.retry.pause(slot.counted(), self.seed(step, item));
                 self.when(slot.at.saturating_add(pause), begin)
             }
             _ => {
@@ -236,12 +236,12 @@ impl Looking<'_> {
         };
         let is_begun = matches!(slot.standing, Standing::Undoing | Standing::UndoInDoubt);
         if slot.standing == Standing::UndoStuck {
-        } else if is_begun && spec.undo_retry.is_exhausted(slot.undo_attempts) {
+        } else if is_begun && spec.undo_retry.is_exhausted(slot.undo_counted()) {
             self.found.moves.push(Move::Stick { step, item });
-        } else if slot.standing == Standing::UndoInDoubt && slot.undo_attempts > 0 {
+        } else if slot.standing == Standing::UndoInDoubt && slot.undo_counted() > 0 {
             let pause = spec
                 .undo_retry
-                .pause(slot.undo_attempts, self.seed(step, item));
+                .pause(slot.undo_counted(), self.seed(step, item));
             self.when(slot.at.saturating_add(pause), undo);
         } else {
             self.found.moves.push(undo);

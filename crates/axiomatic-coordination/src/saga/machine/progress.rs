@@ -118,6 +118,15 @@ impl Progress {
             return Err(illegal("it goes the other way"));
         }
         let spec = graph.spec(step);
+        // A builder puts all that can be undone before the pivot: a log that
+        // has it otherwise is that of another definition.
+        if spec.class == Class::Compensatable && self.is_committing(graph) {
+            return Err(illegal("its pivot was begun without this step"));
+        }
+        let commits = matches!(record.kind, Kind::Began | Kind::Done | Kind::Doubted);
+        if spec.class == Class::Pivot && commits && !self.may_commit(graph) {
+            return Err(illegal("a step before this pivot is not done"));
+        }
         if standing.is_of_undo() && !before.is_to_undo(spec.undo) {
             return Err(illegal("there is nothing to undo"));
         }
@@ -127,19 +136,26 @@ impl Progress {
         slot.at = at;
         slot.in_flight = false;
         match record.kind {
-            Kind::Began => (slot.attempts, slot.fault) = (record.attempt, None),
+            // Older logs begin to count anew when an operator has it tried.
+            Kind::Began => {
+                slot.attempts = slot.attempts.max(record.attempt);
+                slot.fault = None;
+            }
             Kind::Doubted => {
                 slot.attempts = slot.attempts.max(record.attempt);
                 slot.fault = Some(record.data.clone());
             }
-            Kind::UndoBegan => (slot.undo_attempts, slot.fault) = (record.attempt, None),
+            Kind::UndoBegan => {
+                slot.undo_attempts = slot.undo_attempts.max(record.attempt);
+                slot.fault = None;
+            }
             Kind::UndoDoubted => {
                 slot.undo_attempts = slot.undo_attempts.max(record.attempt);
                 slot.fault = Some(record.data.clone());
             }
             Kind::Done => slot.output = Some(record.data.clone()),
-            Kind::UndoRetried => slot.undo_attempts = 0,
-            Kind::Resumed => slot.attempts = 0,
+            Kind::UndoRetried => slot.forgive_undo(),
+            Kind::Resumed => slot.forgive(),
             Kind::Failed => {
                 slot.has_failed = true;
                 self.direction = Direction::Back;
@@ -293,6 +309,18 @@ impl Progress {
     /// forward again has decided that it is not too late.
     pub(crate) fn heeds_deadline(&self, graph: &Graph) -> bool {
         self.round == 0 && !self.is_committing(graph)
+    }
+
+    /// Whether all before the pivot is done, as far as it is known. Of a list
+    /// that was not read there is nothing to say.
+    fn may_commit(&self, graph: &Graph) -> bool {
+        let mut before = graph
+            .numbers()
+            .filter(|step| graph.spec(*step).class == Class::Compensatable);
+        before.all(|step| {
+            let mut slots = self.slots(step).iter();
+            slots.all(|slot| slot.standing == Standing::Done)
+        })
     }
 
     /// Whether the pivot was begun: whether there is a way back is not known

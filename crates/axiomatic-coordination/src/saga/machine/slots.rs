@@ -14,6 +14,11 @@ pub(crate) struct Slot {
     pub(crate) attempts: u32,
     /// How often its undo was.
     pub(crate) undo_attempts: u32,
+    /// How many of its attempts were before an operator had it tried again:
+    /// those do not count when it is asked whether it is to be tried still.
+    pub(super) forgiven: u32,
+    /// How many of its undo's.
+    pub(super) undo_forgiven: u32,
     /// When its last line was written.
     pub(crate) at: Timestamp,
     pub(crate) output: Option<Bytes>,
@@ -33,6 +38,8 @@ impl Slot {
         standing: Standing::Waiting,
         attempts: 0,
         undo_attempts: 0,
+        forgiven: 0,
+        undo_forgiven: 0,
         at: Timestamp::from_micros(0),
         output: None,
         fault: None,
@@ -71,7 +78,29 @@ impl Slot {
             (_, Some(_)) => Standing::Done,
             (_, None) => Standing::InDoubt,
         };
-        (self.attempts, self.undo_attempts) = (0, 0);
+        self.forgive();
+        self.forgive_undo();
+    }
+
+    /// An operator has its action tried as often again as at first. Attempts
+    /// are counted on: what may have happened was tried before.
+    pub(super) fn forgive(&mut self) {
+        self.forgiven = self.attempts;
+    }
+
+    /// The same of its undo.
+    pub(super) fn forgive_undo(&mut self) {
+        self.undo_forgiven = self.undo_attempts;
+    }
+
+    /// How many attempts count.
+    pub(super) fn counted(&self) -> u32 {
+        self.attempts.saturating_sub(self.forgiven)
+    }
+
+    /// How many of its undo's.
+    pub(super) fn undo_counted(&self) -> u32 {
+        self.undo_attempts.saturating_sub(self.undo_forgiven)
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! One file, because all of it is said to a few small definitions.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axiomatic_coordination::Memory;
 use axiomatic_coordination::saga::{
-    Builder, Client, Config, Context, Ended, Fault, Found, Kind, MemorySagas, Plans, Saga, SagaId,
-    Stage, Was,
+    Builder, Client, Config, Context, Ended, Fault, Found, Kind, MemorySagas, Plans, Probed, Saga,
+    SagaId, Stage, Was,
 };
 use axiomatic_core::backoff::Backoff;
 use tokio::sync::Notify;
@@ -658,5 +659,196 @@ async fn letters_that_come_while_it_runs_are_read_once() -> Result {
         .filter(|line| line.record.kind == Kind::Signalled);
     assert_eq!(signalled.count(), 3, "{:?}", lines(&found));
     running.stop().await;
+    Ok(())
+}
+
+/// Faults, and is called so often.
+fn faulty(calls: &Arc<Mutex<u32>>) -> Fault {
+    *calls.lock().unwrap() += 1;
+    Fault::unknown("it broke")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pivot_that_is_resumed_is_probed_before_it_is_tried_again() -> Result {
+    let desk = Desk::new();
+    let calls = Arc::new(Mutex::new(0));
+    let counted = calls.clone();
+    let mut saga = Builder::<_, ()>::new("probed", 1);
+    let input = saga.input();
+    let pivot = saga.pivot("pivot", input, move |_, ()| {
+        let fault = faulty(&counted);
+        async move { Err::<u32, _>(fault) }
+    });
+    let pivot = pivot.attempts(1, SOON);
+    let pivot = pivot.probe(|context: Context, ()| async move {
+        assert!(context.attempt() > 1);
+        Ok(Probed::Done(7))
+    });
+    let (saga, done) = pivot.commit();
+    let saga = saga.returns(done)?;
+    let running = desk.run(&saga);
+    let id = SagaId::unique();
+    desk.client.start(&saga, id, &()).await?;
+    desk.until_it_is(id, Stage::Stuck).await;
+    desk.client.resume(id, "olga", "by hand").await?;
+    assert_eq!(desk.client.wait(&saga, id).await?, Ended::Done(7));
+    assert_eq!(*calls.lock().unwrap(), 1);
+    running.stop().await;
+    Ok(())
+}
+
+/// Also after it went forward again: its undo may have happened before.
+#[tokio::test(start_paused = true)]
+async fn an_undo_that_is_tried_again_knows_that_it_was_tried_before() -> Result {
+    let desk = Desk::new();
+    let attempts = Arc::new(Mutex::new(Vec::new()));
+    let keys = Arc::new(Mutex::new(Vec::new()));
+    let (seen, known) = (attempts.clone(), keys.clone());
+    let mut saga = Builder::<_, ()>::new("undone", 1);
+    let input = saga.input();
+    let first = saga
+        .step("first", input, |_, ()| async { Ok(()) })
+        .undo_attempts(1, SOON)
+        .compensate_with(move |context: Context, (), _: Was<()>| {
+            let mut seen = seen.lock().unwrap();
+            seen.push(context.attempt());
+            known.lock().unwrap().push(context.key());
+            let is_enough = seen.len() == 3;
+            async move {
+                match is_enough {
+                    true => Ok(()),
+                    false => Err(Fault::unknown("it broke")),
+                }
+            }
+        });
+    saga.step("second", first, |_, ()| async {
+        Err::<(), _>(Fault::failed("no"))
+    })
+    .without_undo();
+    let saga = saga.build()?;
+    let running = desk.run(&saga);
+    let id = SagaId::unique();
+    desk.client.start(&saga, id, &()).await?;
+    let stuck = |times| {
+        move |found: &Found| {
+            let lines = lines(found);
+            lines.iter().filter(|line| *line == "stuck first").count() == times
+        }
+    };
+    desk.until(id, stuck(1)).await;
+    desk.client
+        .retry_undo(id, "first", "olga", "by hand")
+        .await?;
+    desk.until(id, stuck(2)).await;
+    desk.client.resume(id, "olga", "by hand").await?;
+    assert!(matches!(
+        desk.client.wait(&saga, id).await?,
+        Ended::Compensated(_)
+    ));
+    assert_eq!(*attempts.lock().unwrap(), [1, 2, 3]);
+    let keys = keys.lock().unwrap().clone();
+    assert!(keys.iter().all(|key| *key == keys[0]));
+    running.stop().await;
+    Ok(())
+}
+
+/// JSON has no such keys.
+type Unwritable = HashMap<(u8, u8), u8>;
+
+fn unwritable() -> Unwritable {
+    HashMap::from([((1, 2), 3)])
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happened_and_cannot_be_written_is_in_doubt() -> Result {
+    let desk = Desk::new();
+    let undone = Arc::new(Mutex::new(Vec::new()));
+    let told = undone.clone();
+    let mut saga = Builder::<_, ()>::new("unwritable", 1);
+    let input = saga.input();
+    saga.step("step", input, |_, ()| async { Ok(unwritable()) })
+        .attempts(1, SOON)
+        .compensate_with(move |_, (), was: Was<Unwritable>| {
+            told.lock().unwrap().push(was);
+            async { Ok(()) }
+        });
+    let saga = saga.build()?;
+    let running = desk.run(&saga);
+    let id = SagaId::unique();
+    desk.client.start(&saga, id, &()).await?;
+    assert!(matches!(
+        desk.client.wait(&saga, id).await?,
+        Ended::Compensated(_)
+    ));
+    assert_eq!(*undone.lock().unwrap(), [Was::InDoubt]);
+    running.stop().await;
+
+    // There is no way back from it: an operator decides.
+    let mut saga = Builder::<_, ()>::new("unwritable pivot", 1);
+    let input = saga.input();
+    let pivot = saga.pivot("pivot", input, |_, ()| async { Ok(unwritable()) });
+    let pivot = pivot.attempts(1, SOON);
+    let (saga, _) = pivot
+        .probe(|_, ()| async { Ok(Probed::Done(unwritable())) })
+        .commit();
+    let saga = saga.build()?;
+    let running = desk.run(&saga);
+    let id = SagaId::unique();
+    desk.client.start(&saga, id, &()).await?;
+    desk.until_it_is(id, Stage::Stuck).await;
+    desk.client.resume(id, "olga", "by hand").await?;
+    // What its probe found can be written as little.
+    let is_stuck = |line: &String| line == "stuck pivot";
+    let found = desk
+        .until(id, |found| {
+            lines(found).into_iter().filter(is_stuck).count() == 2
+        })
+        .await;
+    assert!(!has(&found, "failed pivot"));
+    running.stop().await;
+    Ok(())
+}
+
+/// Waits for a signal; the result is the version.
+fn versioned(version: u32) -> Saga<MemorySagas, (), u32> {
+    let mut saga = Builder::new("versioned", version);
+    let input = saga.input();
+    let go = saga.signal::<(), _>("go", input);
+    let name = format!("in version {version}");
+    let which = saga
+        .step(&name, go, move |_, ()| async move { Ok(version) })
+        .without_undo();
+    saga.returns(which).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn sagas_of_two_versions_are_run_each_by_its_own() -> Result {
+    for newest_last in [true, false] {
+        let desk = Desk::new();
+        let first = versioned(1);
+        let running = desk.run(&first);
+        let old = SagaId::unique();
+        desk.client.start(&first, old, &()).await?;
+        desk.until(old, |found| has(found, "began go")).await;
+        running.stop().await;
+
+        // It would run it, too, but is not asked to.
+        let own = first.definition();
+        let second = versioned(2).also_runs(own.version, own.hash);
+        let plans = match newest_last {
+            true => Plans::new().with(&first).with(&second),
+            false => Plans::new().with(&second).with(&first),
+        };
+        let config = Config::new().park(Duration::from_secs(1));
+        let running = run(&desk.store, plans, config);
+        let new = SagaId::unique();
+        desk.client.start(&second, new, &()).await?;
+        for id in [old, new] {
+            desk.client.signal(id, id.0, "go", &()).await?;
+        }
+        assert_eq!(desk.client.wait(&first, old).await?, Ended::Done(1));
+        assert_eq!(desk.client.wait(&second, new).await?, Ended::Done(2));
+        running.stop().await;
+    }
     Ok(())
 }

@@ -211,6 +211,58 @@ fn nothing_turns_once_the_pivot_may_be_done() {
     assert_eq!(saga.next(), ["undo a 0 #1"]);
 }
 
+/// A saga of the first version, of which the second says that it runs it,
+/// though it has a step more before the pivot.
+#[test]
+fn a_saga_that_is_past_its_pivot_is_not_run_with_a_step_more_before_it() {
+    let second = || {
+        vec![
+            step("a", &[]),
+            step("more", &[]),
+            plain("pivot", Class::Pivot, &[0, 1]),
+            plain("last", Class::Retriable, &[2]),
+        ]
+    };
+    let mut saga = Saga::new(second());
+    saga.has_done(&["a"]);
+    // All that an executor of the first version can write then.
+    saga.refuses(&[
+        (Kind::Began, "pivot"),
+        (Kind::Done, "pivot"),
+        (Kind::Doubted, "pivot"),
+    ]);
+    let why = saga.tries(&record(Kind::Began, "pivot", 0, 1));
+    let why = why.expect_err("refused").to_string();
+    assert!(
+        why.contains("a step before this pivot is not done"),
+        "{why}"
+    );
+    // One that is not yet past it is run.
+    saga.has_done(&["more", "pivot", "last"]);
+    assert_eq!(saga.stage(), Stage::Done);
+}
+
+/// How long the list is, and whether it is empty, the log does not say.
+#[test]
+fn a_list_of_steps_before_the_pivot_is_not_begun_behind_it() {
+    let each = working(Work::Each(1), step("more", &[]));
+    let mut saga = Saga::new(vec![each, plain("pivot", Class::Pivot, &[0])]);
+    saga.has_done(&["pivot"]);
+    saga.progress.expand(StepNo(0), 1);
+    saga.refuses(&[
+        (Kind::Began, "more"),
+        (Kind::Done, "more"),
+        (Kind::Failed, "more"),
+    ]);
+    assert_eq!(saga.progress.direction(), Direction::Forward);
+
+    let each = working(Work::Each(1), step("more", &[]));
+    let mut saga = Saga::new(vec![each, plain("pivot", Class::Pivot, &[0])]);
+    saga.has_done(&["pivot"]);
+    saga.progress.expand(StepNo(0), 0);
+    assert_eq!(saga.stage(), Stage::Done);
+}
+
 /// Of the attempt that nobody answers for there is nothing to say.
 #[test]
 fn what_was_said_last_is_known_until_the_step_begins_again() {

@@ -22,9 +22,47 @@ fn stuck_at_a() -> Saga {
 fn an_undo_that_is_stuck_is_tried_again_at_once() {
     let mut saga = stuck_at_a();
     saga.says(Kind::UndoRetried, "a");
-    assert_eq!(saga.next(), ["undo a 0 #1"]);
-    saga.says(Kind::UndoBegan, "a").says(Kind::Undone, "a");
+    assert_eq!(saga.next(), ["undo a 0 #2"]);
+    saga.says_of(Kind::UndoBegan, "a", 0, 2)
+        .says(Kind::Undone, "a");
     assert_eq!(saga.stage(), Stage::Compensated);
+}
+
+/// What may have happened before is never said to be the first attempt.
+#[test]
+fn attempts_are_counted_on_when_an_operator_has_it_tried_as_often_again() {
+    let mut saga = Saga::new(vec![plain("a", Class::Retriable, &[])]);
+    let tries = |saga: &mut Saga, attempts: std::ops::RangeInclusive<u32>| {
+        for attempt in attempts {
+            assert_eq!(saga.next(), [format!("begin a 0 #{attempt}")]);
+            saga.says_of(Kind::Began, "a", 0, attempt);
+            saga.says_of(Kind::Doubted, "a", 0, attempt);
+            saga.passes(PAUSE);
+        }
+        assert_eq!(saga.next(), ["stick a 0"]);
+        saga.says(Kind::Stuck, "a").says(Kind::Resumed, "a");
+    };
+    tries(&mut saga, 1..=3);
+    tries(&mut saga, 4..=6);
+    // A log from when they were counted anew.
+    saga.says_of(Kind::Began, "a", 0, 1);
+    tries(&mut saga, 7..=9);
+}
+
+#[test]
+fn an_undo_is_tried_as_often_again_when_an_operator_says_so() {
+    let mut saga = Saga::new(vec![step("a", &[])]);
+    saga.has_done(&["a"]).says(Kind::Turned, "");
+    for attempts in [1..=3, 4..=6] {
+        for attempt in attempts {
+            assert_eq!(saga.next(), [format!("undo a 0 #{attempt}")]);
+            saga.says_of(Kind::UndoBegan, "a", 0, attempt);
+            saga.says_of(Kind::UndoDoubted, "a", 0, attempt);
+            saga.passes(PAUSE);
+        }
+        assert_eq!(saga.next(), ["stick a 0"]);
+        saga.says(Kind::Stuck, "a").says(Kind::UndoRetried, "a");
+    }
 }
 
 #[test]
@@ -58,8 +96,8 @@ fn who_has_gone_forward_again_can_turn_again() {
     let mut saga = stuck_at_a();
     saga.says(Kind::Resumed, "").has_done(&["b"]);
     saga.flies(&["c"]).says(Kind::Failed, "c");
-    // As often as at first.
-    assert_eq!(saga.next(), ["undo b 0 #1", "undo a 0 #1"]);
+    // The undo of `a` may have happened before.
+    assert_eq!(saga.next(), ["undo b 0 #1", "undo a 0 #2"]);
 }
 
 #[test]
@@ -80,7 +118,7 @@ fn what_was_in_doubt_keeps_its_round_when_it_goes_forward_again() {
     saga.says(Kind::Stuck, "a").says(Kind::Resumed, "");
     assert_eq!(saga.slot("a").standing, Standing::InDoubt);
     assert_eq!(saga.slot("a").round, 0);
-    assert_eq!(saga.next(), ["begin a 0 #1", "begin b 0 #1"]);
+    assert_eq!(saga.next(), ["begin a 0 #4", "begin b 0 #1"]);
     assert_eq!(saga.slot("b").round, 1);
 }
 
@@ -152,13 +190,13 @@ fn what_ran_and_has_no_undo_does_not_hinder_going_forward_again() {
     saga.says(Kind::Stuck, "a");
     assert_eq!(saga.stage(), Stage::Stuck);
     saga.passes(PAUSE).says(Kind::Resumed, "");
-    assert_eq!(saga.next(), ["begin b 0 #1"]);
+    assert_eq!(saga.next(), ["begin b 0 #2"]);
     // They wait still, since they began.
     assert_eq!(saga.wakes_in(), Some(PAUSE));
     saga.passes(PAUSE * 2);
     assert_eq!(saga.next(), ["expire go"]);
     saga.says(Kind::Signalled, "go");
-    assert_eq!(saga.next(), ["begin b 0 #1", "pass sleep", "pass go"]);
+    assert_eq!(saga.next(), ["begin b 0 #2", "pass sleep", "pass go"]);
 }
 
 /// What it put out came of what is no more.
