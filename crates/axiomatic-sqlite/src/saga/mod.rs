@@ -124,8 +124,8 @@
 //!   `whoever_has_all_that_it_asked_for_is_told`).
 //! - Letters of a saga that is parked wait for its time or for another letter,
 //!   and wake nobody
-//!   (`letters_of_a_parked_saga_wait_for_its_time_or_for_another`,
-//!   `nobody_is_woken_for_letters_of_a_saga_that_is_parked`,
+//!   (`nobody_is_woken_for_letters_of_a_saga_that_is_parked`,
+//!   `letters_of_a_parked_saga_are_put_off_however_it_is_parked`,
 //!   `letters_that_were_put_off_make_a_saga_due_that_goes_on_with_work`).
 //! - A saga whose rows are damaged, or of a release that knows more, is put
 //!   off, and the others go on
