@@ -4,12 +4,26 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::driver::Driver;
+use crate::crash_points::reach;
 use crate::saga::machine::{Class, Direction, Illegal, Standing, StepNo};
 use crate::saga::mail::{Mail, Subject};
 use crate::saga::record::{Kind, Record, Stage};
 use crate::saga::store::Store;
 
 impl<S: Store> Driver<'_, S> {
+    /// For mail that an executor has given with the log.
+    pub(super) fn take_mail(&mut self, mail: &[Mail]) -> Result<(), Illegal> {
+        for letter in mail {
+            if !self.seen.contains(&letter.id) {
+                self.seen.push(letter.id);
+                self.read += 1;
+                self.answer(letter)?;
+                reach("saga.mail_answered");
+            }
+        }
+        Ok(())
+    }
+
     /// Does what a letter asks for, or says why not; either is a line of the
     /// log, which knows the letter again.
     pub(super) fn answer(&mut self, mail: &Mail) -> Result<(), Illegal> {

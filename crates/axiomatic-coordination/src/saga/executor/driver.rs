@@ -18,7 +18,6 @@ use crate::saga::change::Wake;
 use crate::saga::definition::{Context, Outputs, Plan, Was};
 use crate::saga::id::SagaId;
 use crate::saga::machine::{Circumstances, Illegal, Move, Outlook, Progress, StepNo, outlook};
-use crate::saga::mail::Mail;
 use crate::saga::record::{Record, Stage};
 use crate::saga::store::{Loaded, Start, Started, Store};
 use crate::{StoreError, Timestamp};
@@ -368,19 +367,6 @@ impl<'a, S: Store> Driver<'a, S> {
             (None, true) => Was::Failed,
             (None, false) => Was::InDoubt,
         }
-    }
-
-    /// For mail that an executor has given with the log.
-    pub(super) fn take_mail(&mut self, mail: &[Mail]) -> Result<(), Illegal> {
-        for letter in mail {
-            if !self.seen.contains(&letter.id) {
-                self.seen.push(letter.id);
-                self.read += 1;
-                self.answer(letter)?;
-                reach("saga.mail_answered");
-            }
-        }
-        Ok(())
     }
 
     /// The result of a saga that has ended, or why it is not going forward.

@@ -5,6 +5,7 @@ mod config;
 mod counts;
 mod doing;
 mod driver;
+mod driving;
 mod locking;
 mod moving;
 mod parking;
@@ -12,6 +13,7 @@ mod running;
 mod shared;
 mod tending;
 mod tenure;
+mod working;
 mod writing;
 
 use std::collections::HashMap;

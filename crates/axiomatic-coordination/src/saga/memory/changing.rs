@@ -141,6 +141,7 @@ struct Before {
     stage: Stage,
     result: Option<Bytes>,
     sleep: Sleep,
+    put_off: usize,
     loads: u32,
     changed: Timestamp,
 }
@@ -152,6 +153,7 @@ impl Saga {
             stage: self.stage,
             result: self.result.clone(),
             sleep: self.sleep,
+            put_off: self.put_off,
             loads: self.loads,
             changed: self.changed,
         }
@@ -162,6 +164,7 @@ impl Saga {
         self.stage = before.stage;
         self.result = before.result;
         self.sleep = before.sleep;
+        self.put_off = before.put_off;
         self.loads = before.loads;
         self.changed = before.changed;
     }

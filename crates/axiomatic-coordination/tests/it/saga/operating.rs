@@ -673,7 +673,7 @@ async fn a_pivot_that_is_resumed_is_probed_before_it_is_tried_again() -> Result 
     let desk = Desk::new();
     let calls = Arc::new(Mutex::new(0));
     let counted = calls.clone();
-    let mut saga = Builder::<_, ()>::new("probed", 1);
+    let saga = Builder::<_, ()>::new("probed", 1);
     let input = saga.input();
     let pivot = saga.pivot("pivot", input, move |_, ()| {
         let fault = faulty(&counted);
@@ -784,7 +784,7 @@ async fn what_happened_and_cannot_be_written_is_in_doubt() -> Result {
     running.stop().await;
 
     // There is no way back from it: an operator decides.
-    let mut saga = Builder::<_, ()>::new("unwritable pivot", 1);
+    let saga = Builder::<_, ()>::new("unwritable pivot", 1);
     let input = saga.input();
     let pivot = saga.pivot("pivot", input, |_, ()| async { Ok(unwritable()) });
     let pivot = pivot.attempts(1, SOON);

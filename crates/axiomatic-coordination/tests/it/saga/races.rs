@@ -1,6 +1,8 @@
 //! What happens between two operations of a store.
 //!
 //! Leases last an hour: whatever is forgotten stays so, and nobody follows.
+//!
+//! One file, since all of it is one definition and one store with gates.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
