@@ -141,24 +141,18 @@ impl Database {
     /// Can be dropped while it waits: then the statement is done or not done.
     pub(crate) async fn query(&self, sql: &str, params: &[Param]) -> Result<Vec<Row>, StoreError> {
         let patience = self.patience();
-        let mut taken = None;
+        // If it is not awaited to its end, it may answer late, or never.
+        let mut lent = Lent(None);
         let answered = tokio::time::timeout(patience, async {
             let connection = self.0.pool.get().await.map_err(no_connection)?;
-            let connection = taken.insert(connection);
+            let connection = lent.0.insert(connection);
             let statement = connection.prepare_cached(sql).await.map_err(store_error)?;
             let rows = connection.query_raw(&statement, params.iter()).await;
             collect(rows.map_err(store_error)?).await
         });
-        match answered.await {
-            Ok(answer) => answer,
-            Err(_) => {
-                // It may answer late, or never: nobody else is to wait for it.
-                if let Some(connection) = taken {
-                    drop(Object::take(connection));
-                }
-                Err(unanswered(patience))
-            }
-        }
+        let answer = answered.await.map_err(|_| unanswered(patience))?;
+        drop(lent.0.take());
+        answer
     }
 
     /// A connection, for the time until it is dropped. What is done by it may
@@ -168,6 +162,19 @@ impl Database {
         match tokio::time::timeout(patience, self.0.pool.get()).await {
             Ok(connection) => connection.map_err(no_connection),
             Err(_) => Err(unanswered(patience)),
+        }
+    }
+}
+
+/// A connection that is used. One on which something was broken off is not used
+/// again: what it was asked may be waiting for somebody's lock, and nobody else
+/// is to wait behind it.
+pub(crate) struct Lent(pub(crate) Option<Object>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
         }
     }
 }

@@ -7,7 +7,6 @@ use axiomatic_coordination::crash_points::reach;
 use axiomatic_coordination::saga::{Append, Change, Fault, Lease, SagaId, Then, Worked};
 use axiomatic_coordination::{StoreError, Why};
 use bytes::Bytes;
-use deadpool_postgres::Object;
 use futures::TryStreamExt;
 use futures::future::{BoxFuture, join};
 use tokio_postgres::{Client, IsolationLevel, Statement, Transaction};
@@ -17,6 +16,7 @@ use super::rows;
 use super::store::Sagas;
 use super::write::{self, How, Left, Outcome, What};
 use crate::connected::by_tokio::row;
+use crate::database::Lent;
 use crate::session::within;
 use crate::wire::{Param, Row, damaged};
 
@@ -80,19 +80,6 @@ impl SagaWork {
 impl fmt::Debug for SagaWork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SagaWork").finish_non_exhaustive()
-    }
-}
-
-/// A connection that work runs on. One on which it was broken off is not used
-/// again: what it was asked may be waiting for somebody's lock, and nobody else
-/// is to wait behind it.
-struct Lent(Option<Object>);
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(Object::take(connection));
-        }
     }
 }
 
