@@ -312,6 +312,32 @@ async fn who_enters_never_has_all_connections() {
     assert_eq!((count(Locked::Held), count(Locked::Waits)), (1, 7));
 }
 
+/// The connections on which they wait are nobody else's: of those that are left
+/// each answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_dropped_while_it_enters_keeps_nobody_waiting() {
+    let Some(scene) = Scene::with(4).await else {
+        return;
+    };
+    let leases = scene.claim().await;
+    let (saga, lease) = scene.held(&leases).await;
+    let mut rival = scene.place.client().await;
+    let tx = begin(&scene, &mut rival, ENTER).await;
+    let request = wants(saga, &["a"]);
+    tokio::select! {
+        locked = scene.locks(&lease, &request) => panic!("{locked:?}, while another enters"),
+        () = until("it waits for who enters", async || {
+            scene.sessions("wait_event_type = 'Lock'").await >= 1
+        }) => {}
+    }
+    let attending = (0..8).map(|_| scene.store.attend(&scene.executor, HOUR));
+    let there = timeout(FOR_EVER / 2, join_all(attending)).await;
+    for there in there.expect("no waiting") {
+        assert_eq!(there.expect("an answer").leases.len(), 64);
+    }
+    tx.commit().await.expect("ends");
+}
+
 /// What the server reads of lines when one ends that has shared a line with so
 /// many who wait in another.
 async fn rows_read_when_one_of_many_ends(waiting: i64) -> Option<i64> {
