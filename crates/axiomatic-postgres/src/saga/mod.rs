@@ -116,10 +116,10 @@
 //! Each looks for the other when it has committed: who has left, whether
 //! somebody's turn has come, and posts its letter; who has entered, whether it
 //! has all by now. Who shared a line was in the way only of those who want it
-//! alone, and looks for no others. So nobody is overlooked by both, and if one dies before it has
-//! looked, whoever attends does it. An advisory lock's number is a hash of the
-//! table and the resource: who uses such locks of the same database for
-//! something else shares a number with one in 2⁶⁴.
+//! alone, and looks for no others. So nobody is overlooked by both, and if one
+//! dies before it has looked, whoever attends does it. An advisory lock's number
+//! is a hash of the table and the resource: who uses such locks of the same
+//! database for something else shares a number with one in 2⁶⁴.
 //!
 //! **The archive** is a table with a row a saga: its columns, and those of its
 //! log and of its unread letters as arrays. It is written by the transaction
@@ -154,7 +154,8 @@
 //!   done or not done
 //!   (`operations_that_are_dropped_are_done_or_not_done_and_can_be_asked_again`,
 //!   `takes_sweeps_and_work_that_are_dropped_are_done_or_not_done`,
-//!   `work_that_is_dropped_while_it_waits_for_a_lock_leaves_no_transaction`).
+//!   `work_that_is_dropped_while_it_waits_for_a_lock_leaves_no_transaction`), and
+//!   nobody else waits behind it (`who_is_dropped_while_it_enters_keeps_nobody_waiting`).
 //! - What cannot be read is told apart, and looked at again after the pause
 //!   (`whatever_cannot_be_read_is_broken_and_due_after_the_pause`).
 //! - A saga begins with the user's transaction or not at all
@@ -166,6 +167,9 @@
 //!   before it had told (`whoever_attends_passes_on_for_the_dead`,
 //!   `ends_that_are_dropped_are_passed_on_or_not_done`). A saga that has ended
 //!   stands in no line (`a_saga_that_ends_while_it_enters_stands_in_no_line`).
+//! - A step that goes on behind an error has not happened, and costs no other saga
+//!   anything
+//!   (`a_step_that_swallows_an_error_has_not_happened_and_costs_the_others_nothing`).
 //! - What is archived is what was there, to the byte
 //!   (`nothing_is_lost_in_the_archive`), and at each moment in one of the places
 //!   (`a_saga_is_archived_as_it_is_deleted`).
